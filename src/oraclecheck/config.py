@@ -1,0 +1,126 @@
+"""Schemas of the configuration: wrong types and misspelt keys fail before any job starts.
+
+This module and cli.py import nothing heavy, so that `--help` and tab completion answer at once.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+Stage = Enum("Stage", ["run", "pretrain"])
+Wiring = Enum("Wiring", ["correct", "released_code"])
+Order = Enum("Order", ["auto", "lexicographic", "sampled"])
+WandbMode = Enum("WandbMode", ["offline", "online"])
+
+
+@dataclass
+class ModelConfig:
+    """A network and what is pruned in it unless `pruning.ratio` says otherwise."""
+
+    name: str = MISSING
+    network: dict[str, Any] = MISSING
+    ratio: Any = MISSING
+    input_shape: list[int] = MISSING
+    channels_last: bool = False
+
+
+@dataclass
+class DataConfig:
+    """A data set; `source` is a class of oraclecheck.data.sources and its arguments."""
+
+    name: str = MISSING
+    source: dict[str, Any] = MISSING
+    mean: list[float] = MISSING
+    std: list[float] = MISSING
+    root: str = MISSING
+    download: bool = False
+
+
+@dataclass
+class PruningConfig:
+    """Which filters may go, how many, and how combinations are numbered."""
+
+    ratio: Any = None
+    wiring: Wiring = Wiring.correct
+    order: Order = Order.auto
+    order_seed: int = 0
+
+
+@dataclass
+class RecipeConfig:
+    """SGD with momentum; `lr` is `epoch: rate` pairs, 0-based, as the papers write them."""
+
+    epochs: int = MISSING
+    batch_size: int = MISSING
+    lr: str = MISSING
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+
+
+@dataclass
+class PretrainConfig(RecipeConfig):
+    """How the dense network is trained, or the checkpoint it is loaded from."""
+
+    seed: int = 0
+    checkpoint: str | None = None
+
+
+@dataclass
+class RetrainConfig(RecipeConfig):
+    """How pruned networks are retrained; `fraction` scales epochs and schedule."""
+
+    fraction: float = 1.0
+
+
+@dataclass
+class TrainerConfig:
+    """Lightning's accelerator and precision, and torch's threads in each process."""
+
+    accelerator: str = "auto"
+    precision: str = "32-true"
+    threads: int = 1
+
+
+@dataclass
+class LoggerConfig:
+    """W&B, a mirror of the records."""
+
+    name: str = MISSING
+    mode: WandbMode = WandbMode.offline
+    project: str = "oraclecheck"
+    entity: str | None = None
+
+
+@dataclass
+class PathsConfig:
+    """Where studies are written and where data tensors are cached."""
+
+    out: str = "multirun"
+    cache: str = MISSING
+
+
+@dataclass
+class Config:
+    """One command: a study and the combinations and repeats of it that this command runs."""
+
+    stage: Stage = Stage.run
+    combo: int | str = 0
+    repeat: int | str = 0
+    seed: int = 0
+    study: str | None = None
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    pruning: PruningConfig = field(default_factory=PruningConfig)
+    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    retrain: RetrainConfig = field(default_factory=RetrainConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)
+
+
+def register() -> None:
+    """Make the schema known to Hydra under the name the defaults list uses."""
+    ConfigStore.instance().store(name="schema", node=Config)

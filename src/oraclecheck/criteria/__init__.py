@@ -1,0 +1,1 @@
+"""Criteria: how a combination is scored or chosen; lower scores are better to remove."""

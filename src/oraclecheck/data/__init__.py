@@ -1,0 +1,1 @@
+"""Image classification data, held in memory as tensors."""

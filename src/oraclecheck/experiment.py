@@ -1,0 +1,210 @@
+"""One command, top to bottom.
+
+config -> data -> dense network -> combination -> pruned network -> pruned train loss -> retraining -> final metrics
+-> record
+"""
+
+import json
+import platform
+import traceback
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from oraclecheck.data import sources
+from oraclecheck.data.images import ImageData
+from oraclecheck.files import digest, write_json
+from oraclecheck.networks.size import parameters_and_macs
+from oraclecheck.pruning.combination import Removed
+from oraclecheck.records.record import SCHEMA, Record
+from oraclecheck.records.store import record_path, run_once
+from oraclecheck.records.wandb import WandbMirror
+from oraclecheck.seeds import run_seed
+from oraclecheck.setting import Setting
+from oraclecheck.study import Study
+from oraclecheck.training.dense import Checkpoint
+from oraclecheck.training.evaluation import Evaluation, evaluate
+from oraclecheck.training.retraining import Retraining, retrain
+from oraclecheck.training.trainer import device_of
+
+PACKAGES = ("oraclecheck", "torch", "lightning", "torch-pruning", "hydra-core", "wandb")
+
+
+@dataclass(frozen=True)
+class Dense:
+    """The dense network of a study, measured.
+
+    Attributes:
+        network: On the CPU, in the memory layout of the study.
+        hash: Identity of its tensors.
+        columns: Its columns of the record.
+    """
+
+    network: nn.Module
+    hash: str
+    columns: dict[str, Any]
+
+
+def run(cfg: DictConfig) -> None:
+    """Run every combination and repeat of a command that has no record yet."""
+    setting = Setting.of(cfg)
+    torch.set_num_threads(setting.trainer.threads)
+
+    def data() -> ImageData:
+        device = device_of(setting.trainer)
+        return _data(setting.source, setting.cache, setting.mean, setting.std, setting.channels_last, device)
+
+    checkpoint = setting.dense(data)
+    if cfg.stage.name == "pretrain":
+        _measure_dense(setting, checkpoint, data)
+        return
+    study = setting.study(checkpoint.hash)
+    folder = setting.out / study.name
+    study.open(folder, OmegaConf.to_container(cfg, resolve=True, enum_to_str=True))  # type: ignore[arg-type]
+    for combination, repeat in setting.runs:
+
+        def retrain_it(combination: int | str = combination, repeat: int = repeat) -> Record:
+            dense = _measure_dense(setting, checkpoint, data)
+            return prune_and_retrain(setting, study, dense, data(), combination, repeat)
+
+        run_once(record_path(folder, combination, repeat), study.hash, retrain_it)
+
+
+def prune_and_retrain(
+    setting: Setting, study: Study, dense: Dense, data: ImageData, combination: int | str, repeat: int
+) -> Record:
+    """One run: its record, whatever happens in it.
+
+    Args:
+        setting: The command's setting.
+        study: The study it belongs to.
+        dense: The dense network.
+        data: On the device of the setting.
+        combination: Index of the combination, or the criterion that picks it.
+        repeat: Which retraining of it.
+    """
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    removed = setting.removed(combination, dense.network)
+    identity = _identity(setting, study, dense, combination, removed, repeat)
+    run_id = f"{study.hash[:8]}-{combination}-{repeat}"
+    mirror = WandbMirror(setting.wandb, identity, setting.out / study.name, run_id)
+    try:
+        prune = partial(setting.prune, removed=removed)
+        result = retrain(dense.network, prune, data, setting.retrain, identity["seed"], setting.trainer, mirror.log)
+        outcome = {**_outcome(result), **_size("pruned", result.network, setting)}
+    except Exception:
+        outcome = {"status": "failed", "error": traceback.format_exc()}
+    record = Record(**identity, **outcome, **dense.columns, **_provenance(setting), started_at=started_at)
+    mirror.finish(record)
+    return record
+
+
+# A process reads its data once, however many jobs it runs.
+_data = lru_cache(maxsize=2)(sources.load)
+
+
+def _measure_dense(setting: Setting, checkpoint: Checkpoint, data: Callable[[], ImageData]) -> Dense:
+    """The dense network with its metrics, which are measured once and kept beside the checkpoints."""
+    network = setting.make_network()
+    network.load_state_dict(checkpoint.state)
+    if setting.channels_last:
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    path = setting.evaluation_path(checkpoint.hash)
+    try:
+        metrics = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        images = data()
+        measured = network.to(images.train.labels.device)
+        metrics = {
+            **_metrics("dense_train", evaluate(measured, images.train)),
+            **_metrics("dense_test", evaluate(measured, images.test)),
+        }
+        network = network.cpu()
+        write_json(path, metrics)
+    return Dense(network, checkpoint.hash, {**metrics, **_size("dense", network, setting)})
+
+
+def _identity(
+    setting: Setting, study: Study, dense: Dense, combination: int | str, removed: Removed, repeat: int
+) -> dict[str, Any]:
+    """The columns that say what a run is."""
+    picked = isinstance(combination, str)
+    return {
+        "schema": SCHEMA,
+        "study": study.name,
+        "study_hash": study.hash,
+        "model": setting.model,
+        "data": setting.data,
+        "layers": list(setting.ratio),
+        "pruning_ratio": setting.ratio,
+        "wiring": setting.wiring,
+        "order": setting.space.order,
+        "space_size": setting.space.size,
+        "combo": None if picked else combination,
+        "removed": {layer: list(filters) for layer, filters in removed.items()},
+        "picked_by": combination if picked else None,
+        "repeat": repeat,
+        "seed": run_seed(setting.seed, removed, repeat, "retrain"),
+        "retrain_fraction": setting.fraction,
+        "dense_hash": dense.hash,
+        "pretrain_seed": None if setting.checkpoint else setting.pretrain_seed,
+    }
+
+
+def _outcome(result: Retraining) -> dict[str, Any]:
+    """The columns that say what came of a run."""
+    history, final = result.history, result.final_test
+    accuracies = [entry["test_accuracy"] for entry in history]
+    best = max(range(len(history)), key=accuracies.__getitem__)
+    at_end = best == len(history) - 1
+    return {
+        "status": "diverged" if result.diverged else "ok",
+        **_metrics("pruned_train", result.pruned_train),
+        **_metrics("pruned_test", result.pruned_test),
+        **_metrics("final_train", result.final_train),
+        **_metrics("final_test", final),
+        "best_train_loss": result.final_train.loss if at_end else None,
+        "best_train_accuracy": result.final_train.accuracy if at_end else None,
+        "best_test_loss": history[best]["test_loss"],
+        "best_test_accuracy": accuracies[best],
+        "best_epoch": best,
+        **_last5("test_accuracy", accuracies[-5:]),
+        **_last5("test_loss", [entry["test_loss"] for entry in history[-5:]]),
+        "history": history,
+        "final_test_correct": b64encode(np.packbits(final.correct.numpy()).tobytes()).decode(),
+        **{f"duration_{part}": seconds for part, seconds in result.seconds.items()},
+    }
+
+
+def _metrics(prefix: str, evaluation: Evaluation) -> dict[str, float]:
+    return {f"{prefix}_loss": evaluation.loss, f"{prefix}_accuracy": evaluation.accuracy}
+
+
+def _last5(metric: str, values: list[float]) -> dict[str, float | None]:
+    # stdev of infinite losses raises; a diverged run's spread means nothing
+    spread = stdev(values) if len(values) > 1 and np.isfinite(values).all() else None
+    return {f"last5_{metric}_mean": fmean(values), f"last5_{metric}_std": spread}
+
+
+def _size(prefix: str, network: nn.Module, setting: Setting) -> dict[str, int]:
+    parameters, macs = parameters_and_macs(network, setting.input_shape)
+    return {f"{prefix}_params": parameters, f"{prefix}_macs": macs}
+
+
+def _provenance(setting: Setting) -> dict[str, Any]:
+    """The columns that say what computed a run."""
+    device = device_of(setting.trainer)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type} {platform.machine()}"
+    versions = {package: version(package) for package in PACKAGES}
+    return {"versions": versions, "device": name, "threads": setting.trainer.threads}

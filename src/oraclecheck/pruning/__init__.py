@@ -1,0 +1,1 @@
+"""Combinations of removed filters and the pruning that carries them out."""

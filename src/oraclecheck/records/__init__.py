@@ -1,0 +1,1 @@
+"""Records: what every run leaves, on disk and in W&B."""

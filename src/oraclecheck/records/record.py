@@ -1,0 +1,226 @@
+"""The record: what one run leaves. One JSON file, one row of every table.
+
+Losses are means in nats, lower is better; accuracies are fractions in [0, 1], higher is better; indices and epochs are
+0-based; durations are seconds. A number that is NaN or infinite is written as the string "nan", "inf" or "-inf",
+because JSON has no other way to say so.
+"""
+
+import math
+import typing
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+SCHEMA = 1
+"""Version of the record's columns; a reader refuses a later one than its own."""
+
+STATUSES = ("ok", "failed", "diverged")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run: a combination, retrained once.
+
+    Attributes:
+        schema: Version of these columns.
+        study: Name of the study's folder.
+        study_hash: Identity of everything that is fixed in the study.
+        model: Name of the network.
+        data: Name of the data set.
+        layers: The prunable layers, in the network's order.
+        pruning_ratio: Layer -> fraction of its filters removed.
+        wiring: "correct", or "released_code" for the network that the paper's released code builds.
+        order: "lexicographic" or "sampled": how combinations are numbered.
+        space_size: Number of combinations there are.
+        combo: Index of the combination; null where a criterion picked it.
+        removed: Layer -> indices of its removed filters, in the dense numbering.
+        picked_by: Criterion that picked the combination, else null; such records stay out of every statistic.
+        repeat: Which retraining of the combination this is.
+        seed: Seed of this run's training order.
+        retrain_fraction: Fraction of the retraining recipe's epochs that was run.
+        dense_hash: SHA-256 of the dense network's tensors.
+        pretrain_seed: Seed of the dense network's training; null if it was loaded from a file.
+        status: "ok"; "failed" (an exception, tried again by a relaunch); "diverged" (a NaN or infinite loss, kept).
+        error: Traceback of a failed run.
+        dense_train_loss: Of the dense network; the same for every run of a study.
+        dense_train_accuracy: See above.
+        dense_test_loss: See above.
+        dense_test_accuracy: See above.
+        pruned_train_loss: Of the pruned network before retraining: the oracle's score.
+        pruned_train_accuracy: See above.
+        pruned_test_loss: See above.
+        pruned_test_accuracy: See above.
+        final_train_loss: After the last epoch.
+        final_train_accuracy: After the last epoch.
+        final_test_loss: After the last epoch.
+        final_test_accuracy: After the last epoch.
+        best_train_loss: At the epoch with the best test accuracy; null unless that was the last epoch.
+        best_train_accuracy: See above.
+        best_test_loss: At the epoch with the best test accuracy, the first of several: what the authors call final.
+        best_test_accuracy: See above.
+        best_epoch: That epoch, 0-based.
+        last5_test_accuracy_mean: Mean over the last five epochs (fewer if there are fewer).
+        last5_test_accuracy_std: Standard deviation (n - 1) over them; null for a single epoch.
+        last5_test_loss_mean: See above.
+        last5_test_loss_std: See above.
+        history: One entry an epoch: epoch, lr, train_loss (mean of the batch losses), test_loss, test_accuracy.
+        final_test_correct: Which test images the final network gets right: numpy.packbits, base64.
+        dense_params: Parameters of the dense network.
+        dense_macs: Multiply-accumulates of its convolutions and linear layers for one image.
+        pruned_params: Parameters of the pruned network.
+        pruned_macs: See `dense_macs`.
+        duration_prune: Pruning and the evaluations before retraining.
+        duration_retrain: The epochs, with the test set after each.
+        duration_total: The whole run.
+        versions: Package -> version.
+        device: What computed it.
+        threads: torch's threads.
+        started_at: UTC, ISO 8601.
+    """
+
+    schema: int
+    study: str
+    study_hash: str
+    model: str
+    data: str
+    layers: list
+    pruning_ratio: dict
+    wiring: str
+    order: str
+    space_size: int
+    combo: int | None
+    removed: dict
+    picked_by: str | None
+    repeat: int
+    seed: int
+    retrain_fraction: float
+    dense_hash: str
+    pretrain_seed: int | None
+    status: str
+    error: str | None = None
+    dense_train_loss: float | None = None
+    dense_train_accuracy: float | None = None
+    dense_test_loss: float | None = None
+    dense_test_accuracy: float | None = None
+    pruned_train_loss: float | None = None
+    pruned_train_accuracy: float | None = None
+    pruned_test_loss: float | None = None
+    pruned_test_accuracy: float | None = None
+    final_train_loss: float | None = None
+    final_train_accuracy: float | None = None
+    final_test_loss: float | None = None
+    final_test_accuracy: float | None = None
+    best_train_loss: float | None = None
+    best_train_accuracy: float | None = None
+    best_test_loss: float | None = None
+    best_test_accuracy: float | None = None
+    best_epoch: int | None = None
+    last5_test_accuracy_mean: float | None = None
+    last5_test_accuracy_std: float | None = None
+    last5_test_loss_mean: float | None = None
+    last5_test_loss_std: float | None = None
+    history: list = field(default_factory=list)
+    final_test_correct: str | None = None
+    dense_params: int | None = None
+    dense_macs: int | None = None
+    pruned_params: int | None = None
+    pruned_macs: int | None = None
+    duration_prune: float | None = None
+    duration_retrain: float | None = None
+    duration_total: float | None = None
+    versions: dict = field(default_factory=dict)
+    device: str | None = None
+    threads: int | None = None
+    started_at: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no run could have left.
+
+        Raises:
+            ValueError: If a column has a wrong type, or the outcome contradicts the metrics.
+        """
+        for name, kind in KINDS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise ValueError(f"record.{name} must be {_spell(kind)}; got {value!r}")
+        if self.status not in STATUSES:
+            raise ValueError(f"record.status must be one of {', '.join(STATUSES)}; got {self.status!r}")
+        if self.repeat < 0 or (self.combo is None) == (self.picked_by is None):
+            raise ValueError("record must have a repeat of at least 0 and either a combo or a picked_by")
+        if self.status == "ok":
+            missing = [name for name in MEASURED if not _is_finite(getattr(self, name))]
+            if missing:
+                raise ValueError(f"record.{missing[0]} must be a finite number where status is ok")
+        if self.status == "failed" and not self.error:
+            raise ValueError("record.error must say why where status is failed")
+
+
+MEASURED = tuple(
+    f"{network}_{images}_{metric}"
+    for network in ("dense", "pruned", "final")
+    for images in ("train", "test")
+    for metric in ("loss", "accuracy")
+) + ("best_test_loss", "best_test_accuracy", "best_epoch")
+"""What every run with status "ok" has measured."""
+
+
+def to_json(record: Record) -> dict[str, Any]:
+    """A record as a JSON-serialisable mapping."""
+    return {column.name: _encode(getattr(record, column.name)) for column in fields(record)}
+
+
+def from_json(content: Any) -> Record:
+    """The record that `to_json` made a mapping of; columns that a later schema added are an error, not dropped.
+
+    Raises:
+        ValueError: If it is not a valid record, with the reason.
+    """
+    if not isinstance(content, dict):
+        raise ValueError("a record must be a JSON object")
+    schema = content.get("schema")
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise ValueError(f"record.schema must be at most {SCHEMA}; got {schema!r}: upgrade oraclecheck to read it")
+    unknown = [name for name in content if name not in KINDS]
+    if unknown:
+        raise ValueError(f"record must have only known columns; got {unknown[0]!r}")
+    try:
+        return Record(**{name: _decode(value, KINDS[name]) for name, value in content.items()})
+    except TypeError as error:
+        raise ValueError(f"a record must have all columns: {error}") from None
+
+
+def _kinds() -> dict[str, tuple[type, ...]]:
+    kinds = {}
+    for name, hint in typing.get_type_hints(Record).items():
+        options = typing.get_args(hint) or (hint,)
+        kinds[name] = tuple(options) + ((int,) if float in options else ())
+    return kinds
+
+
+KINDS = _kinds()
+"""Column -> the types its values may have."""
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _encode(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encode(item) for item in value]
+    return value
+
+
+def _decode(value: Any, kind: tuple[type, ...]) -> Any:
+    if float in kind and value in ("nan", "inf", "-inf"):
+        return float(value)
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [{key: _decode(item, (float,)) for key, item in entry.items()} for entry in value]
+    return value
+
+
+def _spell(kinds: tuple[type, ...]) -> str:
+    return " or ".join(sorted({"null" if kind is type(None) else kind.__name__ for kind in kinds}))

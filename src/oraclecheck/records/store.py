@@ -1,0 +1,91 @@
+"""Records on disk: `<study>/<combination>/<repeat>/record.json`, the place decided by what the run is."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from filelock import FileLock
+
+from oraclecheck.files import write_json
+from oraclecheck.records.record import Record, from_json, to_json
+
+RECORD = "record.json"
+
+
+def record_path(study: Path, combination: int | str, repeat: int) -> Path:
+    """Where the record of a run lies.
+
+    Args:
+        study: The study's folder.
+        combination: Its index, or the name of the criterion that picks it.
+        repeat: Which retraining of it.
+    """
+    return study / str(combination) / str(repeat) / RECORD
+
+
+def read_record(path: Path) -> Record:
+    """Read and validate a record.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is not a valid record of this place, with the reason.
+    """
+    try:
+        record = from_json(json.loads(path.read_bytes()))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} must be a valid record: {error}") from None
+    place = (str(record.combo if record.picked_by is None else record.picked_by), str(record.repeat))
+    if place != (path.parent.parent.name, path.parent.name):
+        raise ValueError(f"{path} must be the record of its folder; it is of combination {place[0]}, repeat {place[1]}")
+    return record
+
+
+def is_done(path: Path, study_hash: str) -> bool:
+    """Whether a run needs no retraining: its record is valid and did not fail.
+
+    Raises:
+        ValueError: If the record is another study's, or of a newer schema: nothing may be mixed in or overwritten.
+    """
+    try:
+        record = read_record(path)
+    except FileNotFoundError:
+        return False
+    except ValueError as error:
+        if "record.schema" in str(error):
+            raise
+        return False
+    if record.study_hash != study_hash:
+        raise ValueError(
+            f"paths.out must not hold records of other settings; {path} belongs to study {record.study_hash[:8]}, "
+            f"not {study_hash[:8]}: choose another study or paths.out"
+        )
+    return record.status != "failed"
+
+
+def run_once(path: Path, study_hash: str, run: Callable[[], Record]) -> Record | None:
+    """Run and keep the record, unless there is one; of several processes with the same run only one does it.
+
+    Args:
+        path: Where the record goes.
+        study_hash: The study it belongs to.
+        run: Gives the record; it never raises for what may happen in a run.
+
+    Returns:
+        The new record, or None if the run was done before.
+    """
+    if is_done(path, study_hash):
+        return None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(".lock")
+    with FileLock(lock):
+        if is_done(path, study_hash):
+            return None
+        record = run()
+        write_json(path, to_json(record))
+        lock.unlink(missing_ok=True)  # whoever waited for it finds the record
+    return record
+
+
+def record_files(study: Path) -> Iterator[Path]:
+    """The record files of a study's folder, in no particular order."""
+    return study.glob(f"*/*/{RECORD}")

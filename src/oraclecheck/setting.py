@@ -1,0 +1,291 @@
+"""The setting of a command: its configuration as plain, checked values."""
+
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from oraclecheck.criteria.magnitude import l1_choice
+from oraclecheck.data import sources
+from oraclecheck.data.images import ImageData
+from oraclecheck.files import digest
+from oraclecheck.pruning.combination import CombinationSpace, Removed, parse_set
+from oraclecheck.pruning.layers import layer_choices, resolve_ratio
+from oraclecheck.pruning.structured import prune, prune_as_released
+from oraclecheck.records.wandb import WandbSettings
+from oraclecheck.study import Study
+from oraclecheck.training import evaluation
+from oraclecheck.training.dense import Checkpoint, load_checkpoint, train_once
+from oraclecheck.training.recipe import Recipe, parse_recipe
+from oraclecheck.training.trainer import TrainerSettings, device_of
+
+CRITERIA: dict[str, Callable[..., Removed]] = {"l1": l1_choice}
+"""Criteria that may pick a combination, by the name `combo=` takes."""
+
+MOST_LAYERS_IN_LABEL = 4  # more would make folder names unreadable
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What one composed configuration asks for.
+
+    Attributes:
+        label: First part of the study folder's name.
+        model: Name of the network.
+        network: Hydra's description of it: `_target_` and arguments.
+        input_shape: Shape of one image.
+        channels_last: Whether networks and images use that memory layout.
+        data: Name of the data set.
+        source: Where its images come from.
+        mean: Normalisation of images, one number for each channel.
+        std: See `mean`.
+        ratio: Prunable layer -> pruning ratio.
+        space: The combinations there are.
+        wiring: "correct" or "released_code".
+        combinations: The indices, and names of criteria, that this command runs.
+        repeats: The repeats of each that it runs.
+        seed: Base of the retraining seeds.
+        pretrain: Recipe of the dense network.
+        pretrain_seed: Its seed.
+        checkpoint: A checkpoint to load instead.
+        retrain: Retraining recipe, already scaled.
+        fraction: What it was scaled by.
+        trainer: Device, precision, threads.
+        wandb: Where W&B runs go; None for nowhere.
+        out: Folder of all studies.
+        cache: Folder of data tensors.
+    """
+
+    label: str
+    model: str
+    network: dict[str, Any]
+    input_shape: tuple[int, ...]
+    channels_last: bool
+    data: str
+    source: sources.Source
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    ratio: dict[str, float]
+    space: CombinationSpace
+    wiring: str
+    combinations: list[int | str]
+    repeats: list[int]
+    seed: int
+    pretrain: Recipe
+    pretrain_seed: int
+    checkpoint: Path | None
+    retrain: Recipe
+    fraction: float
+    trainer: TrainerSettings
+    wandb: WandbSettings | None
+    out: Path
+    cache: Path
+
+    @classmethod
+    def of(cls, cfg: DictConfig) -> "Setting":
+        """The setting of a composed configuration.
+
+        Raises:
+            ValueError: If a value breaks its key's rule; one sentence that names the key.
+        """
+        network = _plain(cfg.model.network)
+        with torch.device("meta"):
+            shadow = instantiate(network)
+        ratio = resolve_ratio(shadow, _plain(cfg.pruning.ratio), _plain(cfg.model.ratio))
+        layers = layer_choices(shadow, ratio)
+        wiring = cfg.pruning.wiring.name
+        if not 0 < cfg.retrain.fraction <= 1:
+            raise ValueError(f"retrain.fraction must lie in (0, 1]; got {cfg.retrain.fraction}")
+        logger = cfg.logger
+        return cls(
+            label=_label(cfg, ratio, wiring),
+            model=cfg.model.name,
+            network=network,
+            input_shape=tuple(cfg.model.input_shape),
+            channels_last=cfg.model.channels_last,
+            data=cfg.data.name,
+            source=instantiate(cfg.data.source, root=cfg.data.root, download=cfg.data.download),
+            mean=tuple(cfg.data.mean),
+            std=tuple(cfg.data.std),
+            ratio=ratio,
+            space=CombinationSpace.of(layers, cfg.pruning.order.name, cfg.pruning.order_seed),
+            wiring=wiring,
+            combinations=parse_set(cfg.combo, "combo", tuple(CRITERIA)),
+            repeats=[int(repeat) for repeat in parse_set(cfg.repeat, "repeat")],
+            seed=cfg.seed,
+            pretrain=_recipe("pretrain", cfg.pretrain),
+            pretrain_seed=cfg.pretrain.seed,
+            checkpoint=Path(cfg.pretrain.checkpoint) if cfg.pretrain.checkpoint else None,
+            retrain=_recipe("retrain", cfg.retrain).scaled(cfg.retrain.fraction),
+            fraction=cfg.retrain.fraction,
+            trainer=TrainerSettings(cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads),
+            wandb=WandbSettings(logger.mode.name, logger.project, logger.entity) if logger.name == "wandb" else None,
+            out=Path(cfg.paths.out),
+            cache=Path(cfg.paths.cache),
+        )
+
+    @property
+    def runs(self) -> list[tuple[int | str, int]]:
+        """The (combination, repeat) pairs this command runs, repeats innermost."""
+        return [(combination, repeat) for combination in self.combinations for repeat in self.repeats]
+
+    def make_network(self) -> nn.Module:
+        """The untrained network, initialised from torch's global generator."""
+        return instantiate(self.network)
+
+    def removed(self, combination: int | str, dense: nn.Module) -> Removed:
+        """The filters that a combination removes from the dense network."""
+        if isinstance(combination, str):
+            return CRITERIA[combination](dense, self.space.layers)
+        return self.space.unrank(combination)
+
+    def prune(self, dense: nn.Module, removed: Removed) -> nn.Module:
+        """The pruned network, wired as configured."""
+        example = torch.zeros(2, *self.input_shape)
+        if self.wiring == "released_code":
+            pruned = prune_as_released(dense, removed, self.space.layers, example)
+        else:
+            pruned = prune(dense, removed, example)
+        if self.channels_last:  # which slicing loses
+            pruned = pruned.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return pruned
+
+    def check(self) -> None:
+        """Find out now what would stop the command later.
+
+        Raises:
+            ValueError: If the data is missing, the output cannot be written, a combination is outside the space, a
+                layer cannot be pruned alone, the checkpoint is another architecture's, or the study's folder is
+                other settings'.
+        """
+        for combination in self.combinations:
+            if isinstance(combination, int):
+                self.space.unrank(combination)
+        device_of(self.trainer)
+        _check_writable(self.out)
+        self.source.check()
+        with torch.device("meta"):
+            shadow = self.make_network()
+        if self.checkpoint:
+            load_checkpoint(self.checkpoint, shadow, "pretrain.checkpoint", self.model)
+        network = self.make_network()
+        pruned = self.prune(network, self.space.unrank(0))
+        example = torch.zeros(1, *self.input_shape)
+        if pruned(example).shape != network(example).shape:
+            names = ", ".join(self.ratio)
+            raise ValueError(f"pruning.ratio must not name the layer whose outputs are the classes; got {names}")
+        study = self.study_if_known()
+        if study is not None:
+            study.check(self.out / study.name)
+
+    @property
+    def dense_path(self) -> Path:
+        """Where the dense network of this recipe is kept, or the user's checkpoint."""
+        if self.checkpoint:
+            return self.checkpoint
+        recipe = {
+            "network": self.network,
+            "data": self._data_identity(),
+            "recipe": asdict(self.pretrain),
+            "seed": self.pretrain_seed,
+            "channels_last": self.channels_last,
+            "precision": self.trainer.precision,
+        }
+        return self.out / "dense" / f"{self.model}-{self.data}-seed{self.pretrain_seed}-{digest(recipe)[:8]}.pt"
+
+    def dense(self, data: Callable[[], ImageData]) -> Checkpoint:
+        """The dense network's weights, trained if nobody has trained them yet.
+
+        Args:
+            data: Gives the data, on the device of training.
+        """
+        if self.checkpoint:
+            with torch.device("meta"):
+                shadow = self.make_network()
+            return load_checkpoint(self.checkpoint, shadow, "pretrain.checkpoint", self.model)
+        return train_once(
+            self.dense_path, self.make_network, data, self.pretrain, self.pretrain_seed, self.trainer, self.model
+        )
+
+    def evaluation_path(self, dense_hash: str) -> Path:
+        """Where the metrics of a dense network on this data are kept."""
+        content = [dense_hash, self._data_identity(), self.channels_last, evaluation.BATCH_SIZE]
+        return self.out / "dense" / f"evaluation-{digest(content)[:16]}.json"
+
+    def _data_identity(self) -> dict[str, Any]:
+        return {**sources.identity(self.source), "mean": list(self.mean), "std": list(self.std)}
+
+    def study_if_known(self) -> Study | None:
+        """The study this command adds to; None while its dense network is not trained."""
+        if not self.dense_path.is_file():
+            return None
+        return self.study(self.dense(_no_data).hash)
+
+    def study(self, dense_hash: str) -> Study:
+        """The study this command adds to.
+
+        Its identity leaves out whatever does not change a record: combination, repeat, paths, logger, launcher,
+        device and number of workers.
+
+        Args:
+            dense_hash: Identity of the dense network.
+        """
+        space = self.space
+        definition = {
+            "model": self.model,
+            "network": self.network,
+            "channels_last": self.channels_last,
+            "data": self._data_identity(),
+            "dense_hash": dense_hash,
+            "layers": {layer.name: [layer.filters, layer.removed] for layer in space.layers},
+            "pruning_ratio": self.ratio,
+            "wiring": self.wiring,
+            "order": space.order,
+            "order_seed": space.seed if space.order == "sampled" else None,
+            "seed": self.seed,
+            "retrain": asdict(self.retrain),
+            "retrain_fraction": self.fraction,
+            "evaluation": {"augmented": False, "batch_size": evaluation.BATCH_SIZE},
+            "precision": self.trainer.precision,
+        }
+        return Study(self.label, definition, space)
+
+
+def _no_data() -> ImageData:
+    raise AssertionError("a trained dense network needs no data")
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def _recipe(key: str, cfg: DictConfig) -> Recipe:
+    return parse_recipe(key, cfg.epochs, cfg.batch_size, cfg.lr, cfg.momentum, cfg.weight_decay)
+
+
+def _label(cfg: DictConfig, ratio: Mapping[str, float], wiring: str) -> str:
+    if cfg.study is not None:
+        if not re.fullmatch(r"[\w.+-]+", cfg.study):
+            raise ValueError(f"study must be letters, digits, '.', '_', '+' and '-'; got {cfg.study!r}")
+        return cfg.study
+    parts = [f"{layer}_{value:g}" for layer, value in ratio.items()]
+    if len(parts) > MOST_LAYERS_IN_LABEL:
+        parts = [f"{len(parts)}_layers"]
+    if wiring != "correct":
+        parts.append(wiring)
+    return "-".join([cfg.model.name, cfg.data.name, *parts])
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ValueError(f"paths.out must be a folder that can be written; got {folder}: {error.strerror}") from None

@@ -1,0 +1,82 @@
+"""A study: everything that is fixed while combinations and repeats vary."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from oraclecheck.files import digest, write_json
+from oraclecheck.pruning.combination import CombinationSpace
+from oraclecheck.records.record import SCHEMA
+
+STUDY_FILE = "study.json"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's identity.
+
+    Attributes:
+        label: What people call it, the first part of its folder's name.
+        definition: What defines it, JSON-serialisable; two commands with equal definitions add to the same study.
+        space: Its combinations.
+    """
+
+    label: str
+    definition: dict[str, Any]
+    space: CombinationSpace
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the definition."""
+        return digest(self.definition)
+
+    @property
+    def name(self) -> str:
+        """Name of the study's folder."""
+        return f"{self.label}-{self.hash[:8]}"
+
+    def check(self, folder: Path) -> bool:
+        """Whether the folder is this study's already.
+
+        Raises:
+            ValueError: If it was written by other settings or by a newer version.
+        """
+        path = folder / STUDY_FILE
+        try:
+            found = json.loads(path.read_bytes())
+            schema, definition = found["schema"], found["definition"]
+        except FileNotFoundError:
+            return False
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(f"paths.out must hold only folders of oraclecheck; {path} is not readable") from None
+        if not isinstance(schema, int) or schema > SCHEMA:
+            raise ValueError(
+                f"paths.out must not hold studies of a newer oraclecheck; {path} has schema {schema}, this one writes "
+                f"{SCHEMA}: upgrade, or choose another paths.out"
+            )
+        if definition != json.loads(json.dumps(self.definition)):
+            raise ValueError(
+                f"paths.out must not hold this study's folder written by other settings; in {path} "
+                f"{_first_difference(definition, self.definition)}: choose another study or paths.out"
+            )
+        return True
+
+    def open(self, folder: Path, config: dict[str, Any]) -> None:
+        """Make the folder this study's, with the configuration that first wrote to it.
+
+        Raises:
+            ValueError: See `check`.
+        """
+        if not self.check(folder):
+            content = {"schema": SCHEMA, "study": self.name, "hash": self.hash, "definition": self.definition}
+            write_json(folder / STUDY_FILE, {**content, "config": config})
+
+
+def _first_difference(found: Any, expected: Any, key: str = "") -> str:
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for name in sorted(found.keys() | expected.keys()):
+            if found.get(name) != expected.get(name):
+                return _first_difference(found.get(name), expected.get(name), f"{key}.{name}".lstrip("."))
+    return f"{key or 'the definition'} is {found!r} instead of {expected!r}"

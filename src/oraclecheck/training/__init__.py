@@ -1,0 +1,1 @@
+"""Training and evaluation of dense and pruned networks with Lightning."""

@@ -1,0 +1,48 @@
+"""The LightningModule that trains a network, dense or pruned."""
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from oraclecheck.training.recipe import Recipe
+
+
+class Classifier(L.LightningModule):
+    """A network, its cross-entropy loss and its recipe.
+
+    Args:
+        network: What is trained; a callback may replace it at `setup("fit")`, before the optimizer is built.
+        recipe: How it is trained.
+    """
+
+    def __init__(self, network: nn.Module, recipe: Recipe) -> None:
+        super().__init__()
+        self.network = network
+        self.recipe = recipe
+        self.losses: list[Tensor] = []
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits."""
+        return self.network(images)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """Mean cross-entropy of a batch."""
+        images, labels = batch
+        loss = cross_entropy(self.network(images), labels)
+        self.losses.append(loss.detach())
+        return loss
+
+    def take_epoch_loss(self) -> float:
+        """Mean of the batch losses since the last call; non-finite as soon as one of them is."""
+        mean = torch.stack(self.losses).double().mean().item()
+        self.losses.clear()
+        return mean
+
+    def configure_optimizers(self):  # noqa: ANN201
+        """SGD as the papers use it, its rate set at each epoch's start."""
+        recipe = self.recipe
+        optimizer = torch.optim.SGD(
+            self.network.parameters(), lr=1.0, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+        )
+        return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.rate)]

@@ -1,0 +1,150 @@
+"""The dense network: trained once by its recipe and kept, or loaded from a checkpoint of the user's."""
+
+import hashlib
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+from torch import Tensor, nn
+
+from oraclecheck.data.images import ImageData
+from oraclecheck.files import write_atomically
+from oraclecheck.seeds import derive_seed
+from oraclecheck.training.callbacks import History
+from oraclecheck.training.recipe import Recipe
+from oraclecheck.training.trainer import TrainerSettings, fit
+
+PROGRESS_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A dense network's weights and where they come from.
+
+    Attributes:
+        state: The network's state dict, on the CPU.
+        history: Test metrics of every epoch it was trained for; empty if it was trained elsewhere.
+    """
+
+    state: dict[str, Tensor]
+    history: list[dict[str, float]]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the tensors' names, types, shapes and bytes: the identity of the dense network."""
+        sha = hashlib.sha256()
+        for name, tensor in sorted(self.state.items()):
+            sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            sha.update(tensor.detach().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return sha.hexdigest()
+
+
+def load_checkpoint(path: Path, network: nn.Module, key: str, model: str) -> Checkpoint:
+    """Read a checkpoint for a network: a state dict, or one under the key `state_dict` as we and Lightning write it.
+
+    Args:
+        path: The file.
+        network: A network of the architecture it must have; a meta-device one will do.
+        key: The configuration key that named the file, for messages.
+        model: The model's name, for messages.
+
+    Raises:
+        ValueError: If there is no such file, it is not a checkpoint, or its tensors are another architecture's.
+    """
+    if not path.is_file():
+        raise ValueError(f"{key} must be a file; got {path}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{key} must hold tensors that torch.load(weights_only=True) reads; got {path}: {reason}") from None
+    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
+    if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise ValueError(f"{key} must hold a state dict of {model}; got {path}")
+    difference = _first_difference(network.state_dict(), state)
+    if difference:
+        raise ValueError(f"{key} must hold a state dict of {model}; got {path}, where {difference}")
+    return Checkpoint({name: tensor.contiguous() for name, tensor in state.items()}, content.get("history", []))
+
+
+def train_once(
+    path: Path,
+    make: Callable[[], nn.Module],
+    data: Callable[[], ImageData],
+    recipe: Recipe,
+    seed: int,
+    settings: TrainerSettings,
+    model: str,
+) -> Checkpoint:
+    """The checkpoint at `path`, trained first if it is not there; of many processes one trains and the others wait.
+
+    Args:
+        path: Where it is kept; its name identifies the recipe.
+        make: Builds the untrained network.
+        data: Gives the data; called only if something is trained.
+        recipe: The pre-training recipe. The network of the last epoch is kept.
+        seed: `pretrain.seed`.
+        settings: Device, precision, threads.
+        model: The model's name, for messages.
+
+    Raises:
+        ValueError: If training diverges, or the file is another architecture's.
+    """
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            if not path.is_file():
+                checkpoint = _train(make, data(), recipe, seed, settings, model)
+                content = {"model": model, "recipe": asdict(recipe), "seed": seed, "history": checkpoint.history}
+                write_atomically(path, lambda file: torch.save({**content, "state_dict": checkpoint.state}, file))
+    with torch.device("meta"):
+        network = make()
+    return load_checkpoint(path, network, "the dense network's checkpoint", model)
+
+
+def _train(
+    make: Callable[[], nn.Module], data: ImageData, recipe: Recipe, seed: int, settings: TrainerSettings, model: str
+) -> Checkpoint:
+    torch.manual_seed(derive_seed(seed, "pretrain", "initialisation"))
+    network = make()
+    history = History(data, _progress(model, recipe.epochs))
+    if data.train.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    trained = fit(network, data.train, recipe, derive_seed(seed, "pretrain", "order"), settings, [history])
+    if history.diverged:
+        raise ValueError(
+            f"pretrain.lr must let the dense {model} learn; with {recipe.schedule} its loss became NaN or infinite "
+            f"in epoch {len(history.epochs) - 1}"
+        )
+    return Checkpoint({name: tensor.contiguous() for name, tensor in trained.state_dict().items()}, history.epochs)
+
+
+def _progress(model: str, epochs: int) -> Callable[[dict[str, float]], None]:
+    """A line every few seconds on stderr, for whoever waits."""
+    last = -math.inf
+
+    def show(entry: dict[str, float]) -> None:
+        nonlocal last
+        done = int(entry["epoch"]) + 1
+        if time.monotonic() - last >= PROGRESS_SECONDS or done == epochs:
+            last = time.monotonic()
+            accuracy = f"test accuracy {entry['test_accuracy']:.4f}"
+            print(f"dense {model}: epoch {done} of {epochs}, {accuracy}", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _first_difference(expected: Mapping[str, Tensor], found: Mapping[str, Any]) -> str | None:
+    for name, tensor in expected.items():
+        if name not in found:
+            return f"{name} is missing"
+        if found[name].shape != tensor.shape:
+            return f"{name} has shape {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"
+    extra = next((name for name in found if name not in expected), None)
+    return f"there is an unknown {extra}" if extra else None
