@@ -1,18 +1,109 @@
 """The command line: check everything first, let Hydra run the jobs, then say what is missing.
 
-Only `main` is a command. Importing this module costs next to nothing, so that `--help` answers at once.
+Importing this module costs next to nothing, so that `--help` and tab completion answer at once.
 """
+
+import os
+import signal
 import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
 import hydra
+from hydra._internal.utils import get_args_parser  # the one public piece that Hydra lacks: its own argument parser
 from omegaconf import DictConfig
+
 from oraclecheck import config
+
 PACKAGE = Path(__file__).parent
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent.parent / "conf"
-def job(cfg):
+"""In a wheel the configuration lies inside the package, in a checkout beside `src/`."""
+
+USER_ERROR, INCOMPLETE, INTERRUPTED = 2, 1, 130
+
+
+def job(cfg: DictConfig) -> None:
+    """What Hydra runs once for each job, maybe in another process."""
     from oraclecheck.experiment import run
+
     run(cfg)
-def main(argv=None):
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line; returns its exit code.
+
+    0: every run it asks for has a record. 1: some have not, and a line says how many. 2: nothing was run because of
+    the user's input, and a line says why. HYDRA_FULL_ERROR=1 shows tracebacks.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    show_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise, so that we can say it in one sentence
     config.register()
-    if argv is not None: sys.argv=["oraclecheck",*argv]
-    hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+    parsed = get_args_parser().parse_args(arguments)
+    only_shows = parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion
+    try:
+        if only_shows:
+            _launch(arguments)
+            return 0
+        return _run(arguments, parsed, show_traceback)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        _tell(error, parsed, show_traceback)
+        return USER_ERROR
+    finally:
+        os.environ["HYDRA_FULL_ERROR"] = "1" if show_traceback else "0"
+
+
+def _run(arguments: list[str], parsed: Any, show_traceback: bool) -> int:
+    """Check, launch, and count what is missing then."""
+    # Killed alone, a joblib parent would leave workers behind that go on taking jobs.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    from oraclecheck import sweep
+    from oraclecheck.progress import SweepProgress
+
+    with _initialised(parsed) as overrides:
+        parts = sweep.plan(overrides, parsed.multirun)
+    if all(part.is_done() for part in parts):
+        print("Nothing to do: every run has its record.", file=sys.stderr)
+    else:
+        try:
+            with SweepProgress(parts):
+                _launch(arguments)
+        except (Exception, KeyboardInterrupt) as error:
+            _tell(error, parsed, show_traceback)
+    for line in sweep.summary(parts):
+        print(line)
+    complaint = sweep.complaint(parts)
+    if complaint:
+        print(f"oraclecheck: {complaint}", file=sys.stderr)
+    return INCOMPLETE if complaint else 0
+
+
+def _launch(arguments: list[str]) -> None:
+    """Let Hydra compose and run the jobs, here or wherever its launcher puts them."""
+    before, sys.argv = sys.argv, ["oraclecheck", *arguments]
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+    finally:
+        sys.argv = before
+
+
+@contextmanager
+def _initialised(parsed: Any) -> Iterator[list[str]]:
+    """Hydra ready to compose; gives the overrides, with a user's `--config-dir` among the places to look in."""
+    extra = [f"hydra.searchpath=[file://{Path(parsed.config_dir).absolute()}]"] if parsed.config_dir else []
+    with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+        yield [*parsed.overrides, *extra]
+
+
+def _tell(error: BaseException, parsed: Any, show_traceback: bool) -> None:
+    from oraclecheck.messages import explain
+
+    if show_traceback:
+        traceback.print_exception(error)
+    with _initialised(parsed):
+        print(f"oraclecheck: {explain(error)}", file=sys.stderr)

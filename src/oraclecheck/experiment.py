@@ -66,7 +66,7 @@ def run(cfg: DictConfig) -> None:
         return _data(setting.source, setting.cache, setting.mean, setting.std, setting.channels_last, device)
 
     checkpoint = setting.dense(data)
-    if cfg.stage.name == "pretrain":
+    if setting.stage == "pretrain":
         _measure_dense(setting, checkpoint, data)
         return
     study = setting.study(checkpoint.hash)

@@ -37,6 +37,7 @@ class Setting:
     """What one composed configuration asks for.
 
     Attributes:
+        stage: "run", or "pretrain" for the dense network alone.
         label: First part of the study folder's name.
         model: Name of the network.
         network: Hydra's description of it: `_target_` and arguments.
@@ -63,6 +64,7 @@ class Setting:
         cache: Folder of data tensors.
     """
 
+    stage: str
     label: str
     model: str
     network: dict[str, Any]
@@ -105,6 +107,7 @@ class Setting:
             raise ValueError(f"retrain.fraction must lie in (0, 1]; got {cfg.retrain.fraction}")
         logger = cfg.logger
         return cls(
+            stage=cfg.stage.name,
             label=_label(cfg, ratio, wiring),
             model=cfg.model.name,
             network=network,

@@ -1,0 +1,166 @@
+"""The sweep a command line asks for: which runs of which studies, and which of them have no record yet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from hydra import compose
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, QuotedString
+
+from oraclecheck.pruning.combination import parse_set
+from oraclecheck.records.record import Record
+from oraclecheck.records.store import is_done, read_record, record_path
+from oraclecheck.setting import CRITERIA, Setting
+
+
+@dataclass(frozen=True)
+class Part:
+    """The jobs of a sweep that add to one study, or that only train its dense network.
+
+    Attributes:
+        setting: Their setting, with the combinations and repeats of all of them.
+    """
+
+    setting: Setting
+
+    @property
+    def size(self) -> int:
+        """Number of runs it asks for."""
+        return 0 if self.setting.stage == "pretrain" else len(self.setting.runs)
+
+    def paths(self) -> list[Path] | None:
+        """Where the records of its runs lie; None while its dense network is not trained."""
+        study = self.setting.study_if_known()
+        if study is None:
+            return None
+        runs = self.setting.runs if self.size else []
+        return [record_path(self.setting.out / study.name, combination, repeat) for combination, repeat in runs]
+
+    def missing(self) -> list[Path] | None:
+        """Those that have no valid record, or one that failed; None (all) while the dense network is not trained."""
+        study, paths = self.setting.study_if_known(), self.paths()
+        if study is None or paths is None:
+            return None
+        return [path for path in paths if not is_done(path, study.hash)]
+
+    def is_done(self) -> bool:
+        """Whether there is nothing left to run."""
+        return self.missing() == []
+
+
+def plan(overrides: Sequence[str], multirun: bool) -> list[Part]:
+    """Compose and check a command line before anything runs; call it where Hydra is initialised.
+
+    The jobs of a sweep differ mostly in `combo` and `repeat`; what is left is composed once, not a thousand times.
+
+    Args:
+        overrides: The command line's `KEY=VALUE` arguments.
+        multirun: Whether it sweeps (`-m`).
+
+    Raises:
+        ValueError: If a job could not run; see `Setting.of` and `Setting.check`.
+        HydraException: If a job could not be composed.
+    """
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    runs = {key: _values(parsed, key) for key in ("combo", "repeat")} if multirun else {}
+    varied = [override for override in parsed if not runs.get(override.key_or_group)]
+    parts = []
+    for job in product(*(_alternatives(override, multirun) for override in varied)):
+        first = [f"{key}={_quote(values[0])}" for key, values in runs.items() if values]
+        setting = Setting.of(compose("config", overrides=[*job, *first]))
+        if runs.get("combo"):
+            setting = replace(setting, combinations=_union(runs["combo"], "combo", tuple(CRITERIA)))
+        if runs.get("repeat"):
+            setting = replace(setting, repeats=_union(runs["repeat"], "repeat", ()))
+        setting.check()
+        parts.append(Part(setting))
+    return parts
+
+
+def _values(parsed: Sequence[Override], key: str) -> list[Any]:
+    """All values that a sweep gives to a key; the last override counts, as for Hydra."""
+    values: list[Any] = []
+    for override in parsed:
+        if override.key_or_group == key:
+            swept = override.sweep_iterator() if override.is_sweep_override() else [override.value()]
+            values = [value.text if isinstance(value, QuotedString) else value for value in swept]
+    return values
+
+
+def _alternatives(override: Override, multirun: bool) -> list[str]:
+    key = override.get_key_element()
+    if multirun and override.is_discrete_sweep():
+        return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    return [override.input_line or f"{key}={override.get_value_element_as_str()}"]
+
+
+def _union(values: Sequence[Any], key: str, names: tuple[str, ...]) -> list[Any]:
+    members = [member for value in values for member in parse_set(value, key, names)]
+    return list(dict.fromkeys(members))
+
+
+def _quote(value: Any) -> str:
+    return f"'{value}'" if isinstance(value, str) else str(value)
+
+
+MOST_LINES = 10  # a run's own line, for commands of a few runs
+
+
+def summary(parts: Sequence[Part]) -> list[str]:
+    """What was done and where it lies, a line each."""
+    lines = []
+    for part in parts:
+        study, paths = part.setting.study_if_known(), part.paths()
+        if study is None or paths is None:
+            continue
+        if part.setting.stage == "pretrain":
+            lines.append(f"dense network: {part.setting.dense_path}")
+            continue
+        records = [read_record(path) for path in paths if is_done(path, study.hash)]
+        if len(paths) <= MOST_LINES:
+            lines.extend(_describe(record) for record in records)
+        folder = part.setting.out / study.name
+        lines.append(f"{len(records)} of {len(paths)} runs have records in {folder}")
+        lines.append(f"next: python -m oraclecheck.report {folder}")
+    return lines
+
+
+def complaint(parts: Sequence[Part]) -> str | None:
+    """One line that says how many runs are missing and how to run only those; None if none is."""
+    missing = [part.missing() for part in parts]
+    count = sum(part.size if paths is None else len(paths) for part, paths in zip(parts, missing, strict=True))
+    if all(paths == [] for paths in missing):
+        return None
+    failed = [record for paths in missing for path in paths or [] if (record := _failed(path)) is not None]
+    why = ""
+    if failed:
+        reason = (failed[0].error or "").strip().splitlines()[-1]
+        where = record_path(Path(failed[0].study), _folder(failed[0]), failed[0].repeat)
+        why = f" ({len(failed)} failed, the first with {reason!r}: see {where})"
+    total = sum(part.size for part in parts)
+    return f"{count} of {total} runs are missing{why}; the same command again runs only those"
+
+
+def _failed(path: Path) -> Record | None:
+    try:
+        return read_record(path)
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _folder(record: Record) -> int | str:
+    return record.picked_by or record.combo or 0
+
+
+def _describe(record: Record) -> str:
+    removed = "; ".join(f"{layer} {' '.join(map(str, filters))}" for layer, filters in record.removed.items())
+    head = f"combination {_folder(record)} (without {removed}), repeat {record.repeat}"
+    if record.status == "diverged":
+        return f"{head}: diverged"
+    return (
+        f"{head}: pruned train loss {record.pruned_train_loss:.4f}, final test accuracy "
+        f"{record.final_test_accuracy:.4f} (best {record.best_test_accuracy:.4f} in epoch {record.best_epoch})"
+    )
