@@ -16,11 +16,13 @@ import hydra
 from hydra._internal.utils import get_args_parser  # the one public piece that Hydra lacks: its own argument parser
 from omegaconf import DictConfig
 
-from oraclecheck import config
+from oraclecheck import __version__, config
 
 PACKAGE = Path(__file__).parent
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent.parent / "conf"
 """In a wheel the configuration lies inside the package, in a checkout beside `src/`."""
+
+JOBLIB = "hydra/launcher=joblib"
 
 USER_ERROR, INCOMPLETE, INTERRUPTED = 2, 1, 130
 
@@ -39,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     the user's input, and a line says why. HYDRA_FULL_ERROR=1 shows tracebacks.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if "--version" in arguments:
+        print(f"oraclecheck {__version__}")
+        return 0
     show_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise, so that we can say it in one sentence
     config.register()
@@ -85,6 +90,9 @@ def _run(arguments: list[str], parsed: Any, show_traceback: bool) -> int:
 
 def _launch(arguments: list[str]) -> None:
     """Let Hydra compose and run the jobs, here or wherever its launcher puts them."""
+    if JOBLIB in arguments:
+        # joblib groups jobs that were quick, as done ones are, and then one worker gets many that train
+        arguments = ["hydra.launcher.batch_size=1", *arguments]
     before, sys.argv = sys.argv, ["oraclecheck", *arguments]
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()

@@ -122,10 +122,5 @@ class Config:
 
 
 def register() -> None:
-    """Make our schema known to Hydra, and our choices for the joblib launcher."""
-    from hydra_plugins.hydra_joblib_launcher.config import JobLibLauncherConf
-
-    store = ConfigStore.instance()
-    store.store(name="schema", node=Config)
-    # joblib's default groups quick jobs; a job that trains is minutes long, and a lost worker should lose only one.
-    store.store(group="hydra/launcher", name="joblib", node=JobLibLauncherConf(batch_size="1"))
+    """Make the schema known to Hydra under the name the defaults list uses."""
+    ConfigStore.instance().store(name="schema", node=Config)

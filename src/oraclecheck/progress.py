@@ -30,7 +30,7 @@ class SweepProgress(threading.Thread):
         self.total = sum(part.size if m is None else len(m) for part, m in zip(parts, missing, strict=True))
         self.done = 0
         self._unresolved, self._outstanding = list(parts), set[Path]()
-        self._began = time.time()
+        self._began = self._retraining_since = time.time()
         self._over = threading.Event()
 
     def __enter__(self) -> "SweepProgress":
@@ -57,6 +57,8 @@ class SweepProgress(threading.Thread):
             if paths is not None:  # else its dense network is being trained
                 self._unresolved.remove(part)
                 self._outstanding.update(paths)
+        if self._unresolved:
+            self._retraining_since = time.time()
         new = {path for path in self._outstanding if self._is_new(path)}
         self._outstanding -= new
         self.done += len(new)
@@ -85,7 +87,7 @@ class SweepProgress(threading.Thread):
             self.poll()
             if self.done > printed:
                 printed = self.done
-                left = (time.time() - self._began) / self.done * (self.total - self.done)
+                left = (time.time() - self._retraining_since) / self.done * (self.total - self.done)
                 print(f"{self.done} of {self.total} runs done, about {_spell(left)} left", file=sys.stderr, flush=True)
 
 

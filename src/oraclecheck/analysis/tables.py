@@ -95,19 +95,19 @@ def correlate(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def format_table(table: pd.DataFrame) -> Table:
-    """Lay out the rows of one study (from `correlate`) for a terminal of 80 columns (90 if runs diverged).
+    """Lay out the rows of one study (from `correlate`) for a terminal of 80 columns.
 
     Shares are in percent; "valid (3.1)" is Definition 3.1 of paper 1.
     """
     first = table.iloc[0]
     title = f"{escape(str(first['study']))}\nn = {first['n']}, k = {first['k']}"
     caption = (
-        f"{first['runs']} runs; missing {first['missing']}, failed {first['failed']}, diverged {first['diverged']}; "
-        f"combinations with fewer than k outcomes {first['incomplete']}"
+        f"{first['runs']} runs; {first['missing']} missing, {first['failed']} failed, {first['diverged']} diverged; "
+        f"{first['incomplete']} combinations short of repeats"
     )
     notes = [escape(note) for note in dict.fromkeys(table["note"]) if note]
     layout = Table(title=title, caption="\n".join([caption, *notes]), title_justify="left", caption_justify="left")
-    layout.box, layout.padding, layout.pad_edge = SIMPLE_HEAD, (0, 1, 0, 0), False
+    layout.box, layout.show_edge, layout.padding = SIMPLE_HEAD, False, (0, 0, 0, 0)
     rows = [_cells(row) for _, row in table.iterrows()]
     for heading in rows[0]:
         layout.add_column(heading, justify="left" if heading in ("epoch", "metric") else "right", no_wrap=True)

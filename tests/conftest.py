@@ -1,0 +1,42 @@
+"""What tests share: a small real study, and the command line in this process."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from oraclecheck.cli import main
+
+QUICK = ("pretrain.epochs=2", "pretrain.lr='0: 2e-2'", "retrain.epochs=2", "retrain.lr='0: 1e-2, 1: 1e-3'")
+"""Digits with two epochs of everything: a run takes half a second."""
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test writes to a folder of its own, and W&B finds neither account nor server."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(("WANDB_", "HYDRA_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.delenv("ORACLECHECK_CACHE", raising=False)
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command line; gives its exit code, stdout and stderr."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder with real MNIST and the papers' numbers."""
+    root = os.environ.get("ORACLECHECK_DATA")
+    if not root or not Path(root).is_dir():
+        pytest.skip("ORACLECHECK_DATA names no folder with MNIST/raw, paper_scatter and paper_tables")
+    return Path(root).absolute()

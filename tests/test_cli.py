@@ -1,0 +1,182 @@
+"""The command line: what a user types, and what a user reads."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from conftest import QUICK
+from oraclecheck.networks.lenet import LeNet5Mini
+
+
+def records(out: Path = Path("multirun")) -> list[dict]:
+    return [json.loads(path.read_text()) for path in sorted(out.glob("*/*/*/record.json"))]
+
+
+def test_command_without_arguments_prunes_lenet_on_digits(command):
+    code, out, err = command(*QUICK)
+    (record,) = records()
+    assert code == 0, err
+    assert (record["model"], record["data"], record["combo"], record["repeat"]) == ("lenet5_mini", "digits", 0, 0)
+    assert record["removed"] == {"conv1": [0, 1, 2, 3, 4]} and record["status"] == "ok"
+    assert f"python -m oraclecheck.report multirun/{record['study']}" in out
+
+
+def test_command_runs_a_set_of_combinations_and_the_l1_choice(command):
+    code, *_ = command(*QUICK, "logger=none", 'combo="0-2,17,l1"', "repeat=1")
+    found = records()
+    assert code == 0
+    assert sorted(record["combo"] for record in found if not record["picked_by"]) == [0, 1, 2, 17]
+    (picked,) = [record for record in found if record["picked_by"]]
+    dense = torch.load(next(Path("multirun/dense").glob("*.pt")), weights_only=True)["state_dict"]
+    norms = dense["conv1.weight"].abs().sum((1, 2, 3))
+    assert picked["removed"]["conv1"] == sorted(norms.argsort()[:5].tolist()) and picked["combo"] is None
+
+
+def test_multirun_adds_to_one_study_and_a_relaunch_trains_nothing(command, monkeypatch):
+    sweep = ("-m", *QUICK, "logger=none", "combo=range(3)", "repeat=0,1", "pruning.ratio={conv2: 0.2}")
+    assert command(*sweep)[0] == 0
+    before = {path: path.stat().st_mtime_ns for path in Path("multirun").glob("*/*/*/record.json")}
+    assert len(before) == 6 and {tuple(record["layers"]) for record in records()} == {("conv2",)}
+    monkeypatch.setattr("oraclecheck.experiment.retrain", lambda *_: pytest.fail("a finished run was retrained"))
+    code, _, err = command(*sweep)
+    assert code == 0 and "Nothing to do" in err
+    assert before == {path: path.stat().st_mtime_ns for path in Path("multirun").glob("*/*/*/record.json")}
+
+
+def test_sweep_over_wirings_and_ratios_makes_a_study_of_each(command):
+    ratios = "pruning.ratio={conv1: 0.2},{conv3: 0.3}"
+    code, *_ = command("-m", *QUICK, "logger=none", "pruning.wiring=correct,released_code", ratios, "combo=0,1")
+    assert code == 0
+    assert len({record["study"] for record in records()}) == 4 and len(records()) == 8
+
+
+def test_stage_pretrain_trains_only_the_dense_network(command):
+    code, out, _ = command(*QUICK, "stage=pretrain", "pretrain.seed=1")
+    assert code == 0 and not records()
+    assert out.startswith("dense network: multirun/dense/lenet5_mini-digits-seed1-")
+    assert Path(out.splitlines()[0].removeprefix("dense network: ")).is_file()
+
+
+def test_pretrain_seed_and_recipe_decide_the_study(command):
+    for extra in ((), ("pretrain.seed=1",), ("retrain.weight_decay=0",), ("seed=1",)):
+        assert command(*QUICK, "logger=none", *extra)[0] == 0
+    assert len({record["study_hash"] for record in records()}) == 4
+
+
+def test_logger_launcher_and_paths_do_not_decide_the_study(command):
+    command(*QUICK, "logger=none")
+    command(*QUICK, "combo=1")
+    command("-m", *QUICK, "logger=none", "combo=2", "trainer.accelerator=cpu", "data.root=elsewhere")
+    assert len(records()) == 3 and len({record["study_hash"] for record in records()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["pruning.ratio={conv9: 0.5}"], "pruning.ratio must name convolutions or linear layers of the network; got 'conv9'"),
+        (["pruning.ratio={conv1: 1.5}"], "pruning.ratio of conv1 must lie strictly between 0 and 1; got 1.5"),
+        (["pruning.ratio={conv1: 0}"], "pruning.ratio of conv1 must lie strictly between 0 and 1; got 0"),
+        (["pruning.ratio={conv1: 1e-12}"], "1e-12 removes none"),
+        (["pruning.ratio={conv1: 0.95}"], "0.95 removes all"),
+        (["pruning.ratio={conv1: half}"], "got 'half'"),
+        (["pruning.ratio={classifier: 0.5}"], "must not name the layer whose outputs are the classes; got classifier"),
+        (["pruning.ratio=[conv1]"], "pruning.ratio must map layers to ratios"),
+        (["combo=252"], "combo must lie in 0..251 (the space has 252 combinations); got 252"),
+        (["-m", "combo=range(250,254)"], "combo must lie in 0..251 (the space has 252 combinations); got 252"),
+        (["combo=-1"], "an index cannot be negative"),
+        (['combo="9-3"'], "got '9-3': the range runs backwards"),
+        (["combo=l2"], "did you mean l1?"),
+        (["combo=1.5"], "combo must have the type of its default; got 1.5"),
+        (["combo=0,1"], "combo must be a single value without -m; got 0,1"),
+        (["repeat=-1"], "repeat must be an index"),
+        (["retrain.fraction=0"], "retrain.fraction must lie in (0, 1]; got 0"),
+        (["retrain.epochs=0"], "retrain.epochs must be at least 1; got 0"),
+        (["retrain.epochs=ten"], "retrain.epochs must have the type of its default; got ten"),
+        (["retrain.lr='5: 1e-2'"], "with ascending epochs from 0"),
+        (["retrain.lr=fast"], 'retrain.lr must be epoch: rate pairs such as "0: 1e-2, 20: 1e-3"; got \'fast\''),
+        (["data=mnist", "data.root=nowhere"], "nowhere/MNIST/raw/train-images-idx3-ubyte is missing: set data.root"),
+        (["paths.out=/proc/nothing"], "paths.out must be a folder that can be written; got /proc/nothing"),
+        (["pretrain.checkpoint=nothing.pt"], "pretrain.checkpoint must be a file; got nothing.pt"),
+        (["pruning.rato=0.5"], "there is no key 'pruning.rato': did you mean 'pruning.ratio'?"),
+        (["modle=vgg19"], "there is no key 'modle': did you mean 'model'?"),
+        (["model=lenet5_mni"], "got 'lenet5_mni': did you mean 'lenet5_mini'?"),
+        (["data=minst"], "data must be one of digits, fmnist, kmnist, mnist; got 'minst': did you mean 'mnist'?"),
+        (["hydra/launcher=jobli"], "hydra/launcher must be one of"),
+        (["pruning.ratio={conv1: 0.5"], "arguments must be KEY=VALUE, quoted for the shell"),
+        (["study=a/b"], "study must be letters, digits"),
+        (["trainer.accelerator=warp"], "trainer.accelerator and trainer.precision must be"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_sentence_before_anything_runs(command, monkeypatch, arguments, sentence):
+    monkeypatch.setattr("oraclecheck.cli._launch", lambda _: pytest.fail("something was launched"))
+    code, out, err = command(*arguments)
+    assert code == 2 and not out
+    assert err.startswith("oraclecheck: ") and err.count("\n") == 1 and sentence in err
+    assert not Path("multirun/dense").exists()
+
+
+def test_checkpoint_of_another_architecture_is_refused(command):
+    torch.save({"state_dict": LeNet5Mini(conv1_filters=20).state_dict()}, "w20.pt")
+    code, _, err = command("pretrain.checkpoint=w20.pt")
+    assert code == 2
+    assert "conv1.weight has shape (20, 1, 5, 5) instead of (10, 1, 5, 5)" in err and err.count("\n") == 1
+
+
+def test_checkpoint_that_would_run_code_is_refused(command):
+    torch.save(LeNet5Mini(), "pickled.pt")
+    code, _, err = command("pretrain.checkpoint=pickled.pt")
+    assert code == 2 and "weights_only=True" in err and err.count("\n") == 1
+
+
+def test_checkpoint_is_the_dense_network_of_its_study(command):
+    torch.manual_seed(0)
+    network = LeNet5Mini()
+    torch.save(network.state_dict(), "mine.pt")
+    assert command(*QUICK, "pretrain.checkpoint=mine.pt")[0] == 0
+    (record,) = records()
+    assert record["pretrain_seed"] is None and 0 < record["dense_test_accuracy"] < 0.3
+
+
+def test_folder_of_other_settings_is_refused(command):
+    command(*QUICK, "logger=none")
+    study = next(Path("multirun").glob("lenet*/study.json"))
+    content = json.loads(study.read_text())
+    content["definition"]["retrain"]["epochs"] = 99
+    study.write_text(json.dumps(content))
+    code, _, err = command(*QUICK, "logger=none", "combo=1")
+    assert code == 2 and "retrain.epochs is 99 instead of 2" in err and len(records()) == 1
+
+
+def test_folder_of_a_newer_schema_is_refused(command):
+    command(*QUICK, "logger=none")
+    study = next(Path("multirun").glob("lenet*/study.json"))
+    study.write_text(json.dumps({**json.loads(study.read_text()), "schema": 2}))
+    code, _, err = command(*QUICK, "logger=none", "combo=1")
+    assert code == 2 and "has schema 2, this one writes 1: upgrade" in err
+
+
+def test_record_of_another_study_is_never_overwritten(command):
+    command(*QUICK, "logger=none")
+    path = next(Path("multirun").glob("*/0/0/record.json"))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "study_hash": "f" * 64}))
+    code, _, err = command(*QUICK, "logger=none")
+    assert code == 2 and "belongs to study ffffffff" in err and json.loads(path.read_text())["study_hash"] == "f" * 64
+
+
+def test_traceback_is_shown_on_request_only(command, monkeypatch):
+    assert "Traceback" not in command("combo=252")[2]
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    assert "Traceback" in command("combo=252")[2]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["--version"]])
+def test_commands_that_only_show_need_no_torch(arguments, tmp_path):
+    code = f"import sys; from oraclecheck.cli import main; main({arguments}); sys.exit('torch' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout and not list(tmp_path.iterdir())
