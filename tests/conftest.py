@@ -8,6 +8,8 @@ import pytest
 
 from oraclecheck.cli import main
 
+DATA = Path(os.environ["ORACLECHECK_DATA"]).absolute() if "ORACLECHECK_DATA" in os.environ else None
+
 QUICK = ("pretrain.epochs=2", "pretrain.lr='0: 2e-2'", "retrain.epochs=2", "retrain.lr='0: 1e-2, 1: 1e-3'")
 """Digits with two epochs of everything: a run takes half a second."""
 
@@ -36,7 +38,6 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str,
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The folder with real MNIST and the papers' numbers."""
-    root = os.environ.get("ORACLECHECK_DATA")
-    if not root or not Path(root).is_dir():
+    if DATA is None or not DATA.is_dir():
         pytest.skip("ORACLECHECK_DATA names no folder with MNIST/raw, paper_scatter and paper_tables")
-    return Path(root).absolute()
+    return DATA

@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _report(options.folders, options.out)
     except (ValueError, OSError) as error:
-        print(f"oraclecheck: {error}", file=sys.stderr)
+        print(f"oraclecheck: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0
 
@@ -81,11 +81,10 @@ def _report(folders: Sequence[Path], out: Path | None) -> None:
     # Everything is read before anything is written: a mistyped second folder leaves no half of a report behind.
     loaded = [(folder, load_runs(folder)) for folder in folders]
     for folder, runs in loaded:
-        studies = [study for _, study in runs.groupby(["study", "study_hash"], dropna=False, sort=True)]
-        for study in studies:
-            name = str(study["study"].iloc[0])
-            home = folder if len(studies) == 1 and not (folder / name).is_dir() else folder / name
-            report_study(study, out / name if out else home / "report", console)
+        for name, study in runs.groupby("study"):
+            # The folder is the study's own, or holds those of several studies.
+            home = folder / str(name) if (folder / str(name)).is_dir() else folder
+            report_study(study, out / str(name) if out else home / "report", console)
 
 
 def _store(table: "pd.DataFrame", combos: "pd.DataFrame", out_dir: Path) -> list[Path]:

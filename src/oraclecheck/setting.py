@@ -19,7 +19,7 @@ from oraclecheck.files import digest
 from oraclecheck.pruning.combination import CombinationSpace, Removed, parse_set
 from oraclecheck.pruning.layers import layer_choices, resolve_ratio
 from oraclecheck.pruning.structured import prune, prune_as_released
-from oraclecheck.records.wandb import WandbSettings
+from oraclecheck.records.wandb import WandbSettings, usable_mode
 from oraclecheck.study import Study
 from oraclecheck.training import evaluation
 from oraclecheck.training.dense import Checkpoint, load_checkpoint, train_once
@@ -187,6 +187,8 @@ class Setting:
         study = self.study_if_known()
         if study is not None:
             study.check(self.out / study.name)
+        if self.wandb:
+            usable_mode(self.wandb.mode)  # if it has to be offline, say so once and not in every worker
 
     @property
     def dense_path(self) -> Path:

@@ -16,6 +16,10 @@ from scipy.stats import kendalltau
 VALID_AGREEMENT = 0.2
 VALID_P = 0.05
 
+# A tau of exactly 0.2 may come out of its square roots in the 17th digit above it; two different taus of up to 10,000
+# combinations are more than this apart.
+_ROUNDING = 1e-12
+
 # Pairs compared at a time: about 10 MiB of temporaries, whatever the number of combinations.
 _BLOCK_PAIRS = 2**22
 
@@ -86,7 +90,7 @@ def is_valid(s: float, p: float) -> bool:
         s: Agreement in [-1, 1]; higher is better. An undefined one (NaN) is not valid.
         p: Two-sided p of the same tau-b.
     """
-    return s > VALID_AGREEMENT and p < VALID_P
+    return s > VALID_AGREEMENT + _ROUNDING and p < VALID_P
 
 
 def anomaly_ratio(score: ArrayLike, final: ArrayLike, *, higher_is_better: bool) -> float:

@@ -45,11 +45,11 @@ def combinations_table(runs: pd.DataFrame) -> pd.DataFrame:
         `{final,best}_test_{accuracy,loss}`: -inf (accuracy) and +inf (loss) if a repeat diverged, NaN if k is 0.
 
     Raises:
-        ValueError: If there is no record, a column is missing, two records are of the same run, or a run with status ok
-            lacks a metric.
+        ValueError: If there is no record, a column is missing, two records are of the same run, a study has two
+            hashes, or a run with status ok lacks a metric.
     """
     runs = _checked(runs)
-    rows = [_combination(group) for _, group in runs.groupby(["study", "study_hash", "_key"], dropna=False, sort=False)]
+    rows = [_combination(group) for _, group in runs.groupby(["study", "_key"], sort=False)]
     columns = ["study", "study_hash", "combo", "removed", "picked_by", "score", "k", "failed", "diverged"]
     table = pd.DataFrame(rows, columns=[*columns, *METRIC_COLUMNS])
     for column in ("combo", "picked_by"):
@@ -77,7 +77,7 @@ def correlate(runs: pd.DataFrame) -> pd.DataFrame:
     """
     runs = _checked(runs)
     rows: list[dict[str, Any]] = []
-    for _, study in runs.groupby(["study", "study_hash"], dropna=False, sort=False):
+    for _, study in runs.groupby("study", sort=False):
         combos = combinations_table(study)
         counted = study[study["picked_by"].isna()]
         combos = combos[combos["picked_by"].isna()]
@@ -139,12 +139,15 @@ def _checked(runs: pd.DataFrame) -> pd.DataFrame:
         raise ValueError(f"runs must have the columns of a record; got none called {', '.join(absent)}")
     if runs.empty:
         raise ValueError("runs must hold at least one record; got none")
+    hashes = runs.groupby("study")["study_hash"].nunique(dropna=False)
+    if hashes.max() > 1:
+        raise ValueError(f"runs must have one study_hash per study; got {hashes.max()} for {hashes.idxmax()}")
     runs = runs.copy()
     for column in ("pruned_train_loss", *METRIC_COLUMNS):
         runs[column] = pd.to_numeric(runs[column]).astype("float64")
     identity = zip(runs["picked_by"], runs["combo"], runs["removed"], strict=True)
     runs["_key"] = [_key(picked_by, combo, removed) for picked_by, combo, removed in identity]
-    if (twice := runs.duplicated(["study", "study_hash", "_key", "repeat"])).any():
+    if (twice := runs.duplicated(["study", "_key", "repeat"])).any():
         run = runs[twice].iloc[0]
         raise ValueError(f"runs must hold one record per run; got two of {run['study']} {run['_key']} {run['repeat']}")
     lacking = runs[runs["status"] == "ok"][list(METRIC_COLUMNS)].isna().any(axis=1)
@@ -248,7 +251,8 @@ def _ceiling(runs: pd.DataFrame, column: str, k: int) -> tuple[dict[str, float],
         return undefined, f"no noise ceiling: it needs 2 combinations with all {k} repeats; there are {len(finals)}"
     estimate = noise_ceiling(finals.to_numpy())
     values = (estimate.t, estimate.rho_1, estimate.rho_k, estimate.s_max)
-    return {**dict(zip(names, values, strict=True)), "ceiling_n": len(finals)}, ""
+    note = f"no noise ceiling: in one repeat all {column} values are equal" if np.isnan(estimate.t) else ""
+    return {**dict(zip(names, values, strict=True)), "ceiling_n": len(finals)}, note
 
 
 def _number(value: float, form: str) -> str:

@@ -41,9 +41,12 @@ class WandbMirror:
 
     def __init__(self, settings: WandbSettings | None, identity: dict[str, Any], folder: Path, run_id: str) -> None:
         self._run: Any = None
-        if settings is not None:
-            mode = usable_mode(settings.mode)
-            self._guard(lambda: self._open(settings, mode, identity, folder, run_id))
+        if settings is None:
+            return
+        mode = usable_mode(settings.mode)
+        self._guard(lambda: self._open(settings, mode, identity, folder, run_id))
+        if self._run is None and mode == "online":
+            self._guard(lambda: self._open(settings, "offline", identity, folder, run_id))
 
     def log(self, entry: dict[str, float]) -> None:
         """Mirror an epoch's numbers."""
@@ -67,6 +70,7 @@ class WandbMirror:
         if mode == "disabled":
             return
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # else every run starts telemetry threads
+        os.environ.setdefault("WANDB_SILENT", "true")
         import wandb
 
         # 27 instead of 90 ms a run; `wandb.init` changes the object, so each run needs its own.
@@ -90,9 +94,8 @@ class WandbMirror:
             group=identity["study"],
             job_type="retrain",
             config=identity,
-            dir=folder,
+            dir=folder.absolute(),  # the service that writes it may have another working directory
             settings=lean,
-            resume="allow" if mode == "online" else None,
         )
 
     def _guard(self, action: Callable[[], object]) -> None:

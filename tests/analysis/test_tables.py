@@ -1,0 +1,283 @@
+"""Tables from records that are small enough to check by hand."""
+
+import io
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from scipy.stats import kendalltau
+
+from oraclecheck.analysis.tables import METRIC_COLUMNS, combinations_table, correlate, format_table
+
+ACCURACY, LOSS = "final_test_accuracy", "final_test_loss"
+
+
+def record(combo: int | None, repeat: int = 0, score: float = 1.0, accuracy: float = 0.9, **columns: Any) -> dict:
+    """One run with status ok; the other metrics follow from the accuracy unless given."""
+    row = {"study": "demo-1a2b3c4d", "study_hash": "1a2b3c4d", "order": "sampled", "space_size": 10**30}
+    row |= {"combo": combo, "removed": {"conv1": [combo]}, "picked_by": None, "repeat": repeat, "status": "ok"}
+    row |= {"pruned_train_loss": score, "final_test_accuracy": accuracy, "final_test_loss": 1 - accuracy}
+    return row | {"best_test_accuracy": accuracy + 0.01, "best_test_loss": 0.99 - accuracy} | columns
+
+
+def failed(combo: int, repeat: int = 0) -> dict:
+    nothing = dict.fromkeys(["pruned_train_loss", *METRIC_COLUMNS])
+    return record(combo, repeat, status="failed", **nothing)
+
+
+def diverged(combo: int, repeat: int = 0, **columns: Any) -> dict:
+    return record(combo, repeat, status="diverged", **{LOSS: math.nan, **columns})
+
+
+def random_runs(n: int, k: int, seed: int = 0) -> list[dict]:
+    generator = np.random.default_rng(seed)
+    truth = generator.normal(size=n)
+    rows = []
+    for combo in range(n):
+        for repeat in range(k):
+            metrics = {column: truth[combo] + generator.normal() for column in METRIC_COLUMNS}
+            rows.append(record(combo, repeat, score=truth[combo] ** 2, **metrics))
+    return rows
+
+
+def row_of(runs: list[dict], column: str = ACCURACY) -> pd.Series:
+    table = correlate(pd.DataFrame(runs))
+    epoch, _, metric = column.split("_")
+    return table[(table["epoch"] == epoch) & (table["metric"] == metric)].iloc[0]
+
+
+def test_combinations_hold_the_means_of_their_repeats():
+    runs = [record(1, 0, 2.0, 0.8), record(0, 0, 3.0, 0.5), record(1, 1, 2.0, 0.9)]
+    table = combinations_table(pd.DataFrame(runs))
+    assert table["combo"].tolist() == [0, 1]
+    assert table["score"].tolist() == [3.0, 2.0]
+    assert table["k"].tolist() == [1, 2]
+    assert table[ACCURACY].tolist() == [0.5, 0.85]
+    assert table[LOSS].tolist() == [0.5, 0.15]
+    assert table["best_test_accuracy"].tolist() == [0.51, 0.86]
+    assert table["removed"].tolist() == [{"conv1": [0]}, {"conv1": [1]}]
+    assert table["picked_by"].tolist() == [None, None]
+
+
+def test_combinations_keep_indices_beyond_64_bits_apart():
+    table = combinations_table(pd.DataFrame([record(2**70 + 1), record(2**70)]))
+    assert table["combo"].tolist() == [2**70, 2**70 + 1]
+
+
+def test_combinations_put_picks_last_and_apart_from_their_double():
+    pick = record(None, 0, removed={"conv1": [0]}, picked_by="l1")
+    table = combinations_table(pd.DataFrame([pick, record(0, 0), {**pick, "repeat": 1}]))
+    assert table["picked_by"].tolist() == [None, "l1"]
+    assert table["combo"].tolist() == [0, None]
+    assert table["k"].tolist() == [1, 2]
+
+
+def test_equal_means_of_different_repeats_are_tied():
+    different, equal = [0.9706, 0.9852, 0.9845], [0.9801, 0.9801, 0.9801]
+    assert np.mean(different) != np.mean(equal)  # in the last digit only
+    runs = [record(combo, r, combo, a) for combo, three in enumerate((different, equal)) for r, a in enumerate(three)]
+    table = combinations_table(pd.DataFrame(runs))
+    assert table[ACCURACY][0] == table[ACCURACY][1]
+
+
+def test_a_diverged_repeat_ranks_its_combination_worst():
+    runs = [record(0, 0, 2.0), diverged(0, 1, pruned_train_loss=math.nan), diverged(1, 0, pruned_train_loss=math.nan)]
+    table = combinations_table(pd.DataFrame(runs))
+    for column, metric in METRIC_COLUMNS.items():
+        assert table[column].tolist() == [-math.inf if metric == "accuracy" else math.inf] * 2
+    assert table["score"].tolist() == [2.0, math.inf]
+    assert table["diverged"].tolist() == [1, 1]
+
+
+def test_a_failed_run_is_counted_and_no_outcome():
+    table = combinations_table(pd.DataFrame([record(0, 0, 2.0, 0.8), failed(0, 1), failed(1, 0)]))
+    assert table["k"].tolist() == [1, 0]
+    assert table["failed"].tolist() == [1, 1]
+    assert table[ACCURACY][0] == 0.8
+    assert math.isnan(table[ACCURACY][1]) and math.isnan(table["score"][1])
+
+
+@pytest.mark.parametrize("column", METRIC_COLUMNS)
+def test_correlate_agrees_with_scipy_on_the_means(column):
+    runs = random_runs(n=30, k=3)
+    means = pd.DataFrame(runs).groupby("combo")[["pruned_train_loss", column]].mean()
+    expected = kendalltau(means["pruned_train_loss"], means[column])
+    row = row_of(runs, column)
+    assert (row["tau"], row["p"]) == pytest.approx((expected.statistic, expected.pvalue))
+    assert row["agreement"] == pytest.approx(expected.statistic * (-1 if "accuracy" in column else 1))
+    assert row["agreement_without_diverged"] == row["agreement"]
+    assert (row["n"], row["k"], row["runs"], row["note"]) == (30, 3, 90, "")
+
+
+def test_correlate_gives_four_rows_a_study_with_hand_checked_shares():
+    # The least score ends with 0.8; combination 2 beats it, 3 equals it. Scores 1 < 2 < 3 < 4.
+    runs = [record(i, 0, score, a) for i, (score, a) in enumerate([(1, 0.8), (2, 0.7), (3, 0.9), (4, 0.8)])]
+    other = [{**run, "study": "other", "study_hash": "ff"} for run in runs]
+    table = correlate(pd.DataFrame(runs + other))
+    assert table["study"].tolist() == ["demo-1a2b3c4d"] * 4 + ["other"] * 4
+    assert list(zip(table["epoch"], table["metric"], strict=True))[:4] == [
+        ("final", "accuracy"),
+        ("final", "loss"),
+        ("best", "accuracy"),
+        ("best", "loss"),
+    ]
+    assert table["anomaly_ratio"].tolist() == [0.25] * 8
+    assert table["counterexamples"].tolist() == [3] * 8  # (0,2), (1,2), (1,3)
+    assert table["counterexample_ratio"].tolist() == [0.5] * 8
+    assert (table["pairs"].tolist(), table["tied_final"].tolist()) == ([6] * 8, [1] * 8)
+    assert table["tie_share"].tolist() == [1 / 6] * 8
+    # 2 concordant against 3 discordant pairs of accuracy, one tie: tau_b = 1/sqrt(6 * 5).
+    assert table["tau"][0] == pytest.approx(1 / math.sqrt(30))
+    assert table["valid"].tolist() == [False] * 8
+
+
+def test_valid_is_definition_3_1():
+    clear = row_of([record(i, 0, i, 0.9 - i / 100) for i in range(8)])
+    assert (clear["agreement"], clear["valid"]) == (pytest.approx(1), True)
+    reversed_ = row_of([record(i, 0, i, 0.9 + i / 100) for i in range(8)])
+    assert (reversed_["agreement"], reversed_["valid"]) == (pytest.approx(-1), False)
+
+
+def test_picks_of_a_criterion_are_in_no_statistic():
+    runs = random_runs(n=10, k=2)
+    picks = [record(None, r, -5.0, 9.0, removed={"conv1": [3]}, picked_by="l1") for r in range(5)]
+    pd.testing.assert_frame_equal(correlate(pd.DataFrame(runs)), correlate(pd.DataFrame([*runs, *picks])))
+
+
+@pytest.mark.parametrize(
+    ("order", "size", "missing"),
+    [
+        ("lexicographic", 45, 45 * 2 - 3),
+        ("lexicographic", 1000, 2000 - 3),
+        ("lexicographic", 1001, 1),
+        ("sampled", 45, 1),
+    ],
+)
+def test_missing_runs_are_counted_against_the_space_or_the_combinations_seen(order, size, missing):
+    runs = [record(0, 0), record(0, 1), failed(1, 0)]
+    row = row_of([{**run, "order": order, "space_size": size} for run in runs])
+    assert row["missing"] == missing
+    assert (row["failed"], row["diverged"], row["runs"]) == (1, 0, 3)
+
+
+def test_combinations_short_of_repeats_are_counted():
+    row = row_of([*random_runs(n=3, k=2), record(3, 0), failed(4, 0), failed(4, 1)])
+    assert (row["n"], row["k"], row["incomplete"], row["failed"], row["missing"]) == (4, 2, 2, 2, 1)
+
+
+@pytest.mark.parametrize("column", METRIC_COLUMNS)
+def test_diverged_combinations_rank_worst_and_the_value_without_them_stands_beside(column):
+    runs = random_runs(n=12, k=2)
+    runs[3] |= {"status": "diverged", LOSS: math.inf}  # repeat 1 of combination 1
+    means = pd.DataFrame(runs).groupby("combo")[["pruned_train_loss", column]].mean()
+    rest = means.drop(index=1)
+    d = -1 if "accuracy" in column else 1
+    means.loc[1, column] = d * 1e6
+    row = row_of(runs, column)
+    assert row["agreement"] == pytest.approx(d * kendalltau(means["pruned_train_loss"], means[column]).statistic)
+    beside = kendalltau(rest["pruned_train_loss"], rest[column]).statistic
+    assert row["agreement_without_diverged"] == pytest.approx(d * beside)
+    assert row["agreement_without_diverged"] != row["agreement"]
+    assert (row["n"], row["diverged"]) == (12, 1)
+
+
+@pytest.mark.parametrize("column", METRIC_COLUMNS)
+def test_ceiling_uses_combinations_with_all_repeats_and_no_divergence(column):
+    runs = random_runs(n=12, k=2)
+    complete = pd.DataFrame(runs).pivot(index="combo", columns="repeat", values=column).iloc[3:]
+    t = kendalltau(complete[0], complete[1]).statistic
+    reliability = max(0, math.sin(math.pi * t / 2))
+    runs[0] |= {"status": "diverged"}
+    runs[3] = failed(1, 1)
+    row = row_of([run for run in runs if (run["combo"], run["repeat"]) != (2, 0)], column)
+    assert row["ceiling_n"] == 9
+    assert row["repeat_tau"] == pytest.approx(t)
+    assert row["rho_k"] == pytest.approx(2 * reliability / (1 + reliability))
+    assert row["ceiling"] == pytest.approx(math.asin(math.sqrt(row["rho_k"])) * 2 / math.pi)
+
+
+def test_without_repeats_there_is_no_ceiling_and_the_note_says_so():
+    row = row_of(random_runs(n=5, k=1))
+    assert math.isnan(row["ceiling"])
+    assert row["note"] == "no repeats, so no noise ceiling"
+
+
+def test_with_too_few_complete_combinations_there_is_no_ceiling_and_the_note_says_so():
+    row = row_of([record(0, 0), record(0, 1), record(1, 0, 2.0, 0.8), record(2, 1, 3.0, 0.7)])
+    assert math.isnan(row["ceiling"])
+    assert row["note"] == "no noise ceiling: it needs 2 combinations with all 2 repeats; there are 1"
+
+
+def test_a_constant_repeat_leaves_no_ceiling_and_the_note_says_so():
+    row = row_of([record(c, r, c, 0.9 - r * c / 10) for c in range(3) for r in range(2)])
+    assert row["agreement"] == pytest.approx(1)
+    assert math.isnan(row["ceiling"])
+    assert row["note"] == "no noise ceiling: in one repeat all final_test_accuracy values are equal"
+
+
+@pytest.mark.parametrize("runs", [[record(0)], [failed(0), failed(1)], [record(None, picked_by="l1")]])
+def test_a_study_with_fewer_than_two_outcomes_gives_rows_of_nan_and_one_sentence(runs):
+    table = correlate(pd.DataFrame(runs))
+    assert len(table) == 4
+    assert table[["agreement", "tau", "p", "valid", "ceiling", "anomaly_ratio", "pairs"]].isna().all(axis=None)
+    assert table["note"].str.startswith("statistics need at least 2 combinations with an outcome; there are ").all()
+    assert "demo" in rendered(table)
+
+
+def test_a_constant_score_is_reported_as_not_defined():
+    row = row_of([record(0, 0, 1.0, 0.8), record(1, 0, 1.0, 0.9)])
+    assert math.isnan(row["tau"]) and pd.isna(row["valid"])
+    assert row["anomaly_ratio"] == 0.25
+    assert row["note"].startswith("tau is not defined: all scores are equal")
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        ([], "runs must have the columns of a record; got none called study, "),
+        ([record(0), record(0)], "runs must hold one record per run; got two of demo-1a2b3c4d :0 0"),
+        ([record(0), record(1, study_hash="ff")], "runs must have one study_hash per study; got 2 for demo-1a2b3c4d"),
+        (
+            [record(0), record(1, final_test_loss=None)],
+            "runs with status ok must have .*; got none for 1 runs, the first",
+        ),
+    ],
+)
+def test_records_that_cannot_be_are_refused(runs, message):
+    with pytest.raises(ValueError, match=message):
+        correlate(pd.DataFrame(runs))
+
+
+def rendered(table: pd.DataFrame, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(format_table(table))
+    return console.file.getvalue()
+
+
+def test_the_printed_table_fits_80_columns_whatever_happened():
+    runs = random_runs(n=12, k=2)
+    runs[3] |= {"status": "diverged"}
+    text = rendered(correlate(pd.DataFrame([*runs, failed(12)])))
+    assert "…" not in text
+    assert "25 runs; 1 missing, 1 failed, 1 diverged; 1 combinations short of repeats" in text
+    assert "diverged" in text.splitlines()[3]
+
+
+def test_the_printed_table_shows_the_numbers_of_its_rows():
+    # As in the hand-checked shares above, with ties in every cell.
+    runs = [record(i, 0, score, a) for i, (score, a) in enumerate([(1, 0.8), (2, 0.7), (3, 0.9), (4, 0.8)])]
+    lines = rendered(correlate(pd.DataFrame(runs))).splitlines()
+    p = kendalltau([1, 2, 3, 4], [0.8, 0.7, 0.9, 0.8]).pvalue
+    assert lines[0].strip() == "demo-1a2b3c4d"
+    assert lines[1].strip() == "n = 4, k = 1"
+    cells = next(line for line in lines if line.startswith("final accuracy")).split()
+    assert cells == ["final", "accuracy", "-0.18", "+0.18", f"{p:.3f}", "no", "–", "25.0", "50.0", "16.7"]
+    assert "no repeats" in lines[-1]
+
+
+def test_a_study_name_with_brackets_is_printed_as_it_is():
+    table = correlate(pd.DataFrame(random_runs(n=3, k=1))).assign(study="[bold]x[/bold]")
+    assert "[bold]x[/bold]" in rendered(table)

@@ -1,0 +1,125 @@
+import json
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from oraclecheck.files import write_atomically, write_json
+from oraclecheck.records.record import to_json
+from oraclecheck.records.store import is_done, read_record, record_path, run_once
+from oraclecheck.records.table import load_runs
+from test_record import IDENTITY, METRICS, a_record
+
+HASH = IDENTITY["study_hash"]
+
+
+def put(folder: Path, **changes) -> Path:
+    record = a_record(**changes)
+    path = record_path(folder, record.picked_by or record.combo, record.repeat)
+    write_json(path, to_json(record))
+    return path
+
+
+def test_path_is_decided_by_what_the_run_is():
+    assert record_path(Path("s"), 17, 2) == Path("s/17/2/record.json")
+    assert record_path(Path("s"), "l1", 0) == Path("s/l1/0/record.json")
+
+
+@pytest.mark.parametrize(("status", "done"), [("ok", True), ("diverged", True), ("failed", False)])
+def test_failed_runs_are_tried_again_and_diverged_ones_kept(tmp_path, status, done):
+    path = put(tmp_path, status=status, error="Traceback" if status == "failed" else None)
+    assert is_done(path, HASH) is done
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'{"schema": 1}'])
+def test_broken_record_is_not_done(tmp_path, content):
+    path = put(tmp_path)
+    path.write_bytes(content)
+    assert not is_done(path, HASH)
+
+
+def test_record_in_another_runs_place_is_not_done(tmp_path):
+    path = record_path(tmp_path, 4, 0)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(put(tmp_path).read_bytes())
+    with pytest.raises(ValueError, match="must be the record of its folder; it is of combination 3"):
+        read_record(path)
+    assert not is_done(path, HASH)
+
+
+def test_record_of_another_study_or_a_newer_schema_is_refused(tmp_path):
+    path = put(tmp_path)
+    with pytest.raises(ValueError, match="belongs to study 00000000, not 11111111"):
+        is_done(path, "1" * 64)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 2}))
+    with pytest.raises(ValueError, match="upgrade"):
+        is_done(path, HASH)
+
+
+def test_run_once_runs_once(tmp_path):
+    path = record_path(tmp_path, 3, 0)
+    assert run_once(path, HASH, a_record) == a_record() == read_record(path)
+    assert run_once(path, HASH, lambda: pytest.fail("ran twice")) is None
+    assert [entry.name for entry in path.parent.iterdir()] == ["record.json"]
+
+
+def _compete(folder: str, queue) -> None:
+    def slowly():
+        queue.put(os.getpid())
+        time.sleep(0.2)
+        return a_record()
+
+    run_once(record_path(Path(folder), 3, 0), HASH, slowly)
+
+
+def test_of_many_processes_one_runs(tmp_path):
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    workers = [context.Process(target=_compete, args=(str(tmp_path), queue)) for _ in range(5)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert isinstance(queue.get(timeout=5), int) and queue.empty()
+
+
+def test_atomic_write_leaves_the_old_file_or_the_new_one(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def fail(file):
+        file.write(b"half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, fail)
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_table_has_a_row_per_record_and_names_what_it_leaves_out(tmp_path, capsys):
+    folder = tmp_path / "study"
+    for combo, repeat in ((3, 1), (3, 0), (1, 0)):
+        put(folder, combo=combo, repeat=repeat)
+    put(folder, combo=None, picked_by="l1")
+    put(folder, combo=7, status="diverged", final_test_loss=float("inf"), **{"final_test_accuracy": 0.1})
+    put(folder, combo=8).write_text("{")
+    write_json(folder / "study.json", {"schema": 1})
+    for source in (folder, tmp_path):
+        runs = load_runs(source)
+        assert [(row.combo, row.repeat) for row in runs.itertuples() if row.picked_by is None] == [(1, 0), (3, 0), (3, 1), (7, 0)]
+        assert runs.picked_by.tolist()[-1] == "l1" and runs.combo.tolist()[-1] is None
+        assert runs.final_test_loss.dtype == "float64" and runs.final_test_loss.max() == float("inf")
+        assert "8/0/record.json must be a valid record" in capsys.readouterr().err
+
+
+def test_table_of_nothing_is_a_clear_error(tmp_path):
+    with pytest.raises(ValueError, match="must be a study's folder or a folder of studies with records"):
+        load_runs(tmp_path)
+
+
+def test_table_holds_measured_columns(tmp_path):
+    put(tmp_path / "s")
+    write_json(tmp_path / "s" / "study.json", {"schema": 1})
+    assert set(METRICS) <= set(load_runs(tmp_path).columns)

@@ -1,0 +1,120 @@
+"""W&B mirrors the records: offline by default, never at a record's cost. Read back by W&B's own inspector."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from conftest import QUICK
+from oraclecheck.records import wandb as mirror
+from oraclecheck.records.record import from_json
+
+WANDB = Path(sys.executable).with_name("wandb")
+
+
+@pytest.fixture(autouse=True)
+def forget_mode(monkeypatch):
+    """Each test finds out anew whether W&B is usable; what a test makes of the environment ends with it."""
+    monkeypatch.setenv("WANDB_MODE", "restored after the test")
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.setenv("NETRC", "nowhere")
+    mirror.usable_mode.cache_clear()
+    yield
+    mirror.usable_mode.cache_clear()
+
+
+def the_records() -> list[dict]:
+    return [json.loads(path.read_text()) for path in sorted(Path("multirun").glob("*/*/*/record.json"))]
+
+
+def offline_runs(n: int) -> list[dict]:
+    """Config and summary of n finished offline runs, as `wandb leet inspect` reads them."""
+    for _ in range(50):  # W&B's service may write them a moment after `finish`
+        found = []
+        for path in sorted(Path("multirun").glob("*/wandb/offline-run-*/run-*.wandb")):
+            call = [WANDB, "leet", "inspect", "--summary", "--json", path]
+            shown = subprocess.run(call, capture_output=True)
+            found.append(json.loads(shown.stdout) if shown.returncode == 0 else {})
+        if len(found) == n and all(run.get("state") == "finished" for run in found):
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"not {n} finished runs: {found}")
+
+
+def test_offline_run_holds_the_record(command):
+    assert command(*QUICK, "combo=5")[0] == 0
+    (record,), (run,) = the_records(), offline_runs(1)
+    assert run["run_id"] == f"{record['study_hash'][:8]}-5-0" and run["state"] == "finished"
+    assert run["config"]["removed"] == record["removed"] and run["config"]["study"] == record["study"]
+    columns = {**run["config"], **run["summary"]}
+    for name, value in record.items():
+        assert columns.get(name) == (pytest.approx(value) if isinstance(value, float) else value), name
+
+
+def test_logger_none_mirrors_nothing(command):
+    assert command(*QUICK, "logger=none")[0] == 0
+    assert the_records() and not list(Path("multirun").glob("*/wandb"))
+
+
+@pytest.mark.parametrize("broken", ["init", "log", "update", "finish"])
+def test_wandb_crash_costs_a_line_and_no_record(command, monkeypatch, broken):
+    import wandb
+
+    def crash(*_, **__):
+        raise RuntimeError("wandb is ill")
+
+    if broken == "init":
+        monkeypatch.setattr(wandb, "init", crash)
+    else:
+        owner = wandb.sdk.wandb_summary.Summary if broken == "update" else wandb.Run
+        monkeypatch.setattr(owner, broken, crash)
+    code, out, err = command(*QUICK, 'combo="0-2"')
+    assert code == 0 and "3 of 3 runs have records" in out
+    assert [line for line in err.splitlines() if "W&B" in line] == [
+        "oraclecheck: W&B failed (wandb is ill); records are kept on disk all the same"
+    ]
+    if wandb.run is not None:
+        monkeypatch.undo()
+        wandb.finish()
+
+
+def test_unreachable_server_is_said_once_and_runs_go_offline(command, monkeypatch):
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+    code, _, err = command(*QUICK, "logger.mode=online", 'combo="0,1"')
+    assert code == 0 and len(offline_runs(2)) == 2
+    (line,) = [line for line in err.splitlines() if "W&B" in line]
+    assert "http://127.0.0.1:9 does not answer" in line and "runs are kept offline" in line
+
+
+def test_missing_key_is_said_and_never_asked_for(command, monkeypatch):
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_port}")
+    code, _, err = command(*QUICK, "logger.mode=online")
+    server.shutdown()
+    server.server_close()
+    assert code == 0 and "there is no API key" in err and len(offline_runs(1)) == 1
+
+
+def test_record_columns_split_at_the_outcome(command):
+    """What the mirror sends can be read back as a record."""
+    assert command(*QUICK)[0] == 0
+    (run,) = offline_runs(1)
+    columns = {**run["config"], **{k: v for k, v in run["summary"].items() if not k.startswith("_")}}
+    epoch_metrics = {"lr", "train_loss", "test_loss", "test_accuracy"}
+    record = from_json({name: value for name, value in columns.items() if name not in epoch_metrics})
+    assert record.status == "ok"

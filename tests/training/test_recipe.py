@@ -1,0 +1,46 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oraclecheck.training.recipe import Recipe, parse_recipe
+
+
+def recipe(epochs: int, lr: str) -> Recipe:
+    return parse_recipe("retrain", epochs, 256, lr, 0.9, 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "lr", "scaled_epochs", "scaled"),
+    [  # the authors' 10 % schedules (Feng et al., Appendix E)
+        (30, "0: 1e-3, 20: 1e-4", 3, ((0, 1e-3), (2, 1e-4))),
+        (120, "0: 1e-2, 60: 1e-3, 90: 1e-4", 12, ((0, 1e-2), (6, 1e-3), (9, 1e-4))),
+        (30, "0: 1e-2, 10: 1e-3, 20: 1e-4", 3, ((0, 1e-2), (1, 1e-3), (2, 1e-4))),
+    ],
+)
+def test_tenth_of_a_recipe_is_the_authors(epochs, lr, scaled_epochs, scaled):
+    tenth = recipe(epochs, lr).scaled(0.1)
+    assert (tenth.epochs, tenth.schedule) == (scaled_epochs, scaled)
+
+
+@given(st.floats(0.001, 1), st.integers(1, 300), st.lists(st.integers(1, 299), max_size=4, unique=True))
+def test_scaled_schedule_is_always_a_schedule(fraction, epochs, boundaries):
+    starts = [0, *sorted(start for start in boundaries if start < epochs)]
+    lr = ", ".join(f"{start}: {0.1 / (1 + i)}" for i, start in enumerate(starts))
+    scaled = recipe(epochs, lr).scaled(fraction)
+    found = [start for start, _ in scaled.schedule]
+    assert found[0] == 0 and found == sorted(set(found)) and found[-1] < scaled.epochs == max(1, round(fraction * epochs))
+
+
+def test_whole_fraction_changes_nothing():
+    assert recipe(30, "0: 1e-3, 20: 1e-4").scaled(1.0) == recipe(30, "0: 1e-3, 20: 1e-4")
+
+
+def test_rate_is_constant_between_boundaries():
+    rates = [recipe(5, "0: 0.3, 2: 0.2, 3: 0.1").rate(epoch) for epoch in range(5)]
+    assert rates == [0.3, 0.3, 0.2, 0.1, 0.1]
+
+
+@pytest.mark.parametrize("lr", ["", "1: 0.1", "0: 0.1, 0: 0.2", "0: 0.1, 3: 0.1, 2: 0.1", "0: -1", "0: inf", "0 0.1", "0: 1, 9: 1"])
+def test_malformed_schedule_names_its_key(lr):
+    with pytest.raises(ValueError, match=r"^retrain\.lr must"):
+        recipe(5, lr)
