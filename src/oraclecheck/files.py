@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Create or replace `path` with what `write` writes, all of it or nothing, even under kill -9 or power loss."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -27,10 +27,16 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
     _sync_directory(path.parent)
 
 
+def remove_remains(path: Path) -> None:
+    """Remove what writers of `path` that were killed left behind; call it only where nobody else writes `path`."""
+    for remains in path.parent.glob(f".{path.name}.*.tmp"):
+        remains.unlink(missing_ok=True)
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write `content` atomically as JSON that every parser accepts (no NaN or Infinity)."""
     text = json.dumps(content, indent=1, allow_nan=False)
-    write_atomically(path, lambda file: file.write(text.encode()) and None)
+    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def digest(content: Any) -> str:

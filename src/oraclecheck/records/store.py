@@ -6,7 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from oraclecheck.files import write_json
+from oraclecheck.files import remove_remains, write_json
 from oraclecheck.records.record import Record, from_json, to_json
 
 RECORD = "record.json"
@@ -80,6 +80,7 @@ def run_once(path: Path, study_hash: str, run: Callable[[], Record]) -> Record |
     with FileLock(lock):
         if is_done(path, study_hash):
             return None
+        remove_remains(path)
         record = run()
         write_json(path, to_json(record))
         lock.unlink(missing_ok=True)  # whoever waited for it finds the record

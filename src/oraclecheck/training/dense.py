@@ -14,7 +14,7 @@ from filelock import FileLock
 from torch import Tensor, nn
 
 from oraclecheck.data.images import ImageData
-from oraclecheck.files import write_atomically
+from oraclecheck.files import remove_remains, write_atomically
 from oraclecheck.seeds import derive_seed
 from oraclecheck.training.callbacks import History
 from oraclecheck.training.recipe import Recipe
@@ -100,6 +100,7 @@ def train_once(
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             if not path.is_file():
+                remove_remains(path)
                 checkpoint = _train(make, data(), recipe, seed, settings, model)
                 content = {"model": model, "recipe": asdict(recipe), "seed": seed, "history": checkpoint.history}
                 write_atomically(path, lambda file: torch.save({**content, "state_dict": checkpoint.state}, file))

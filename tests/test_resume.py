@@ -1,0 +1,133 @@
+"""kill -9 at any instant, then the same command again: every run once, and the same metrics as without the kill."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import QUICK
+from faults.sitecustomize import install
+from oraclecheck.cli import main
+
+FAULTS = Path(__file__).with_name("faults")
+SWEEP = ("-m", *QUICK, "combo=range(3)", "repeat=0,1")
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["oraclecheck.experiment", "oraclecheck.messages", "oraclecheck.progress", "wandb"])
+
+_seeded = random.Random(20241130)
+INSTANTS = [
+    ("dense-epoch", 1),
+    ("dense-rename", 1),
+    *(("epoch", count) for count in _seeded.sample(range(1, 15), 3)),
+    *(("record-rename", count) for count in _seeded.sample(range(1, 7), 3)),
+    *(("record-renamed", count) for count in _seeded.sample(range(1, 7), 2)),
+    *(("wandb-finish", count) for count in _seeded.sample(range(1, 7), 2)),
+    *(("time", count) for count in _seeded.sample(range(5, 60), 2)),
+]
+JOBLIB_INSTANTS = [("dense-rename", 1, "sweep"), ("record-rename", 2, "self"), ("record-renamed", 1, "sweep")]
+JOBLIB_INSTANTS += [("time", _seeded.randrange(60, 120), victim) for victim in ("self", "sweep", "self")]
+
+
+def outcomes(out: Path) -> dict[str, dict]:
+    """Every record without what differs from run to run: clock and durations."""
+    found = {}
+    for path in sorted(out.glob("lenet*/*/*/record.json")):
+        record = json.loads(path.read_text())
+        kept = {name: value for name, value in record.items() if not name.startswith(("duration_", "started_at"))}
+        found[f"{path.parent.parent.name}/{path.parent.name}"] = kept
+    return found
+
+
+def in_a_process(folder: Path, sweep: tuple[str, ...], kill: tuple[str, int, str] | None = None) -> int:
+    """Run a command line in a forked process; gives its exit code."""
+    process = FORKS.Process(target=_run, args=(str(folder), sweep, kill))
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def _run(folder: str, sweep: tuple[str, ...], kill: tuple[str, int, str] | None) -> None:
+    os.chdir(folder)
+    os.setpgrp()
+    if kill:
+        install(*kill)
+    sys.exit(main(sweep))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The records of the sweep that nobody disturbs."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    assert in_a_process(folder, SWEEP) == 0
+    records = outcomes(folder / "multirun")
+    assert len(records) == 6 and {record["status"] for record in records.values()} == {"ok"}
+    return records
+
+
+def assert_complete(folder: Path, uninterrupted: dict) -> None:
+    assert outcomes(folder / "multirun") == uninterrupted
+    assert not list(folder.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("instant", INSTANTS, ids=lambda instant: "-".join(map(str, instant)))
+def test_killed_sweep_is_completed_by_the_same_command(tmp_path, uninterrupted, instant):
+    assert in_a_process(tmp_path, SWEEP, (*instant, "self")) == -signal.SIGKILL
+    before = outcomes(tmp_path / "multirun")
+    assert len(before) < 6 or instant[0] == "wandb-finish"
+    assert in_a_process(tmp_path, SWEEP) == 0
+    assert_complete(tmp_path, uninterrupted)
+
+
+def launch_joblib(folder: Path, kill: str | None = None) -> subprocess.Popen:
+    path = os.pathsep.join([str(FAULTS), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, **({"ORACLECHECK_KILL": kill} if kill else {})}
+    call = [sys.executable, "-m", "oraclecheck", *SWEEP, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(call, cwd=folder, env=environment, stderr=pipe, text=True, start_new_session=True)
+
+
+@pytest.mark.parametrize(
+    "instant",
+    [pytest.param(i, marks=[pytest.mark.slow] if n >= 2 else []) for n, i in enumerate(JOBLIB_INSTANTS)],
+    ids=lambda instant: "-".join(map(str, instant)),
+)
+def test_killed_joblib_sweep_is_completed_by_the_same_command(tmp_path, uninterrupted, instant):
+    first = launch_joblib(tmp_path, ":".join(map(str, instant)))
+    _, complaint = first.communicate()
+    if instant[2] == "sweep":
+        assert first.returncode == -signal.SIGKILL
+    else:
+        assert first.returncode == 1 and "of 6 runs are missing; the same command again runs only those" in complaint
+    second = launch_joblib(tmp_path)
+    _, complaint = second.communicate()
+    assert second.returncode == 0, complaint
+    assert_complete(tmp_path, uninterrupted)
+
+
+@pytest.mark.slow
+def test_workers_orphaned_by_a_killed_parent_do_no_harm(tmp_path, uninterrupted):
+    first = launch_joblib(tmp_path)
+    while not outcomes(tmp_path / "multirun"):
+        time.sleep(0.1)
+    first.kill()  # the parent alone: its workers live on for a while
+    second = launch_joblib(tmp_path)
+    _, complaint = second.communicate()
+    assert second.returncode == 0, complaint
+    assert_complete(tmp_path, uninterrupted)
+
+
+def test_order_set_and_launcher_do_not_matter(tmp_path, uninterrupted):
+    backwards = ("-m", *QUICK, "combo=2,1,0", "repeat=1,0", "logger=none")
+    one_process = (*QUICK, 'combo="1,0-2"', 'repeat="0-1"', "logger=none")
+    for name, sweep in (("backwards", backwards), ("one_process", one_process)):
+        folder = tmp_path / name
+        folder.mkdir()
+        assert in_a_process(folder, sweep) == 0
+        assert_complete(folder, uninterrupted)
