@@ -77,7 +77,10 @@ def test_logger_launcher_and_paths_do_not_decide_the_study(command):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["pruning.ratio={conv9: 0.5}"], "pruning.ratio must name convolutions or linear layers of the network; got 'conv9'"),
+        (
+            ["pruning.ratio={conv9: 0.5}"],
+            "pruning.ratio must name convolutions or linear layers of the network; got 'conv9'",
+        ),
         (["pruning.ratio={conv1: 1.5}"], "pruning.ratio of conv1 must lie strictly between 0 and 1; got 1.5"),
         (["pruning.ratio={conv1: 0}"], "pruning.ratio of conv1 must lie strictly between 0 and 1; got 0"),
         (["pruning.ratio={conv1: 1e-12}"], "1e-12 removes none"),
@@ -97,7 +100,7 @@ def test_logger_launcher_and_paths_do_not_decide_the_study(command):
         (["retrain.epochs=0"], "retrain.epochs must be at least 1; got 0"),
         (["retrain.epochs=ten"], "retrain.epochs must have the type of its default; got ten"),
         (["retrain.lr='5: 1e-2'"], "with ascending epochs from 0"),
-        (["retrain.lr=fast"], 'retrain.lr must be epoch: rate pairs such as "0: 1e-2, 20: 1e-3"; got \'fast\''),
+        (["retrain.lr=fast"], "retrain.lr must be epoch: rate pairs such as \"0: 1e-2, 20: 1e-3\"; got 'fast'"),
         (["data=mnist", "data.root=nowhere"], "nowhere/MNIST/raw/train-images-idx3-ubyte is missing: set data.root"),
         (["paths.out=/proc/nothing"], "paths.out must be a folder that can be written; got /proc/nothing"),
         (["pretrain.checkpoint=nothing.pt"], "pretrain.checkpoint must be a file; got nothing.pt"),

@@ -92,7 +92,8 @@ def _launch(arguments: list[str]) -> None:
     """Let Hydra compose and run the jobs, here or wherever its launcher puts them."""
     if JOBLIB in arguments:
         # joblib groups jobs that were quick, as done ones are, and then one worker gets many that train
-        arguments = ["hydra.launcher.batch_size=1", *arguments]
+        at = arguments.index(JOBLIB) + 1
+        arguments = [*arguments[:at], "hydra.launcher.batch_size=1", *arguments[at:]]
     before, sys.argv = sys.argv, ["oraclecheck", *arguments]
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()

@@ -9,11 +9,10 @@ import platform
 import traceback
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from importlib.metadata import version
-from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
@@ -24,7 +23,7 @@ from torch import nn
 
 from oraclecheck.data import sources
 from oraclecheck.data.images import ImageData
-from oraclecheck.files import digest, write_json
+from oraclecheck.files import write_json
 from oraclecheck.networks.size import parameters_and_macs
 from oraclecheck.pruning.combination import Removed
 from oraclecheck.records.record import SCHEMA, Record
@@ -119,7 +118,7 @@ def _measure_dense(setting: Setting, checkpoint: Checkpoint, data: Callable[[], 
     network = setting.make_network()
     network.load_state_dict(checkpoint.state)
     if setting.channels_last:
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = network.to(memory_format=torch.channels_last)
     path = setting.evaluation_path(checkpoint.hash)
     try:
         metrics = json.loads(path.read_bytes())

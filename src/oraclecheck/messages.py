@@ -3,10 +3,11 @@
 import difflib
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from hydra import compose
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 USER_ERRORS = (ValueError, HydraException, OmegaConfBaseException)
@@ -38,7 +39,7 @@ def _missing_option(error: MissingConfigException) -> str:
 def _composition(error: ConfigCompositionException) -> str:
     text = str(error)
     if match := re.match(r"Could not override '(.+?)'", text):
-        return f"there is no key {match[1]!r}{_nearest(match[1], list(_keys(compose('config'))))}"
+        return f"there is no key '{match[1]}'{_nearest(match[1], _known_keys())}"
     if match := re.match(r"Ambiguous value for argument '(.+?)=(.*)'", text):
         return (
             f"{match[1]} must be a single value without -m; got {match[2]}: add -m to sweep over the values, or quote "
@@ -49,11 +50,15 @@ def _composition(error: ConfigCompositionException) -> str:
     return " ".join(text.split())
 
 
-def _keys(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
-    for key in cfg:
+def _known_keys() -> list[str]:
+    return list(_keys(OmegaConf.to_container(compose("config"))))
+
+
+def _keys(content: Any, prefix: str = "") -> Iterator[str]:
+    """Dotted keys of a configuration as plain containers."""
+    for key, value in content.items():
         yield f"{prefix}{key}"
-        value = None if OmegaConf.is_missing(cfg, key) else cfg._get_node(key)
-        if isinstance(value, DictConfig) and not value._is_none():
+        if isinstance(value, dict):
             yield from _keys(value, f"{prefix}{key}.")
 
 

@@ -71,7 +71,11 @@ class SweepProgress(threading.Thread):
 
     def _show_bar(self) -> None:
         columns = (
-            TextColumn("retraining"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+            TextColumn("retraining"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
         )
         with Progress(*columns, console=Console(stderr=True), refresh_per_second=2) as bar:
             task = bar.add_task("", total=self.total)

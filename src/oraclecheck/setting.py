@@ -157,7 +157,7 @@ class Setting:
         else:
             pruned = prune(dense, removed, example)
         if self.channels_last:  # which slicing loses
-            pruned = pruned.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            pruned = pruned.to(memory_format=torch.channels_last)
         return pruned
 
     def check(self) -> None:

@@ -104,7 +104,9 @@ def test_cache_is_computed_once_by_many_processes(tmp_path):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "oraclecheck.data.sources"])
     queue = context.Queue()
-    workers = [context.Process(target=_load_and_digest, args=(str(root), str(tmp_path / "cache"), queue)) for _ in range(6)]
+    workers = [
+        context.Process(target=_load_and_digest, args=(str(root), str(tmp_path / "cache"), queue)) for _ in range(6)
+    ]
     for worker in workers:
         worker.start()
     digests = {queue.get(timeout=120) for _ in workers}

@@ -7,6 +7,7 @@ group). Python imports this module at its start wherever this folder is on PYTHO
 import os
 import signal
 import threading
+from pathlib import Path
 
 
 def install(instant: str, count: int, victim: str) -> None:
@@ -73,6 +74,6 @@ def kill(victim: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL) if victim == "self" else os.killpg(0, signal.SIGKILL)
 
 
-if "ORACLECHECK_KILL" in os.environ and "loky" in open("/proc/self/cmdline").read():
+if "ORACLECHECK_KILL" in os.environ and "loky" in Path("/proc/self/cmdline").read_text():
     _instant, _count, _victim = os.environ["ORACLECHECK_KILL"].split(":")
     install(_instant, int(_count), _victim)

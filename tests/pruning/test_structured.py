@@ -135,7 +135,7 @@ def test_pruning_refuses_coupled_layers_by_name():
 
 
 def released_reference(network: LeNet5Mini, removed: tuple[int, ...], l1: tuple[int, ...]) -> dict[str, Tensor]:
-    """The released code's network by plain slicing: conv1 keeps the combination's filters, conv2 the L1 norm's inputs."""
+    """The released network by plain slicing: conv1 keeps the combination's filters, conv2 the L1 norm's inputs."""
     kept = [i for i in range(10) if i not in removed]
     inputs = [i for i in range(10) if i not in l1]
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}

@@ -5,12 +5,12 @@ import time
 from pathlib import Path
 
 import pytest
+from test_record import IDENTITY, METRICS, a_record
 
 from oraclecheck.files import write_atomically, write_json
 from oraclecheck.records.record import to_json
 from oraclecheck.records.store import is_done, read_record, record_path, run_once
 from oraclecheck.records.table import load_runs
-from test_record import IDENTITY, METRICS, a_record
 
 HASH = IDENTITY["study_hash"]
 
@@ -108,7 +108,12 @@ def test_table_has_a_row_per_record_and_names_what_it_leaves_out(tmp_path, capsy
     write_json(folder / "study.json", {"schema": 1})
     for source in (folder, tmp_path):
         runs = load_runs(source)
-        assert [(row.combo, row.repeat) for row in runs.itertuples() if row.picked_by is None] == [(1, 0), (3, 0), (3, 1), (7, 0)]
+        assert [(row.combo, row.repeat) for row in runs.itertuples() if row.picked_by is None] == [
+            (1, 0),
+            (3, 0),
+            (3, 1),
+            (7, 0),
+        ]
         assert runs.picked_by.tolist()[-1] == "l1" and runs.combo.tolist()[-1] is None
         assert runs.final_test_loss.dtype == "float64" and runs.final_test_loss.max() == float("inf")
         assert "8/0/record.json must be a valid record" in capsys.readouterr().err

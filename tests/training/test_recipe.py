@@ -28,7 +28,9 @@ def test_scaled_schedule_is_always_a_schedule(fraction, epochs, boundaries):
     lr = ", ".join(f"{start}: {0.1 / (1 + i)}" for i, start in enumerate(starts))
     scaled = recipe(epochs, lr).scaled(fraction)
     found = [start for start, _ in scaled.schedule]
-    assert found[0] == 0 and found == sorted(set(found)) and found[-1] < scaled.epochs == max(1, round(fraction * epochs))
+    assert (
+        found[0] == 0 and found == sorted(set(found)) and found[-1] < scaled.epochs == max(1, round(fraction * epochs))
+    )
 
 
 def test_whole_fraction_changes_nothing():
@@ -40,7 +42,9 @@ def test_rate_is_constant_between_boundaries():
     assert rates == [0.3, 0.3, 0.2, 0.1, 0.1]
 
 
-@pytest.mark.parametrize("lr", ["", "1: 0.1", "0: 0.1, 0: 0.2", "0: 0.1, 3: 0.1, 2: 0.1", "0: -1", "0: inf", "0 0.1", "0: 1, 9: 1"])
+@pytest.mark.parametrize(
+    "lr", ["", "1: 0.1", "0: 0.1, 0: 0.2", "0: 0.1, 3: 0.1, 2: 0.1", "0: -1", "0: inf", "0 0.1", "0: 1, 9: 1"]
+)
 def test_malformed_schedule_names_its_key(lr):
     with pytest.raises(ValueError, match=r"^retrain\.lr must"):
         recipe(5, lr)

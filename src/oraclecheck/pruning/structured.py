@@ -42,7 +42,9 @@ def prune(network: nn.Module, removed: Removed, example: Tensor, *, behind: Remo
     return pruned
 
 
-def prune_as_released(network: nn.Module, removed: Removed, layers: Sequence[LayerChoice], example: Tensor) -> nn.Module:
+def prune_as_released(
+    network: nn.Module, removed: Removed, layers: Sequence[LayerChoice], example: Tensor
+) -> nn.Module:
     """The network that the paper's released code builds for a combination (`wiring: released_code`).
 
     The pruned layer keeps the combination's filters, but the layers behind it keep the inputs that belong to the L1

@@ -154,12 +154,13 @@ class Record:
             raise ValueError("record.error must say why where status is failed")
 
 
-MEASURED = tuple(
-    f"{network}_{images}_{metric}"
-    for network in ("dense", "pruned", "final")
-    for images in ("train", "test")
-    for metric in ("loss", "accuracy")
-) + ("best_test_loss", "best_test_accuracy", "best_epoch")
+MEASURED = (
+    *(f"{network}_{images}_loss" for network in ("dense", "pruned", "final") for images in ("train", "test")),
+    *(f"{network}_{images}_accuracy" for network in ("dense", "pruned", "final") for images in ("train", "test")),
+    "best_test_loss",
+    "best_test_accuracy",
+    "best_epoch",
+)
 """What every run with status "ok" has measured."""
 
 

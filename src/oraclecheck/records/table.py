@@ -37,7 +37,9 @@ def load_runs(source: Path | str) -> pd.DataFrame:
     if not records:
         raise ValueError(f"the source must be a study's folder or a folder of studies with records; got {root}")
     records.sort(key=lambda record: (record.study, record.picked_by or "", record.combo or 0, record.repeat))
-    table = pd.DataFrame([{column.name: getattr(record, column.name) for column in fields(Record)} for record in records])
+    table = pd.DataFrame(
+        [{column.name: getattr(record, column.name) for column in fields(Record)} for record in records]
+    )
     for column in fields(Record):
         if column.type == float | None:
             table[column.name] = table[column.name].astype("float64")

@@ -51,7 +51,9 @@ class WandbMirror:
     def log(self, entry: dict[str, float]) -> None:
         """Mirror an epoch's numbers."""
         if self._run is not None:
-            self._guard(lambda: self._run.log({k: v for k, v in entry.items() if k != "epoch"}, step=int(entry["epoch"])))
+            self._guard(
+                lambda: self._run.log({k: v for k, v in entry.items() if k != "epoch"}, step=int(entry["epoch"]))
+            )
 
     def finish(self, record: Record) -> None:
         """Mirror the record and close the run."""
@@ -64,9 +66,7 @@ class WandbMirror:
         run, self._run = self._run, None
         self._guard(lambda: run.finish(exit_code=0 if record.status == "ok" else 1))
 
-    def _open(
-        self, settings: WandbSettings, mode: str, identity: dict[str, Any], folder: Path, run_id: str
-    ) -> None:
+    def _open(self, settings: WandbSettings, mode: str, identity: dict[str, Any], folder: Path, run_id: str) -> None:
         if mode == "disabled":
             return
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # else every run starts telemetry threads

@@ -39,7 +39,7 @@ class Classifier(L.LightningModule):
         self.losses.clear()
         return mean
 
-    def configure_optimizers(self):  # noqa: ANN201
+    def configure_optimizers(self):
         """SGD as the papers use it, its rate set at each epoch's start."""
         recipe = self.recipe
         optimizer = torch.optim.SGD(

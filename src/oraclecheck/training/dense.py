@@ -22,6 +22,8 @@ from oraclecheck.training.trainer import TrainerSettings, fit
 
 PROGRESS_SECONDS = 5.0
 
+_diverged: dict[Path, ValueError] = {}
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -63,7 +65,9 @@ def load_checkpoint(path: Path, network: nn.Module, key: str, model: str) -> Che
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{key} must hold tensors that torch.load(weights_only=True) reads; got {path}: {reason}") from None
+        raise ValueError(
+            f"{key} must hold tensors that torch.load(weights_only=True) reads; got {path}: {reason}"
+        ) from None
     state = content.get("state_dict", content) if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise ValueError(f"{key} must hold a state dict of {model}; got {path}")
@@ -99,9 +103,15 @@ def train_once(
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
+            if path in _diverged:  # the other jobs of a sweep need not try again
+                raise _diverged[path]
             if not path.is_file():
                 remove_remains(path)
-                checkpoint = _train(make, data(), recipe, seed, settings, model)
+                try:
+                    checkpoint = _train(make, data(), recipe, seed, settings, model)
+                except ValueError as error:
+                    _diverged[path] = error
+                    raise
                 content = {"model": model, "recipe": asdict(recipe), "seed": seed, "history": checkpoint.history}
                 write_atomically(path, lambda file: torch.save({**content, "state_dict": checkpoint.state}, file))
     with torch.device("meta"):

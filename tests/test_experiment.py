@@ -1,0 +1,144 @@
+"""One run, top to bottom: its record against numbers worked out apart from it, and what it does in trouble."""
+
+import json
+import math
+from base64 import b64decode
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from conftest import QUICK
+from oraclecheck.data import sources
+from oraclecheck.networks.lenet import LeNet5Mini
+
+
+def the_record(combination: str = "0", repeat: int = 0) -> dict:
+    return json.loads(next(Path("multirun").glob(f"lenet*/{combination}/{repeat}/record.json")).read_text())
+
+
+def test_record_measures_the_networks_it_names(command):
+    """Dense and pruned metrics against a masked dense network and a plain evaluation, in float64."""
+    assert command(*QUICK, "logger=none", "combo=100")[0] == 0
+    record = the_record("100")
+    dense = LeNet5Mini()
+    dense.load_state_dict(torch.load(next(Path("multirun/dense").glob("*.pt")), weights_only=True)["state_dict"])
+    dense.double()
+    data = sources.load(sources.Digits(""), Path("multirun/.cache"), (0.3057,), (0.3234,))
+    for network in ("dense", "pruned"):
+        if network == "pruned":
+            for i in record["removed"]["conv1"]:
+                dense.conv2.weight.data[:, i] = 0
+        for part in ("train", "test"):
+            images = getattr(data, part)
+            with torch.no_grad():
+                logits = dense(images.normalise(images.images).double())
+            assert record[f"{network}_{part}_loss"] == pytest.approx(
+                cross_entropy(logits, images.labels).item(), rel=1e-5
+            )
+            accuracy = (logits.argmax(1) == images.labels).double().mean().item()
+            assert record[f"{network}_{part}_accuracy"] == pytest.approx(accuracy, abs=1e-3)
+
+
+def test_record_summarises_its_history(command):
+    recipe = ("retrain.epochs=7", "retrain.lr='0: 1e-2'")
+    assert command(*QUICK, *recipe, "logger=none")[0] == 0
+    record = the_record()
+    losses = [entry["test_loss"] for entry in record["history"]]
+    accuracies = [entry["test_accuracy"] for entry in record["history"]]
+    assert [entry["epoch"] for entry in record["history"]] == list(range(7))
+    assert record["final_test_loss"] == losses[-1] and record["final_test_accuracy"] == accuracies[-1]
+    assert record["best_epoch"] == accuracies.index(max(accuracies))
+    assert record["best_test_accuracy"] == max(accuracies) and record["best_test_loss"] == losses[record["best_epoch"]]
+    assert record["last5_test_accuracy_mean"] == pytest.approx(np.mean(accuracies[-5:]))
+    assert record["last5_test_loss_std"] == pytest.approx(np.std(losses[-5:], ddof=1))
+    correct = np.unpackbits(np.frombuffer(b64decode(record["final_test_correct"]), np.uint8))[:599]
+    assert correct.mean() == pytest.approx(record["final_test_accuracy"])
+
+
+def test_record_has_the_papers_sizes(command):
+    assert command(*QUICK, "logger=none")[0] == 0
+    record = the_record()
+    assert (record["dense_params"], record["dense_macs"]) == (5500, 448700)
+    assert (record["pruned_params"], record["pruned_macs"]) == (4120, 225700)
+
+
+def test_repeats_differ_only_after_pruning(command):
+    assert command(*QUICK, "logger=none", 'repeat="0,1"')[0] == 0
+    first, second = the_record(repeat=0), the_record(repeat=1)
+    assert first["pruned_train_loss"] == second["pruned_train_loss"] and first["seed"] != second["seed"]
+    assert first["final_test_loss"] != second["final_test_loss"]
+
+
+def test_wirings_share_seeds_but_not_networks(command):
+    for wiring in ("correct", "released_code"):
+        assert command(*QUICK, "logger=none", f"pruning.wiring={wiring}", f"paths.out=multirun/{wiring}")[0] == 0
+    both = [
+        json.loads(next(Path(f"multirun/{w}").glob("*/0/0/record.json")).read_text())
+        for w in ("correct", "released_code")
+    ]
+    assert both[0]["seed"] == both[1]["seed"] and both[0]["removed"] == both[1]["removed"]
+    assert both[0]["dense_hash"] == both[1]["dense_hash"] and both[0]["study_hash"] != both[1]["study_hash"]
+    assert both[0]["pruned_train_loss"] != both[1]["pruned_train_loss"]
+
+
+def test_l1_choice_under_released_wiring_is_the_correct_network(command):
+    for wiring in ("correct", "released_code"):
+        command(*QUICK, "logger=none", f"pruning.wiring={wiring}", f"paths.out=multirun/{wiring}", "combo=l1")
+    losses = {
+        json.loads(path.read_text())["final_test_loss"] for path in Path("multirun").glob("*/lenet*/l1/0/record.json")
+    }
+    assert len(losses) == 1
+
+
+def test_failed_run_is_written_down_and_tried_again(command, monkeypatch):
+    from oraclecheck.setting import Setting
+
+    prune = Setting.prune
+
+    def fail_for_one(self, dense, removed):
+        if removed["conv1"] == (0, 1, 2, 3, 5) and dense.training is not None and fail_for_one.armed:
+            raise RuntimeError("out of luck")
+        return prune(self, dense, removed)
+
+    fail_for_one.armed = True
+    monkeypatch.setattr(Setting, "prune", fail_for_one)
+    sweep = ("-m", *QUICK, "logger=none", "combo=range(3)")
+    code, _, err = command(*sweep)
+    assert code == 1
+    record = the_record("1")
+    assert record["status"] == "failed" and "RuntimeError: out of luck" in record["error"]
+    (line,) = [line for line in err.splitlines() if "missing" in line]
+    assert "1 of 3 runs are missing (1 failed, the first with 'RuntimeError: out of luck'" in line
+    assert line.endswith("the same command again runs only those") and "1/0/record.json" in line
+    fail_for_one.armed = False
+    kept = [Path("multirun").glob(f"*/{i}/0/record.json").__next__().stat().st_mtime_ns for i in (0, 2)]
+    assert command(*sweep)[0] == 0 and the_record("1")["status"] == "ok"
+    assert kept == [Path("multirun").glob(f"*/{i}/0/record.json").__next__().stat().st_mtime_ns for i in (0, 2)]
+
+
+def test_diverged_run_is_an_outcome_and_kept(command, monkeypatch):
+    sweep = (
+        "-m",
+        "pretrain.epochs=2",
+        "pretrain.lr='0: 2e-2'",
+        "retrain.epochs=3",
+        "retrain.lr='0: 1e30'",
+        "logger=none",
+        "combo=0,1",
+    )
+    code, out, _ = command(*sweep)
+    assert code == 0 and "repeat 0: diverged" in out
+    record = the_record()
+    assert record["status"] == "diverged" and len(record["history"]) == 1
+    assert not math.isfinite(float(record["final_train_loss"]))
+    monkeypatch.setattr("oraclecheck.experiment.retrain", lambda *_: pytest.fail("a diverged run was tried again"))
+    assert command(*sweep)[0] == 0
+
+
+def test_diverging_dense_network_is_one_sentence(command):
+    code, _, err = command("pretrain.epochs=2", "pretrain.lr='0: 1e30'", "logger=none")
+    assert code == 1 and "pretrain.lr must let the dense lenet5_mini learn" in err
+    assert "1 of 1 runs are missing; the same command again runs only those" in err and "Traceback" not in err
