@@ -86,11 +86,18 @@ def test_killed_sweep_is_completed_by_the_same_command(tmp_path, uninterrupted, 
 
 
 def launch_joblib(folder: Path, kill: str | None = None) -> subprocess.Popen:
+    """Start the sweep with two joblib workers in a process group of its own; its stderr goes to a file."""
     path = os.pathsep.join([str(FAULTS), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, **({"ORACLECHECK_KILL": kill} if kill else {})}
     call = [sys.executable, "-m", "oraclecheck", *SWEEP, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(call, cwd=folder, env=environment, stderr=pipe, text=True, start_new_session=True)
+    with (folder / "stderr").open("w") as stderr:
+        return subprocess.Popen(call, cwd=folder, env=environment, stderr=stderr, start_new_session=True)
+
+
+def relaunch_joblib(folder: Path, uninterrupted: dict) -> None:
+    second = launch_joblib(folder)
+    assert second.wait() == 0, (folder / "stderr").read_text()
+    assert_complete(folder, uninterrupted)
 
 
 @pytest.mark.parametrize(
@@ -100,27 +107,22 @@ def launch_joblib(folder: Path, kill: str | None = None) -> subprocess.Popen:
 )
 def test_killed_joblib_sweep_is_completed_by_the_same_command(tmp_path, uninterrupted, instant):
     first = launch_joblib(tmp_path, ":".join(map(str, instant)))
-    _, complaint = first.communicate()
+    code, complaint = first.wait(), (tmp_path / "stderr").read_text()
     if instant[2] == "sweep":
-        assert first.returncode == -signal.SIGKILL
+        assert code == -signal.SIGKILL
     else:
-        assert first.returncode == 1 and "of 6 runs are missing; the same command again runs only those" in complaint
-    second = launch_joblib(tmp_path)
-    _, complaint = second.communicate()
-    assert second.returncode == 0, complaint
-    assert_complete(tmp_path, uninterrupted)
+        assert code == 1 and "of 6 runs are missing; the same command again runs only those" in complaint
+    relaunch_joblib(tmp_path, uninterrupted)
 
 
 @pytest.mark.slow
 def test_workers_orphaned_by_a_killed_parent_do_no_harm(tmp_path, uninterrupted):
     first = launch_joblib(tmp_path)
-    while not outcomes(tmp_path / "multirun"):
+    while first.poll() is None and not outcomes(tmp_path / "multirun"):
         time.sleep(0.1)
     first.kill()  # the parent alone: its workers live on for a while
-    second = launch_joblib(tmp_path)
-    _, complaint = second.communicate()
-    assert second.returncode == 0, complaint
-    assert_complete(tmp_path, uninterrupted)
+    first.wait()
+    relaunch_joblib(tmp_path, uninterrupted)
 
 
 def test_order_set_and_launcher_do_not_matter(tmp_path, uninterrupted):

@@ -1,3 +1,24 @@
-"""oraclecheck: does the loss right after pruning predict accuracy after retraining?"""
+"""oraclecheck: does the loss right after pruning predict accuracy after retraining?
+
+In a notebook: `runs = load_runs("multirun")`, `correlate(runs)`, `plot_scatter(combinations_table(runs), axes)`.
+"""
+
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "load_runs": "oraclecheck.records.table",
+    "combinations_table": "oraclecheck.analysis.tables",
+    "correlate": "oraclecheck.analysis.tables",
+    "plot_scatter": "oraclecheck.analysis.figures",
+}
+__all__ = ["combinations_table", "correlate", "load_runs", "plot_scatter"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public functions when they are first used: pandas and scipy take seconds."""
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

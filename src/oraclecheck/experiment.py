@@ -11,8 +11,9 @@ from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from importlib.metadata import version
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
@@ -27,7 +28,7 @@ from oraclecheck.files import write_json
 from oraclecheck.networks.size import parameters_and_macs
 from oraclecheck.pruning.combination import Removed
 from oraclecheck.records.record import SCHEMA, Record
-from oraclecheck.records.store import record_path, run_once
+from oraclecheck.records.store import claimed, record_path, write_record
 from oraclecheck.records.wandb import WandbMirror
 from oraclecheck.seeds import run_seed
 from oraclecheck.setting import Setting
@@ -46,12 +47,10 @@ class Dense:
 
     Attributes:
         network: On the CPU, in the memory layout of the study.
-        hash: Identity of its tensors.
         columns: Its columns of the record.
     """
 
     network: nn.Module
-    hash: str
     columns: dict[str, Any]
 
 
@@ -59,31 +58,32 @@ def run(cfg: DictConfig) -> None:
     """Run every combination and repeat of a command that has no record yet."""
     setting = Setting.of(cfg)
     torch.set_num_threads(setting.trainer.threads)
-
-    def data() -> ImageData:
-        device = device_of(setting.trainer)
-        return _data(setting.source, setting.cache, setting.mean, setting.std, setting.channels_last, device)
-
+    data = partial(load_data, setting)
     checkpoint = setting.dense(data)
+    dense = cache(partial(measure_dense, setting, checkpoint, data))
     if setting.stage == "pretrain":
-        _measure_dense(setting, checkpoint, data)
+        dense()
         return
     study = setting.study(checkpoint.hash)
     folder = setting.out / study.name
     study.open(folder, OmegaConf.to_container(cfg, resolve=True, enum_to_str=True))  # type: ignore[arg-type]
     for combination, repeat in setting.runs:
-
-        def retrain_it(combination: int | str = combination, repeat: int = repeat) -> Record:
-            dense = _measure_dense(setting, checkpoint, data)
-            return prune_and_retrain(setting, study, dense, data(), combination, repeat)
-
-        run_once(record_path(folder, combination, repeat), study.hash, retrain_it)
+        path = record_path(folder, combination, repeat)
+        with claimed(path, study.hash) as mine:
+            if mine:
+                prune_and_retrain(setting, study, dense(), data(), combination, repeat, path)
 
 
 def prune_and_retrain(
-    setting: Setting, study: Study, dense: Dense, data: ImageData, combination: int | str, repeat: int
-) -> Record:
-    """One run: its record, whatever happens in it.
+    setting: Setting,
+    study: Study,
+    dense: Dense,
+    data: ImageData,
+    combination: int | str,
+    repeat: int,
+    path: Path,
+) -> None:
+    """One run; whatever happens in it, it leaves its record.
 
     Args:
         setting: The command's setting.
@@ -92,10 +92,11 @@ def prune_and_retrain(
         data: On the device of the setting.
         combination: Index of the combination, or the criterion that picks it.
         repeat: Which retraining of it.
+        path: Where the record goes, before W&B hears of it.
     """
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     removed = setting.removed(combination, dense.network)
-    identity = _identity(setting, study, dense, combination, removed, repeat)
+    identity = _identity(setting, study, combination, removed, repeat)
     run_id = f"{study.hash[:8]}-{combination}-{repeat}"
     mirror = WandbMirror(setting.wandb, identity, setting.out / study.name, run_id)
     try:
@@ -105,15 +106,20 @@ def prune_and_retrain(
     except Exception:
         outcome = {"status": "failed", "error": traceback.format_exc()}
     record = Record(**identity, **outcome, **dense.columns, **_provenance(setting), started_at=started_at)
+    write_record(path, record)
     mirror.finish(record)
-    return record
 
 
-# A process reads its data once, however many jobs it runs.
-_data = lru_cache(maxsize=2)(sources.load)
+def load_data(setting: Setting) -> ImageData:
+    """The data of a setting, on its device; a process reads it once, however many jobs it runs."""
+    device = device_of(setting.trainer)
+    return _load_once(setting.source, setting.cache, setting.mean, setting.std, setting.channels_last, device)
 
 
-def _measure_dense(setting: Setting, checkpoint: Checkpoint, data: Callable[[], ImageData]) -> Dense:
+_load_once = lru_cache(maxsize=2)(sources.load)
+
+
+def measure_dense(setting: Setting, checkpoint: Checkpoint, data: Callable[[], ImageData]) -> Dense:
     """The dense network with its metrics, which are measured once and kept beside the checkpoints."""
     network = setting.make_network()
     network.load_state_dict(checkpoint.state)
@@ -131,12 +137,10 @@ def _measure_dense(setting: Setting, checkpoint: Checkpoint, data: Callable[[], 
         }
         network = network.cpu()
         write_json(path, metrics)
-    return Dense(network, checkpoint.hash, {**metrics, **_size("dense", network, setting)})
+    return Dense(network, {**metrics, **_size("dense", network, setting)})
 
 
-def _identity(
-    setting: Setting, study: Study, dense: Dense, combination: int | str, removed: Removed, repeat: int
-) -> dict[str, Any]:
+def _identity(setting: Setting, study: Study, combination: int | str, removed: Removed, repeat: int) -> dict[str, Any]:
     """The columns that say what a run is."""
     picked = isinstance(combination, str)
     return {
@@ -156,7 +160,7 @@ def _identity(
         "repeat": repeat,
         "seed": run_seed(setting.seed, removed, repeat, "retrain"),
         "retrain_fraction": setting.fraction,
-        "dense_hash": dense.hash,
+        "dense_hash": study.definition["dense_hash"],
         "pretrain_seed": None if setting.checkpoint else setting.pretrain_seed,
     }
 

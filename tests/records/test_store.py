@@ -9,7 +9,7 @@ from test_record import IDENTITY, METRICS, a_record
 
 from oraclecheck.files import write_atomically, write_json
 from oraclecheck.records.record import to_json
-from oraclecheck.records.store import is_done, read_record, record_path, run_once
+from oraclecheck.records.store import claimed, is_done, read_record, record_path, write_record
 from oraclecheck.records.table import load_runs
 
 HASH = IDENTITY["study_hash"]
@@ -58,20 +58,40 @@ def test_record_of_another_study_or_a_newer_schema_is_refused(tmp_path):
         is_done(path, HASH)
 
 
-def test_run_once_runs_once(tmp_path):
+def test_claimed_run_is_done_once(tmp_path):
     path = record_path(tmp_path, 3, 0)
-    assert run_once(path, HASH, a_record) == a_record() == read_record(path)
-    assert run_once(path, HASH, lambda: pytest.fail("ran twice")) is None
+    for expected in (True, False):
+        with claimed(path, HASH) as mine:
+            assert mine is expected
+            if mine:
+                write_record(path, a_record())
+    assert read_record(path) == a_record()
     assert [entry.name for entry in path.parent.iterdir()] == ["record.json"]
 
 
-def _compete(folder: str, queue) -> None:
-    def slowly():
-        queue.put(os.getpid())
-        time.sleep(0.2)
-        return a_record()
+def test_claim_of_a_run_that_raises_is_let_go(tmp_path):
+    path = record_path(tmp_path, 3, 0)
+    with pytest.raises(OSError, match="disk full"), claimed(path, HASH):
+        raise OSError("disk full")
+    with claimed(path, HASH) as mine:
+        assert mine
 
-    run_once(record_path(Path(folder), 3, 0), HASH, slowly)
+
+def test_remains_of_a_killed_writer_are_removed(tmp_path):
+    path = record_path(tmp_path, 3, 0)
+    path.parent.mkdir(parents=True)
+    (path.parent / ".record.json.abc.tmp").write_text("half a rec")
+    with claimed(path, HASH):
+        assert [entry.name for entry in path.parent.iterdir()] == [".lock"]
+
+
+def _compete(folder: str, queue) -> None:
+    path = record_path(Path(folder), 3, 0)
+    with claimed(path, HASH) as mine:
+        if mine:
+            queue.put(os.getpid())
+            time.sleep(0.2)
+            write_record(path, a_record())
 
 
 def test_of_many_processes_one_runs(tmp_path):

@@ -15,13 +15,12 @@ from rich.table import Table
 
 from oraclecheck.analysis.correlation import anomaly_ratio, counterexamples, is_valid, kendall, signed, tie_share
 from oraclecheck.analysis.uncertainty import noise_ceiling
+from oraclecheck.pruning.combination import ENUMERATION_LIMIT
 
 EPOCHS = ("final", "best")
 HIGHER_IS_BETTER = {"accuracy": True, "loss": False}
 METRIC_COLUMNS = {f"{epoch}_test_{metric}": metric for epoch in EPOCHS for metric in HIGHER_IS_BETTER}
 
-# Spaces up to this size are meant to be run whole; pruning.order=auto samples larger ones.
-ENUMERATED = 1000
 
 # Means of the same accuracies can differ in the 16th digit, which would break ties. Distinct ones differ by at least
 # one test image in one repeat, far above this.
@@ -197,7 +196,7 @@ def _counts(runs: pd.DataFrame, combos: pd.DataFrame) -> dict[str, int]:
     k = runs["repeat"].nunique()
     expected = len(combos)
     sizes = runs.loc[runs["order"] == "lexicographic", "space_size"].dropna()
-    if len(sizes) and sizes.iloc[0] <= ENUMERATED:
+    if len(sizes) and sizes.iloc[0] <= ENUMERATION_LIMIT:
         expected = int(sizes.iloc[0])
     return {
         "n": int((combos["k"] > 0).sum()),

@@ -1,7 +1,8 @@
 """Records on disk: `<study>/<combination>/<repeat>/record.json`, the place decided by what the run is."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
@@ -62,29 +63,38 @@ def is_done(path: Path, study_hash: str) -> bool:
     return record.status != "failed"
 
 
-def run_once(path: Path, study_hash: str, run: Callable[[], Record]) -> Record | None:
-    """Run and keep the record, unless there is one; of several processes with the same run only one does it.
+@contextmanager
+def claimed(path: Path, study_hash: str) -> Iterator[bool]:
+    """Hold a run while it is done; gives False if it is done already.
+
+    Of several processes that ask for the same run one gets True and the others wait, then get False. A process that is
+    killed lets go of its claim.
 
     Args:
-        path: Where the record goes.
+        path: Where the run's record goes.
         study_hash: The study it belongs to.
-        run: Gives the record; it never raises for what may happen in a run.
 
-    Returns:
-        The new record, or None if the run was done before.
+    Raises:
+        ValueError: See `is_done`.
     """
     if is_done(path, study_hash):
-        return None
+        yield False
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(".lock")
     with FileLock(lock):
         if is_done(path, study_hash):
-            return None
+            yield False
+            return
         remove_remains(path)
-        record = run()
-        write_json(path, to_json(record))
-        lock.unlink(missing_ok=True)  # whoever waited for it finds the record
-    return record
+        yield True
+        if path.is_file():
+            lock.unlink(missing_ok=True)  # whoever waits for it will find the record
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Put a record in its place, all of it or nothing."""
+    write_json(path, to_json(record))
 
 
 def record_files(study: Path) -> Iterator[Path]:
