@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,16 @@ def test_killed_joblib_sweep_is_completed_by_the_same_command(tmp_path, uninterr
     relaunch_joblib(tmp_path, uninterrupted)
 
 
+def workers_in(folder: Path) -> list[int]:
+    """joblib workers whose working directory is the folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").readlink() == folder and "LokyProcess" in (process / "cmdline").read_text():
+                found.append(int(process.name))
+    return found
+
+
 @pytest.mark.slow
 def test_workers_orphaned_by_a_killed_parent_do_no_harm(tmp_path, uninterrupted):
     first = launch_joblib(tmp_path)
@@ -123,6 +134,11 @@ def test_workers_orphaned_by_a_killed_parent_do_no_harm(tmp_path, uninterrupted)
     first.kill()  # the parent alone: its workers live on for a while
     first.wait()
     relaunch_joblib(tmp_path, uninterrupted)
+    for _ in range(100):
+        if not workers_in(tmp_path):
+            break
+        time.sleep(0.2)
+    assert not workers_in(tmp_path)
 
 
 def test_order_set_and_launcher_do_not_matter(tmp_path, uninterrupted):

@@ -30,7 +30,9 @@ USER_ERROR, INCOMPLETE, INTERRUPTED = 2, 1, 130
 def job(cfg: DictConfig) -> None:
     """What Hydra runs once for each job, maybe in another process."""
     from oraclecheck.experiment import run
+    from oraclecheck.orphans import end_with_parent
 
+    end_with_parent()
     run(cfg)
 
 
