@@ -72,6 +72,8 @@ def _run(arguments: list[str], parsed: Any, show_traceback: bool) -> int:
     from oraclecheck import sweep
     from oraclecheck.progress import SweepProgress
 
+    if parsed.config_dir and not Path(parsed.config_dir).is_dir():
+        raise ValueError(f"--config-dir must be a folder; got {parsed.config_dir}")
     with _initialised(parsed) as overrides:
         parts = sweep.plan(overrides, parsed.multirun)
     if all(part.is_done() for part in parts):
@@ -106,7 +108,8 @@ def _launch(arguments: list[str]) -> None:
 @contextmanager
 def _initialised(parsed: Any) -> Iterator[list[str]]:
     """Hydra ready to compose; gives the overrides, with a user's `--config-dir` among the places to look in."""
-    extra = [f"hydra.searchpath=[file://{Path(parsed.config_dir).absolute()}]"] if parsed.config_dir else []
+    folder = Path(parsed.config_dir or "").absolute()
+    extra = [f"hydra.searchpath=[file://{folder}]"] if parsed.config_dir and folder.is_dir() else []
     with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
         yield [*parsed.overrides, *extra]
 

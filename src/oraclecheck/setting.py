@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
@@ -98,8 +99,7 @@ class Setting:
             ValueError: If a value breaks its key's rule; one sentence that names the key.
         """
         network = _plain(cfg.model.network)
-        with torch.device("meta"):
-            shadow = instantiate(network)
+        shadow = _shadow(network)
         ratio = resolve_ratio(shadow, _plain(cfg.pruning.ratio), _plain(cfg.model.ratio))
         layers = layer_choices(shadow, ratio)
         wiring = cfg.pruning.wiring.name
@@ -174,10 +174,8 @@ class Setting:
         device_of(self.trainer)
         _check_writable(self.out)
         self.source.check()
-        with torch.device("meta"):
-            shadow = self.make_network()
         if self.checkpoint:
-            load_checkpoint(self.checkpoint, shadow, "pretrain.checkpoint", self.model)
+            load_checkpoint(self.checkpoint, _shadow(self.network), "pretrain.checkpoint", self.model)
         network = self.make_network()
         pruned = self.prune(network, self.space.unrank(0))
         example = torch.zeros(1, *self.input_shape)
@@ -212,9 +210,7 @@ class Setting:
             data: Gives the data, on the device of training.
         """
         if self.checkpoint:
-            with torch.device("meta"):
-                shadow = self.make_network()
-            return load_checkpoint(self.checkpoint, shadow, "pretrain.checkpoint", self.model)
+            return load_checkpoint(self.checkpoint, _shadow(self.network), "pretrain.checkpoint", self.model)
         return train_once(
             self.dense_path, self.make_network, data, self.pretrain, self.pretrain_seed, self.trainer, self.model
         )
@@ -261,6 +257,19 @@ class Setting:
             "precision": self.trainer.precision,
         }
         return Study(self.label, definition, space)
+
+
+def _shadow(network: dict[str, Any]) -> nn.Module:
+    """The network without memory for its weights, on the meta device."""
+    try:
+        with torch.device("meta"):
+            return instantiate(network)
+    except InstantiationException as error:
+        reason = error.__cause__ or error
+        raise ValueError(
+            f"model.network must name an importable class and its arguments; got {network}: "
+            f"{type(reason).__name__}: {str(reason).splitlines()[0]}"
+        ) from error
 
 
 def _no_data() -> ImageData:
