@@ -20,7 +20,10 @@ class Classifier(L.LightningModule):
         super().__init__()
         self.network = network
         self.recipe = recipe
-        self.losses: list[Tensor] = []
+        self._loss_sum: Tensor
+        # One tensor for a whole fit: small ones kept alive between large activations would fragment the heap.
+        self.register_buffer("_loss_sum", torch.zeros((), dtype=torch.float64), persistent=False)
+        self._steps = 0
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits."""
@@ -30,13 +33,15 @@ class Classifier(L.LightningModule):
         """Mean cross-entropy of a batch."""
         images, labels = batch
         loss = cross_entropy(self.network(images), labels)
-        self.losses.append(loss.detach())
+        self._loss_sum += loss.detach()
+        self._steps += 1
         return loss
 
     def take_epoch_loss(self) -> float:
         """Mean of the batch losses since the last call; non-finite as soon as one of them is."""
-        mean = torch.stack(self.losses).double().mean().item()
-        self.losses.clear()
+        mean = self._loss_sum.item() / self._steps
+        self._loss_sum.zero_()
+        self._steps = 0
         return mean
 
     def configure_optimizers(self):
