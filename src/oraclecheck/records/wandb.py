@@ -3,14 +3,16 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from oraclecheck.records.record import Record, to_json
 
 PROBE_SECONDS = 3.0
+SERVER_SECONDS = 20.0  # by default W&B waits for a dying server without end
 CONFIG_COLUMNS_END = "status"  # the columns before it say what a run is, the others what came of it
 
 
@@ -63,8 +65,8 @@ class WandbMirror:
         names = list(columns)
         outcome = {name: columns[name] for name in names[names.index(CONFIG_COLUMNS_END) :]}
         self._guard(lambda: self._run.summary.update({name: v for name, v in outcome.items() if v is not None}))
-        run, self._run = self._run, None
-        self._guard(lambda: run.finish(exit_code=0 if record.status == "ok" else 1))
+        if self._run is not None:
+            self._guard(lambda: self._run.finish(exit_code=0 if record.status == "ok" else 1))
 
     def _open(self, settings: WandbSettings, mode: str, identity: dict[str, Any], folder: Path, run_id: str) -> None:
         if mode == "disabled":
@@ -83,7 +85,9 @@ class WandbMirror:
             disable_code=True,
             console="off",
             silent=True,
-            init_timeout=20,
+            init_timeout=SERVER_SECONDS,
+            finish_timeout=SERVER_SECONDS,
+            reinit="create_new",
         )
         self._run = wandb.init(
             project=settings.project,
@@ -99,29 +103,40 @@ class WandbMirror:
         )
 
     def _guard(self, action: Callable[[], object]) -> None:
+        """Run what W&B may fail at; after a failure this run is mirrored no further and later ones stay offline."""
+        global _failure_said
         try:
             action()
         except Exception as error:
-            self._run = None
-            _go_offline(f"W&B failed ({_first_line(error)}); records are kept on disk all the same")
+            os.environ["WANDB_MODE"] = "offline"
+            if not _failure_said:
+                _failure_said = True
+                _say(f"W&B failed ({_first_line(error)}); records are kept on disk all the same")
+            run, self._run = self._run, None
+            if run is not None:
+                with suppress(Exception):  # left open, it would receive the next run's numbers
+                    run.finish(exit_code=1)
 
 
-@lru_cache(maxsize=2)
+_failure_said = False
+
+
 def usable_mode(mode: str) -> str:
     """The mode W&B can be used in: offline if online was asked for but the server or the key is missing.
 
-    `wandb.init` would wait a minute and a half for a server that does not answer, and ask for a missing key.
+    `wandb.init` would wait a minute and a half for a server that does not answer, and ask for a missing key. What was
+    found out is kept in $WANDB_MODE, for this process and those it starts; a user's own $WANDB_MODE counts as well.
     """
-    if os.environ.get("WANDB_MODE") in ("offline", "disabled"):  # the user's, or found out by the launching process
+    if os.environ.get("WANDB_MODE") in ("offline", "disabled"):
         return os.environ["WANDB_MODE"]
-    if mode == "online":
-        trouble = _trouble()
-        if trouble:
-            _go_offline(f"W&B is not usable online: {trouble}; runs are kept offline, `wandb sync` uploads them later")
-            return "offline"
+    if mode == "online" and (trouble := _trouble()):
+        os.environ["WANDB_MODE"] = "offline"
+        _say(f"W&B is not usable online: {trouble}; runs are kept offline, `wandb sync` uploads them later")
+        return "offline"
     return mode
 
 
+@cache  # once a process
 def _trouble() -> str | None:
     import urllib.error
     import urllib.request
@@ -133,7 +148,7 @@ def _trouble() -> str | None:
         urllib.request.urlopen(url, timeout=PROBE_SECONDS).close()
     except urllib.error.HTTPError:
         pass  # it answers
-    except OSError as error:
+    except Exception as error:  # refused, timed out, not HTTP, not a URL: whatever it is, W&B would fail too
         return f"{url} does not answer ({_first_line(error)})"
     if not (os.environ.get("WANDB_API_KEY") or wandb.Settings().api_key or _key_in_netrc(url)):
         return "there is no API key (`wandb login` stores one)"
@@ -150,12 +165,8 @@ def _key_in_netrc(url: str) -> bool:
         return False
 
 
-def _go_offline(reason: str) -> None:
-    """Say so once and stay offline, here and in the processes started from here."""
-    if os.environ.get("WANDB_MODE") != "offline":
-        os.environ["WANDB_MODE"] = "offline"
-        usable_mode.cache_clear()
-        print(f"oraclecheck: {reason}", file=sys.stderr, flush=True)
+def _say(sentence: str) -> None:
+    print(f"oraclecheck: {sentence}", file=sys.stderr, flush=True)
 
 
 def _first_line(error: BaseException) -> str:
