@@ -11,6 +11,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from conftest import QUICK
+from data.test_sources import write_idx
 from oraclecheck.data import sources
 from oraclecheck.networks.lenet import LeNet5Mini
 
@@ -99,7 +100,7 @@ def test_failed_run_is_written_down_and_tried_again(command, monkeypatch):
     prune = Setting.prune
 
     def fail_for_one(self, dense, removed):
-        if removed["conv1"] == (0, 1, 2, 3, 5) and dense.training is not None and fail_for_one.armed:
+        if removed["conv1"] == (0, 1, 2, 3, 5) and fail_for_one.armed:
             raise RuntimeError("out of luck")
         return prune(self, dense, removed)
 
@@ -142,3 +143,34 @@ def test_diverging_dense_network_is_one_sentence(command):
     code, _, err = command("pretrain.epochs=2", "pretrain.lr='0: 1e30'", "logger=none")
     assert code == 1 and "pretrain.lr must let the dense lenet5_mini learn" in err
     assert "1 of 1 runs are missing; the same command again runs only those" in err and "Traceback" not in err
+
+
+def test_digits_recipe_is_good_enough(command):
+    """The default data set's own recipes: dense test accuracy of at least 0.96, at least 0.95 after retraining."""
+    assert command("logger=none", 'combo="0,60,120,180,240"')[0] == 0
+    found = [json.loads(path.read_text()) for path in Path("multirun").glob("lenet*/*/0/record.json")]
+    assert found[0]["dense_test_accuracy"] >= 0.96
+    assert np.median([record["final_test_accuracy"] for record in found]) >= 0.95
+
+
+def test_mnist_runs_from_its_files_to_the_record(command, tmp_path):
+    root = write_idx(tmp_path / "data", "MNIST")
+    mnist = ("data=mnist", f"data.root={root}", "retrain.fraction=0.1", "combo=17", "repeat=1", "logger=none")
+    assert command(*mnist, "pretrain.epochs=1", "pretrain.lr='0: 1e-2'")[0] == 0
+    record = the_record("17", 1)
+    assert record["data"] == "mnist" and [entry["lr"] for entry in record["history"]] == [1e-3, 1e-3, 1e-4]
+
+
+def test_threads_and_activation_are_part_of_the_study(command):
+    for threads in (1, 2):
+        assert command(*QUICK, "logger=none", f"trainer.threads={threads}")[0] == 0
+    assert len(list(Path("multirun").glob("lenet*/study.json"))) == 2
+
+
+def test_interrupted_sweep_says_what_is_missing(command, monkeypatch):
+    def interrupt(*_):
+        raise SystemExit(1)  # what Lightning makes of Ctrl-C
+
+    monkeypatch.setattr("oraclecheck.experiment.retrain", interrupt)
+    code, _, err = command(*QUICK, "logger=none", 'combo="0-2"')
+    assert code == 130 and "3 of 3 runs are missing; the same command again runs only those" in err

@@ -79,11 +79,15 @@ def assert_complete(folder: Path, uninterrupted: dict) -> None:
 
 @pytest.mark.parametrize("instant", INSTANTS, ids=lambda instant: "-".join(map(str, instant)))
 def test_killed_sweep_is_completed_by_the_same_command(tmp_path, uninterrupted, instant):
-    assert in_a_process(tmp_path, SWEEP, (*instant, "self")) == -signal.SIGKILL
-    before = outcomes(tmp_path / "multirun")
-    assert len(before) < 6 or instant[0] == "wandb-finish"
+    killed = in_a_process(tmp_path, SWEEP, (*instant, "self"))
+    if instant[0] == "time" and killed == 0:
+        pytest.skip("this machine finished the sweep before the kill")
+    assert killed == -signal.SIGKILL
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("multirun/lenet*/*/*/record.json")}
+    assert len(before) < 6 or instant[0] in ("record-renamed", "wandb-finish")
     assert in_a_process(tmp_path, SWEEP) == 0
     assert_complete(tmp_path, uninterrupted)
+    assert before == {path: path.stat().st_mtime_ns for path in before}  # what was done was not done again
 
 
 def launch_joblib(folder: Path, kill: str | None = None) -> subprocess.Popen:
@@ -109,6 +113,8 @@ def relaunch_joblib(folder: Path, uninterrupted: dict) -> None:
 def test_killed_joblib_sweep_is_completed_by_the_same_command(tmp_path, uninterrupted, instant):
     first = launch_joblib(tmp_path, ":".join(map(str, instant)))
     code, complaint = first.wait(), (tmp_path / "stderr").read_text()
+    if instant[0] == "time" and code == 0:
+        pytest.skip("this machine finished the sweep before the kill")
     if instant[2] == "sweep":
         assert code == -signal.SIGKILL
     else:

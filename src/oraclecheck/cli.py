@@ -24,7 +24,7 @@ CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent.paren
 
 JOBLIB = "hydra/launcher=joblib"
 
-USER_ERROR, INCOMPLETE, INTERRUPTED = 2, 1, 130
+USER_ERROR, INCOMPLETE, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
 
 def job(cfg: DictConfig) -> None:
@@ -47,9 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"oraclecheck {__version__}")
         return 0
     show_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    parsed = get_args_parser().parse_args(arguments)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise, so that we can say it in one sentence
     config.register()
-    parsed = get_args_parser().parse_args(arguments)
     only_shows = parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion
     try:
         if only_shows:
@@ -68,10 +68,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str], parsed: Any, show_traceback: bool) -> int:
     """Check, launch, and count what is missing then."""
     # Killed alone, a joblib parent would leave workers behind that go on taking jobs.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    stopped = 0
     from oraclecheck import sweep
     from oraclecheck.progress import SweepProgress
 
+    if parsed.config_name or parsed.config_path:
+        raise ValueError("--config-name and --config-path must not be used; add your own files with --config-dir")
     if parsed.config_dir and not Path(parsed.config_dir).is_dir():
         raise ValueError(f"--config-dir must be a folder; got {parsed.config_dir}")
     with _initialised(parsed) as overrides:
@@ -82,14 +85,16 @@ def _run(arguments: list[str], parsed: Any, show_traceback: bool) -> int:
         try:
             with SweepProgress(parts):
                 _launch(arguments)
-        except (Exception, KeyboardInterrupt) as error:
+        except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns the first into the second
+            stopped = TERMINATED if getattr(stop, "code", None) == TERMINATED else INTERRUPTED
+        except Exception as error:
             _tell(error, parsed, show_traceback)
     for line in sweep.summary(parts):
         print(line)
     complaint = sweep.complaint(parts)
     if complaint:
         print(f"oraclecheck: {complaint}", file=sys.stderr)
-    return INCOMPLETE if complaint else 0
+    return stopped or (INCOMPLETE if complaint else 0)
 
 
 def _launch(arguments: list[str]) -> None:

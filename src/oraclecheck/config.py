@@ -13,6 +13,7 @@ from omegaconf import MISSING
 Stage = Enum("Stage", ["run", "pretrain"])
 Wiring = Enum("Wiring", ["correct", "released_code"])
 Order = Enum("Order", ["auto", "lexicographic", "sampled"])
+Logger = Enum("Logger", ["wandb", "none"])
 WandbMode = Enum("WandbMode", ["offline", "online"])
 
 
@@ -88,7 +89,7 @@ class TrainerConfig:
 class LoggerConfig:
     """W&B, a mirror of the records."""
 
-    name: str = MISSING
+    name: Logger = MISSING
     mode: WandbMode = WandbMode.offline
     project: str = "oraclecheck"
     entity: str | None = None

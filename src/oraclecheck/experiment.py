@@ -22,6 +22,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from oraclecheck import __version__
 from oraclecheck.data import sources
 from oraclecheck.data.images import ImageData
 from oraclecheck.files import write_json
@@ -38,7 +39,7 @@ from oraclecheck.training.evaluation import Evaluation, evaluate
 from oraclecheck.training.retraining import Retraining, retrain
 from oraclecheck.training.trainer import device_of
 
-PACKAGES = ("oraclecheck", "torch", "lightning", "torch-pruning", "hydra-core", "wandb")
+PACKAGES = ("torch", "lightning", "torch-pruning", "hydra-core", "wandb")
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def prune_and_retrain(
         repeat: Which retraining of it.
         path: Where the record goes, before W&B hears of it.
     """
-    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    provenance = _provenance(setting)
     removed = setting.removed(combination, dense.network)
     identity = _identity(setting, study, combination, removed, repeat)
     run_id = f"{study.hash[:8]}-{combination}-{repeat}"
@@ -103,9 +104,9 @@ def prune_and_retrain(
         prune = partial(setting.prune, removed=removed)
         result = retrain(dense.network, prune, data, setting.retrain, identity["seed"], setting.trainer, mirror.log)
         outcome = {**_outcome(result), **_size("pruned", result.network, setting)}
+        record = Record(**identity, **outcome, **dense.columns, **provenance)
     except Exception:
-        outcome = {"status": "failed", "error": traceback.format_exc()}
-    record = Record(**identity, **outcome, **dense.columns, **_provenance(setting), started_at=started_at)
+        record = Record(**identity, status="failed", error=traceback.format_exc(), **provenance)
     write_record(path, record)
     mirror.finish(record)
 
@@ -209,5 +210,6 @@ def _provenance(setting: Setting) -> dict[str, Any]:
     """The columns that say what computed a run."""
     device = device_of(setting.trainer)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type} {platform.machine()}"
-    versions = {package: version(package) for package in PACKAGES}
-    return {"versions": versions, "device": name, "threads": setting.trainer.threads}
+    versions = {"oraclecheck": __version__, **{package: version(package) for package in PACKAGES}}
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"versions": versions, "device": name, "threads": setting.trainer.threads, "started_at": started_at}

@@ -30,6 +30,8 @@ from oraclecheck.training.trainer import TrainerSettings, device_of
 CRITERIA: dict[str, Callable[..., Removed]] = {"l1": l1_choice}
 """Criteria that may pick a combination, by the name `combo=` takes."""
 
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")  # those that leave the weights, and so the evaluation, in float32
+
 MOST_LAYERS_IN_LABEL = 4  # more would make folder names unreadable
 
 
@@ -103,8 +105,7 @@ class Setting:
         ratio = resolve_ratio(shadow, _plain(cfg.pruning.ratio), _plain(cfg.model.ratio))
         layers = layer_choices(shadow, ratio)
         wiring = cfg.pruning.wiring.name
-        if not 0 < cfg.retrain.fraction <= 1:
-            raise ValueError(f"retrain.fraction must lie in (0, 1]; got {cfg.retrain.fraction}")
+        _check_ranges(cfg)
         logger = cfg.logger
         return cls(
             stage=cfg.stage.name,
@@ -129,7 +130,9 @@ class Setting:
             retrain=_recipe("retrain", cfg.retrain).scaled(cfg.retrain.fraction),
             fraction=cfg.retrain.fraction,
             trainer=TrainerSettings(cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads),
-            wandb=WandbSettings(logger.mode.name, logger.project, logger.entity) if logger.name == "wandb" else None,
+            wandb=WandbSettings(logger.mode.name, logger.project, logger.entity)
+            if logger.name.name == "wandb"
+            else None,
             out=Path(cfg.paths.out),
             cache=Path(cfg.paths.cache),
         )
@@ -176,10 +179,12 @@ class Setting:
         self.source.check()
         if self.checkpoint:
             load_checkpoint(self.checkpoint, _shadow(self.network), "pretrain.checkpoint", self.model)
-        network = self.make_network()
+        network = self.make_network().eval()  # one image is too few for a BatchNorm that trains
         pruned = self.prune(network, self.space.unrank(0))
         example = torch.zeros(1, *self.input_shape)
-        if pruned(example).shape != network(example).shape:
+        with torch.no_grad():
+            same_outputs = pruned(example).shape == network(example).shape
+        if not same_outputs:
             names = ", ".join(self.ratio)
             raise ValueError(f"pruning.ratio must not name the layer whose outputs are the classes; got {names}")
         study = self.study_if_known()
@@ -200,6 +205,7 @@ class Setting:
             "seed": self.pretrain_seed,
             "channels_last": self.channels_last,
             "precision": self.trainer.precision,
+            "threads": self.trainer.threads,
         }
         return self.out / "dense" / f"{self.model}-{self.data}-seed{self.pretrain_seed}-{digest(recipe)[:8]}.pt"
 
@@ -217,7 +223,7 @@ class Setting:
 
     def evaluation_path(self, dense_hash: str) -> Path:
         """Where the metrics of a dense network on this data are kept."""
-        content = [dense_hash, self._data_identity(), self.channels_last, evaluation.BATCH_SIZE]
+        content = [self.network, dense_hash, self._data_identity(), self.channels_last, self.trainer.threads]
         return self.out / "dense" / f"evaluation-{digest(content)[:16]}.json"
 
     def _data_identity(self) -> dict[str, Any]:
@@ -232,8 +238,7 @@ class Setting:
     def study(self, dense_hash: str) -> Study:
         """The study this command adds to.
 
-        Its identity leaves out whatever does not change a record: combination, repeat, paths, logger, launcher,
-        device and number of workers.
+        Its identity leaves out combination, repeat, paths, logger, launcher, device and number of workers.
 
         Args:
             dense_hash: Identity of the dense network.
@@ -255,6 +260,7 @@ class Setting:
             "retrain_fraction": self.fraction,
             "evaluation": {"augmented": False, "batch_size": evaluation.BATCH_SIZE},
             "precision": self.trainer.precision,
+            "threads": self.trainer.threads,
         }
         return Study(self.label, definition, space)
 
@@ -284,10 +290,26 @@ def _recipe(key: str, cfg: DictConfig) -> Recipe:
     return parse_recipe(key, cfg.epochs, cfg.batch_size, cfg.lr, cfg.momentum, cfg.weight_decay)
 
 
+def _check_ranges(cfg: DictConfig) -> None:
+    for key, value in {"study": cfg.study, "model.name": cfg.model.name, "data.name": cfg.data.name}.items():
+        if value is not None and not re.fullmatch(r"[\w.+-]+", value):  # they become the study's folder
+            raise ValueError(f"{key} must be letters, digits, '.', '_', '+' and '-'; got {value!r}")
+    if not 0 < cfg.retrain.fraction <= 1:
+        raise ValueError(f"retrain.fraction must lie in (0, 1]; got {cfg.retrain.fraction}")
+    if cfg.trainer.threads < 1:
+        raise ValueError(f"trainer.threads must be at least 1; got {cfg.trainer.threads}")
+    if cfg.trainer.precision not in PRECISIONS:
+        raise ValueError(f"trainer.precision must be one of {', '.join(PRECISIONS)}; got {cfg.trainer.precision!r}")
+    channels = cfg.model.input_shape[0]
+    if len(cfg.data.mean) != channels or len(cfg.data.std) != channels or min(cfg.data.std) <= 0:
+        raise ValueError(
+            f"data.mean and data.std must have a number for each channel ({channels}), those of data.std positive; "
+            f"got {list(cfg.data.mean)} and {list(cfg.data.std)}"
+        )
+
+
 def _label(cfg: DictConfig, ratio: Mapping[str, float], wiring: str) -> str:
     if cfg.study is not None:
-        if not re.fullmatch(r"[\w.+-]+", cfg.study):
-            raise ValueError(f"study must be letters, digits, '.', '_', '+' and '-'; got {cfg.study!r}")
         return cfg.study
     parts = [f"{layer}_{value:g}" for layer, value in ratio.items()]
     if len(parts) > MOST_LAYERS_IN_LABEL:

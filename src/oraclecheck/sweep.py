@@ -65,6 +65,8 @@ def plan(overrides: Sequence[str], multirun: bool) -> list[Part]:
         HydraException: If a job could not be composed.
     """
     parsed = OverridesParser.create().parse_overrides(list(overrides))
+    if multirun:
+        parsed = _with_sweeper_params(parsed)
     runs = {key: _values(parsed, key) for key in ("combo", "repeat")} if multirun else {}
     varied = [override for override in parsed if not runs.get(override.key_or_group)]
     parts = []
@@ -78,6 +80,14 @@ def plan(overrides: Sequence[str], multirun: bool) -> list[Part]:
         setting.check()
         parts.append(Part(setting))
     return parts
+
+
+def _with_sweeper_params(parsed: Sequence[Override]) -> list[Override]:
+    """The overrides with those that a configuration brings as `hydra.sweeper.params`; the last of a key counts."""
+    fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
+    params = compose("config", overrides=fixed, return_hydra_config=True).hydra.sweeper.params or {}
+    brought = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in params.items()])
+    return list({override.get_key_element(): override for override in [*brought, *parsed]}.values())
 
 
 def _values(parsed: Sequence[Override], key: str) -> list[Any]:
@@ -134,13 +144,15 @@ def complaint(parts: Sequence[Part]) -> str | None:
     count = sum(part.size if paths is None else len(paths) for part, paths in zip(parts, missing, strict=True))
     if all(paths == [] for paths in missing):
         return None
-    failed = [record for paths in missing for path in paths or [] if (record := _failed(path)) is not None]
+    total = sum(part.size for part in parts)
+    if not total:
+        return "the dense network is missing; the same command again trains it"
+    failed = [(path, record) for paths in missing for path in paths or [] if (record := _failed(path)) is not None]
     why = ""
     if failed:
-        reason = (failed[0].error or "").strip().splitlines()[-1]
-        where = record_path(Path(failed[0].study), _folder(failed[0]), failed[0].repeat)
-        why = f" ({len(failed)} failed, the first with {reason!r}: see {where})"
-    total = sum(part.size for part in parts)
+        path, record = failed[0]
+        reason = (record.error or "").strip().splitlines()[-1]
+        why = f" ({len(failed)} failed, the first with {reason!r}: see {path})"
     return f"{count} of {total} runs are missing{why}; the same command again runs only those"
 
 

@@ -2,7 +2,9 @@
 
 import hashlib
 import multiprocessing
+import os
 import struct
+import time
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +97,8 @@ def test_cache_is_used_again(tmp_path, monkeypatch):
 
 
 def _load_and_digest(root: str, cache: str, queue) -> None:
+    read = MNISTFamily.read
+    MNISTFamily.read = lambda self: (Path(cache, f"read-by-{os.getpid()}").touch(), time.sleep(0.5), read(self))[-1]
     data = load(MNISTFamily(root, "MNIST"), Path(cache), MEAN, STD)
     queue.put(hashlib.sha256(data.train.images.numpy().tobytes()).hexdigest())
 
@@ -113,4 +117,5 @@ def test_cache_is_computed_once_by_many_processes(tmp_path):
     for worker in workers:
         worker.join()
     assert len(digests) == 1 and all(worker.exitcode == 0 for worker in workers)
+    assert len(list((tmp_path / "cache").glob("read-by-*"))) == 1
     assert len(list((tmp_path / "cache").glob("*.pt"))) == 1 and not list((tmp_path / "cache").glob("*.tmp"))

@@ -48,7 +48,7 @@ def install(instant: str, count: int, victim: str) -> None:
 PLACES = {
     "dense-epoch": ("oraclecheck.training.dense", "_progress"),
     "epoch": ("oraclecheck.training.callbacks", "History.on_train_epoch_end"),
-    "wandb-finish": ("oraclecheck.records.wandb", "WandbMirror.finish"),
+    "wandb-finish": ("wandb", "Run.finish"),
 }
 
 

@@ -172,3 +172,22 @@ def test_released_wiring_slices_behind_every_pruned_layer():
     assert torch.equal(released.conv2.weight, network.conv2.weight[kept["conv2"]][:, inputs["conv1"]])
     assert torch.equal(released.conv2.bias, network.conv2.bias[kept["conv2"]])
     assert torch.equal(released.conv3.weight, network.conv3.weight[:, inputs["conv2"]])
+
+
+def test_both_wirings_slice_batch_norm_behind_the_layer():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Conv2d(6, 3, 3)).double()
+    with torch.no_grad():
+        for tensor in (network[1].weight, network[1].bias, network[1].running_mean):
+            tensor.normal_()
+        network[1].running_var.uniform_(0.5, 2)
+    network.eval()
+    x, removed, example = images(), {"0": (1, 4)}, torch.zeros(2, 1, 8, 8, dtype=torch.float64)
+    masked = copy.deepcopy(network)
+    masked[3].weight.data[:, [1, 4]] = 0
+    torch.testing.assert_close(prune(network, removed, example)(x), masked(x), rtol=0, atol=1e-12)
+    released = prune_as_released(network, removed, (LayerChoice("0", 6, 2),), example)
+    behind = sorted(network[0].weight.abs().sum((1, 2, 3)).argsort()[2:].tolist())
+    assert torch.equal(released[0].weight, network[0].weight[[0, 2, 3, 5]])
+    assert torch.equal(released[1].running_mean, network[1].running_mean[behind])
+    assert torch.equal(released[3].weight, network[3].weight[:, behind])

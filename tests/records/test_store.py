@@ -33,7 +33,7 @@ def test_failed_runs_are_tried_again_and_diverged_ones_kept(tmp_path, status, do
     assert is_done(path, HASH) is done
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'{"schema": 1}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"{}", b'{"schema": null}', b'{"schema": 1}'])
 def test_broken_record_is_not_done(tmp_path, content):
     path = put(tmp_path)
     path.write_bytes(content)
@@ -119,12 +119,13 @@ def test_atomic_write_leaves_the_old_file_or_the_new_one(tmp_path):
 
 
 def test_table_has_a_row_per_record_and_names_what_it_leaves_out(tmp_path, capsys):
-    folder = tmp_path / "study"
+    folder = tmp_path / IDENTITY["study"]
     for combo, repeat in ((3, 1), (3, 0), (1, 0)):
         put(folder, combo=combo, repeat=repeat)
     put(folder, combo=None, picked_by="l1")
     put(folder, combo=7, status="diverged", final_test_loss=float("inf"), **{"final_test_accuracy": 0.1})
     put(folder, combo=8).write_text("{")
+    put(folder, combo=9, study="another")
     write_json(folder / "study.json", {"schema": 1})
     for source in (folder, tmp_path):
         runs = load_runs(source)
@@ -136,7 +137,9 @@ def test_table_has_a_row_per_record_and_names_what_it_leaves_out(tmp_path, capsy
         ]
         assert runs.picked_by.tolist()[-1] == "l1" and runs.combo.tolist()[-1] is None
         assert runs.final_test_loss.dtype == "float64" and runs.final_test_loss.max() == float("inf")
-        assert "8/0/record.json must be a valid record" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert "8/0/record.json must be a valid record" in said
+        assert "9/0/record.json must be a record of its folder's study; it is of another" in said
 
 
 def test_table_of_nothing_is_a_clear_error(tmp_path):
@@ -145,6 +148,6 @@ def test_table_of_nothing_is_a_clear_error(tmp_path):
 
 
 def test_table_holds_measured_columns(tmp_path):
-    put(tmp_path / "s")
-    write_json(tmp_path / "s" / "study.json", {"schema": 1})
+    put(tmp_path / IDENTITY["study"])
+    write_json(tmp_path / IDENTITY["study"] / "study.json", {"schema": 1})
     assert set(METRICS) <= set(load_runs(tmp_path).columns)

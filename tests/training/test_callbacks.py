@@ -29,7 +29,7 @@ def some_images(n: int, seed: int) -> ImageSet:
     return ImageSet(images, torch.randint(0, 10, (n,), generator=generator), (0.5,), (0.25,))
 
 
-DATA = ImageData(some_images(70, 0), some_images(30, 1), 10)
+DATA = ImageData(some_images(70, 0), some_images(30, 1))
 
 
 def dense() -> LeNet5Mini:

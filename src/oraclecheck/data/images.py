@@ -43,11 +43,10 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class ImageData:
-    """A training and a test set with the same classes."""
+    """A training and a test set."""
 
     train: ImageSet
     test: ImageSet
-    classes: int
 
     def to(self, device: torch.device) -> "ImageData":
         """The same data on another device; itself if it is there already."""

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from oraclecheck.data.images import ImageData, ImageSet
-from oraclecheck.files import digest, write_atomically
+from oraclecheck.files import digest, remove_remains, write_atomically
 
 IMAGE_SIZE = 32  # both papers' LeNet5-Mini takes 32x32 images
 CPU = torch.device("cpu")
@@ -31,7 +31,6 @@ class Digits:
 
     root: str
     download: bool = False
-    classes: int = 10
 
     def check(self) -> None:
         """Nothing can be missing: the images are part of scikit-learn."""
@@ -65,13 +64,11 @@ class MNISTFamily:
         root: Folder that holds `<dataset>/raw/*-ubyte`, as torchvision lays it out.
         dataset: "MNIST", "FashionMNIST" or "KMNIST".
         download: Whether torchvision may fetch missing files.
-        classes: Number of classes.
     """
 
     root: str
     dataset: str
     download: bool = False
-    classes: int = 10
 
     @property
     def _files(self) -> list[Path]:
@@ -93,8 +90,7 @@ class MNISTFamily:
         self.check()
         if not all(path.is_file() for path in self._files):
             self._dataset(train=True)
-        content = hashlib.sha256(b"".join(path.read_bytes() for path in self._files)).hexdigest()
-        return {"dataset": self.dataset, "content": content}
+        return {"dataset": self.dataset, "content": [_content_hash(path) for path in self._files]}
 
     def read(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Train images, train labels, test images, test labels."""
@@ -149,6 +145,7 @@ def load(
         with FileLock(f"{path}.lock"):
             if not path.is_file():
                 names = ("train_images", "train_labels", "test_images", "test_labels")
+                remove_remains(path)
                 computed = dict(zip(names, source.read(), strict=True))
                 write_atomically(path, lambda file: torch.save(computed, file))
     tensors = torch.load(path, weights_only=True, mmap=True)
@@ -156,7 +153,12 @@ def load(
         ImageSet(tensors[f"{part}_images"], tensors[f"{part}_labels"], mean, std, channels_last)
         for part in ("train", "test")
     )
-    return ImageData(train, test, source.classes).to(device)
+    return ImageData(train, test).to(device)
+
+
+def _content_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _tensors(images: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:

@@ -24,13 +24,14 @@ def resolve_ratio(network: nn.Module, ratio: Any, default: Mapping[str, float]) 
     if ratio is None:
         ratio = default
     elif isinstance(ratio, int | float) and not isinstance(ratio, bool):
-        ratio = dict.fromkeys(default, ratio)
+        ratio = dict.fromkeys(default, ratio) if isinstance(default, Mapping) else None
     if not isinstance(ratio, Mapping) or not ratio:
         raise ValueError(f"pruning.ratio must map layers to ratios, such as {{conv1: 0.5}}, or be one; got {ratio!r}")
+    ratio = {str(name): value for name, value in ratio.items()}  # YAML reads the layers of a Sequential as integers
     prunable = [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     for name, value in ratio.items():
         if name not in prunable:
-            raise ValueError(_unknown_layer(str(name), prunable))
+            raise ValueError(_unknown_layer(name, prunable))
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
             raise ValueError(f"pruning.ratio of {name} must lie strictly between 0 and 1; got {value!r}")
     return {name: float(ratio[name]) for name in prunable if name in ratio}

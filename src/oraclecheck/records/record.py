@@ -16,6 +16,10 @@ SCHEMA = 1
 STATUSES = ("ok", "failed", "diverged")
 
 
+class NewerSchemaError(ValueError):
+    """A record was written by a later version: it is not ours to judge, nor to overwrite."""
+
+
 @dataclass(frozen=True)
 class Record:
     """One run: a combination, retrained once.
@@ -178,8 +182,8 @@ def from_json(content: Any) -> Record:
     if not isinstance(content, dict):
         raise ValueError("a record must be a JSON object")
     schema = content.get("schema")
-    if not isinstance(schema, int) or schema > SCHEMA:
-        raise ValueError(f"record.schema must be at most {SCHEMA}; got {schema!r}: upgrade oraclecheck to read it")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise NewerSchemaError(f"record.schema must be at most {SCHEMA}; got {schema}: upgrade oraclecheck to read it")
     unknown = [name for name in content if name not in KINDS]
     if unknown:
         raise ValueError(f"record must have only known columns; got {unknown[0]!r}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from oraclecheck.files import remove_remains, write_json
-from oraclecheck.records.record import Record, from_json, to_json
+from oraclecheck.records.record import NewerSchemaError, Record, from_json, to_json
 
 RECORD = "record.json"
 
@@ -33,6 +33,8 @@ def read_record(path: Path) -> Record:
     """
     try:
         record = from_json(json.loads(path.read_bytes()))
+    except NewerSchemaError as error:
+        raise NewerSchemaError(f"{path} must be a record that this version can read: {error}") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} must be a valid record: {error}") from None
     place = (str(record.combo if record.picked_by is None else record.picked_by), str(record.repeat))
@@ -49,11 +51,9 @@ def is_done(path: Path, study_hash: str) -> bool:
     """
     try:
         record = read_record(path)
-    except FileNotFoundError:
-        return False
-    except ValueError as error:
-        if "record.schema" in str(error):
-            raise
+    except NewerSchemaError:
+        raise
+    except (FileNotFoundError, ValueError):
         return False
     if record.study_hash != study_hash:
         raise ValueError(

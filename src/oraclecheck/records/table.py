@@ -29,11 +29,15 @@ def load_runs(source: Path | str) -> pd.DataFrame:
     root = Path(source)
     studies = [root] if (root / STUDY_FILE).is_file() else sorted(path.parent for path in root.glob(f"*/{STUDY_FILE}"))
     records = []
-    for path in (path for study in studies for path in record_files(study)):
-        try:
-            records.append(read_record(path))
-        except ValueError as error:
-            print(f"oraclecheck: left out: {error}", file=sys.stderr)
+    for study in studies:
+        for path in record_files(study):
+            try:
+                record = read_record(path)
+                if record.study != study.name:
+                    raise ValueError(f"{path} must be a record of its folder's study; it is of {record.study}")
+                records.append(record)
+            except ValueError as error:
+                print(f"oraclecheck: left out: {error}", file=sys.stderr)
     if not records:
         raise ValueError(f"the source must be a study's folder or a folder of studies with records; got {root}")
     records.sort(key=lambda record: (record.study, record.picked_by or "", record.combo or 0, record.repeat))

@@ -22,7 +22,7 @@ class Classifier(L.LightningModule):
         self.recipe = recipe
         self._loss_sum: Tensor
         # One tensor for a whole fit: small ones kept alive between large activations would fragment the heap.
-        self.register_buffer("_loss_sum", torch.zeros((), dtype=torch.float64), persistent=False)
+        self.register_buffer("_loss_sum", torch.zeros(()), persistent=False)
         self._steps = 0
 
     def forward(self, images: Tensor) -> Tensor:

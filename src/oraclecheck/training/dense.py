@@ -22,7 +22,8 @@ from oraclecheck.training.trainer import TrainerSettings, fit
 
 PROGRESS_SECONDS = 5.0
 
-_diverged: dict[Path, ValueError] = {}
+_failures: dict[Path, Exception] = {}
+"""Dense networks whose training failed in this process."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Checkpoint:
 
 
 def load_checkpoint(path: Path, network: nn.Module, key: str, model: str) -> Checkpoint:
-    """Read a checkpoint for a network: a state dict, or one under the key `state_dict` as we and Lightning write it.
+    """Read a checkpoint for a network: a state dict, or a mapping that holds one under `state_dict`, as ours do.
 
     Args:
         path: The file.
@@ -103,14 +104,14 @@ def train_once(
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            if path in _diverged:  # the other jobs of a sweep need not try again
-                raise _diverged[path]
+            if path in _failures:  # the other jobs of a sweep need not try again
+                raise _failures[path]
             if not path.is_file():
                 remove_remains(path)
                 try:
                     checkpoint = _train(make, data(), recipe, seed, settings, model)
-                except ValueError as error:
-                    _diverged[path] = error
+                except Exception as error:
+                    _failures[path] = error
                     raise
                 content = {"model": model, "recipe": asdict(recipe), "seed": seed, "history": checkpoint.history}
                 write_atomically(path, lambda file: torch.save({**content, "state_dict": checkpoint.state}, file))

@@ -36,14 +36,15 @@ def evaluate(network: nn.Module, images: ImageSet) -> Evaluation:
     """Evaluate a network on a whole set that lies on the network's device; its mode is left as it was."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
-    total = torch.zeros((), dtype=torch.float64, device=images.labels.device)
+    losses = []
     correct = []
     with torch.inference_mode():
         for batch, labels in images.batches(BATCH_SIZE):
             logits = network(batch)
-            total += cross_entropy(logits, labels, reduction="none").double().sum()
+            losses.append(cross_entropy(logits, labels, reduction="none"))
             correct.append(logits.argmax(1) == labels)
     for module, training in modes.items():
         module.training = training
+    # On the CPU, for not every accelerator has float64.
     hits = torch.cat(correct).cpu()
-    return Evaluation(total.item() / len(images), hits.double().mean().item(), hits)
+    return Evaluation(torch.cat(losses).cpu().double().mean().item(), hits.double().mean().item(), hits)
