@@ -26,6 +26,7 @@ from oraclecheck import __version__
 from oraclecheck.data import sources
 from oraclecheck.data.images import ImageData
 from oraclecheck.files import write_json
+from oraclecheck.interpret import interpret
 from oraclecheck.networks.size import parameters_and_macs
 from oraclecheck.pruning.combination import Removed
 from oraclecheck.records.record import SCHEMA, Record
@@ -57,7 +58,7 @@ class Dense:
 
 def run(cfg: DictConfig) -> None:
     """Run every combination and repeat of a command that has no record yet."""
-    setting = Setting.of(cfg)
+    setting = interpret(cfg)
     torch.set_num_threads(setting.trainer.threads)
     data = partial(load_data, setting)
     checkpoint = setting.dense(data)

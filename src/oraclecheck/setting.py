@@ -1,8 +1,7 @@
 """The setting of a command: its configuration as plain, checked values."""
 
-import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,29 +9,23 @@ from typing import Any
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from oraclecheck.criteria.magnitude import l1_choice
 from oraclecheck.data import sources
 from oraclecheck.data.images import ImageData
 from oraclecheck.files import digest
-from oraclecheck.pruning.combination import CombinationSpace, Removed, parse_set
-from oraclecheck.pruning.layers import layer_choices, resolve_ratio
+from oraclecheck.pruning.combination import CombinationSpace, Removed
 from oraclecheck.pruning.structured import prune, prune_as_released
 from oraclecheck.records.wandb import WandbSettings, usable_mode
 from oraclecheck.study import Study
 from oraclecheck.training import evaluation
 from oraclecheck.training.dense import Checkpoint, load_checkpoint, train_once
-from oraclecheck.training.recipe import Recipe, parse_recipe
+from oraclecheck.training.recipe import Recipe
 from oraclecheck.training.trainer import TrainerSettings, device_of
 
 CRITERIA: dict[str, Callable[..., Removed]] = {"l1": l1_choice}
 """Criteria that may pick a combination, by the name `combo=` takes."""
-
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")  # those that leave the weights, and so the evaluation, in float32
-
-MOST_LAYERS_IN_LABEL = 4  # more would make folder names unreadable
 
 
 @dataclass(frozen=True)
@@ -93,50 +86,6 @@ class Setting:
     out: Path
     cache: Path
 
-    @classmethod
-    def of(cls, cfg: DictConfig) -> "Setting":
-        """The setting of a composed configuration.
-
-        Raises:
-            ValueError: If a value breaks its key's rule; one sentence that names the key.
-        """
-        network = _plain(cfg.model.network)
-        shadow = _shadow(network)
-        ratio = resolve_ratio(shadow, _plain(cfg.pruning.ratio), _plain(cfg.model.ratio))
-        layers = layer_choices(shadow, ratio)
-        wiring = cfg.pruning.wiring.name
-        _check_ranges(cfg)
-        logger = cfg.logger
-        return cls(
-            stage=cfg.stage.name,
-            label=_label(cfg, ratio, wiring),
-            model=cfg.model.name,
-            network=network,
-            input_shape=tuple(cfg.model.input_shape),
-            channels_last=cfg.model.channels_last,
-            data=cfg.data.name,
-            source=instantiate(cfg.data.source, root=cfg.data.root, download=cfg.data.download),
-            mean=tuple(cfg.data.mean),
-            std=tuple(cfg.data.std),
-            ratio=ratio,
-            space=CombinationSpace.of(layers, cfg.pruning.order.name, cfg.pruning.order_seed),
-            wiring=wiring,
-            combinations=parse_set(cfg.combo, "combo", tuple(CRITERIA)),
-            repeats=[int(repeat) for repeat in parse_set(cfg.repeat, "repeat")],
-            seed=cfg.seed,
-            pretrain=_recipe("pretrain", cfg.pretrain),
-            pretrain_seed=cfg.pretrain.seed,
-            checkpoint=Path(cfg.pretrain.checkpoint) if cfg.pretrain.checkpoint else None,
-            retrain=_recipe("retrain", cfg.retrain).scaled(cfg.retrain.fraction),
-            fraction=cfg.retrain.fraction,
-            trainer=TrainerSettings(cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads),
-            wandb=WandbSettings(logger.mode.name, logger.project, logger.entity)
-            if logger.name.name == "wandb"
-            else None,
-            out=Path(cfg.paths.out),
-            cache=Path(cfg.paths.cache),
-        )
-
     @property
     def runs(self) -> list[tuple[int | str, int]]:
         """The (combination, repeat) pairs this command runs, repeats innermost."""
@@ -178,7 +127,7 @@ class Setting:
         _check_writable(self.out)
         self.source.check()
         if self.checkpoint:
-            load_checkpoint(self.checkpoint, _shadow(self.network), "pretrain.checkpoint", self.model)
+            load_checkpoint(self.checkpoint, shadow_network(self.network), "pretrain.checkpoint", self.model)
         network = self.make_network().eval()  # one image is too few for a BatchNorm that trains
         pruned = self.prune(network, self.space.unrank(0))
         example = torch.zeros(1, *self.input_shape)
@@ -216,7 +165,7 @@ class Setting:
             data: Gives the data, on the device of training.
         """
         if self.checkpoint:
-            return load_checkpoint(self.checkpoint, _shadow(self.network), "pretrain.checkpoint", self.model)
+            return load_checkpoint(self.checkpoint, shadow_network(self.network), "pretrain.checkpoint", self.model)
         return train_once(
             self.dense_path, self.make_network, data, self.pretrain, self.pretrain_seed, self.trainer, self.model
         )
@@ -265,7 +214,7 @@ class Setting:
         return Study(self.label, definition, space)
 
 
-def _shadow(network: dict[str, Any]) -> nn.Module:
+def shadow_network(network: dict[str, Any]) -> nn.Module:
     """The network without memory for its weights, on the meta device."""
     try:
         with torch.device("meta"):
@@ -280,43 +229,6 @@ def _shadow(network: dict[str, Any]) -> nn.Module:
 
 def _no_data() -> ImageData:
     raise AssertionError("a trained dense network needs no data")
-
-
-def _plain(value: Any) -> Any:
-    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-
-
-def _recipe(key: str, cfg: DictConfig) -> Recipe:
-    return parse_recipe(key, cfg.epochs, cfg.batch_size, cfg.lr, cfg.momentum, cfg.weight_decay)
-
-
-def _check_ranges(cfg: DictConfig) -> None:
-    for key, value in {"study": cfg.study, "model.name": cfg.model.name, "data.name": cfg.data.name}.items():
-        if value is not None and not re.fullmatch(r"[\w.+-]+", value):  # they become the study's folder
-            raise ValueError(f"{key} must be letters, digits, '.', '_', '+' and '-'; got {value!r}")
-    if not 0 < cfg.retrain.fraction <= 1:
-        raise ValueError(f"retrain.fraction must lie in (0, 1]; got {cfg.retrain.fraction}")
-    if cfg.trainer.threads < 1:
-        raise ValueError(f"trainer.threads must be at least 1; got {cfg.trainer.threads}")
-    if cfg.trainer.precision not in PRECISIONS:
-        raise ValueError(f"trainer.precision must be one of {', '.join(PRECISIONS)}; got {cfg.trainer.precision!r}")
-    channels = cfg.model.input_shape[0]
-    if len(cfg.data.mean) != channels or len(cfg.data.std) != channels or min(cfg.data.std) <= 0:
-        raise ValueError(
-            f"data.mean and data.std must have a number for each channel ({channels}), those of data.std positive; "
-            f"got {list(cfg.data.mean)} and {list(cfg.data.std)}"
-        )
-
-
-def _label(cfg: DictConfig, ratio: Mapping[str, float], wiring: str) -> str:
-    if cfg.study is not None:
-        return cfg.study
-    parts = [f"{layer}_{value:g}" for layer, value in ratio.items()]
-    if len(parts) > MOST_LAYERS_IN_LABEL:
-        parts = [f"{len(parts)}_layers"]
-    if wiring != "correct":
-        parts.append(wiring)
-    return "-".join([cfg.model.name, cfg.data.name, *parts])
 
 
 def _check_writable(folder: Path) -> None:

@@ -10,6 +10,7 @@ from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
 
+from oraclecheck.interpret import interpret
 from oraclecheck.pruning.combination import parse_set
 from oraclecheck.records.record import Record
 from oraclecheck.records.store import is_done, read_record, record_path
@@ -61,7 +62,7 @@ def plan(overrides: Sequence[str], multirun: bool) -> list[Part]:
         multirun: Whether it sweeps (`-m`).
 
     Raises:
-        ValueError: If a job could not run; see `Setting.of` and `Setting.check`.
+        ValueError: If a job could not run; see `interpret` and `Setting.check`.
         HydraException: If a job could not be composed.
     """
     parsed = OverridesParser.create().parse_overrides(list(overrides))
@@ -72,7 +73,7 @@ def plan(overrides: Sequence[str], multirun: bool) -> list[Part]:
     parts = []
     for job in product(*(_alternatives(override, multirun) for override in varied)):
         first = [f"{key}={_quote(values[0])}" for key, values in runs.items() if values]
-        setting = Setting.of(compose("config", overrides=[*job, *first]))
+        setting = interpret(compose("config", overrides=[*job, *first]))
         if runs.get("combo"):
             setting = replace(setting, combinations=_union(runs["combo"], "combo", tuple(CRITERIA)))
         if runs.get("repeat"):

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import count
 
 import torch
 from torch import Tensor, nn
@@ -36,15 +37,17 @@ def evaluate(network: nn.Module, images: ImageSet) -> Evaluation:
     """Evaluate a network on a whole set that lies on the network's device; its mode is left as it was."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
-    losses = []
-    correct = []
+    # Made before the large activations: small tensors kept alive between them would fragment the heap.
+    losses = torch.empty(len(images), device=images.labels.device)
+    correct = torch.empty(len(images), dtype=torch.bool, device=images.labels.device)
     with torch.inference_mode():
-        for batch, labels in images.batches(BATCH_SIZE):
+        for start, (batch, labels) in zip(count(step=BATCH_SIZE), images.batches(BATCH_SIZE), strict=False):
+            here = slice(start, start + len(labels))
             logits = network(batch)
-            losses.append(cross_entropy(logits, labels, reduction="none"))
-            correct.append(logits.argmax(1) == labels)
+            losses[here] = cross_entropy(logits, labels, reduction="none")
+            correct[here] = logits.argmax(1) == labels
     for module, training in modes.items():
         module.training = training
     # On the CPU, for not every accelerator has float64.
-    hits = torch.cat(correct).cpu()
-    return Evaluation(torch.cat(losses).cpu().double().mean().item(), hits.double().mean().item(), hits)
+    hits = correct.cpu()
+    return Evaluation(losses.cpu().double().mean().item(), hits.double().mean().item(), hits)

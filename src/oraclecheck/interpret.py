@@ -1,0 +1,99 @@
+"""From a composed configuration to a setting: values as Python has them, each within its key's rule."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from oraclecheck.pruning.combination import CombinationSpace, parse_set
+from oraclecheck.pruning.layers import layer_choices, resolve_ratio
+from oraclecheck.records.wandb import WandbSettings
+from oraclecheck.setting import CRITERIA, Setting, shadow_network
+from oraclecheck.training.recipe import Recipe, parse_recipe
+from oraclecheck.training.trainer import TrainerSettings
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")  # those that leave the weights, and so the evaluation, in float32
+
+MOST_LAYERS_IN_LABEL = 4  # more would make folder names unreadable
+
+
+def interpret(cfg: DictConfig) -> Setting:
+    """The setting of a composed configuration.
+
+    Raises:
+        ValueError: If a value breaks its key's rule; one sentence that names the key.
+    """
+    network = _plain(cfg.model.network)
+    shadow = shadow_network(network)
+    ratio = resolve_ratio(shadow, _plain(cfg.pruning.ratio), _plain(cfg.model.ratio))
+    layers = layer_choices(shadow, ratio)
+    wiring = cfg.pruning.wiring.name
+    _check_ranges(cfg)
+    logger = cfg.logger
+    return Setting(
+        stage=cfg.stage.name,
+        label=_label(cfg, ratio, wiring),
+        model=cfg.model.name,
+        network=network,
+        input_shape=tuple(cfg.model.input_shape),
+        channels_last=cfg.model.channels_last,
+        data=cfg.data.name,
+        source=instantiate(cfg.data.source, root=cfg.data.root, download=cfg.data.download),
+        mean=tuple(cfg.data.mean),
+        std=tuple(cfg.data.std),
+        ratio=ratio,
+        space=CombinationSpace.of(layers, cfg.pruning.order.name, cfg.pruning.order_seed),
+        wiring=wiring,
+        combinations=parse_set(cfg.combo, "combo", tuple(CRITERIA)),
+        repeats=[int(repeat) for repeat in parse_set(cfg.repeat, "repeat")],
+        seed=cfg.seed,
+        pretrain=_recipe("pretrain", cfg.pretrain),
+        pretrain_seed=cfg.pretrain.seed,
+        checkpoint=Path(cfg.pretrain.checkpoint) if cfg.pretrain.checkpoint else None,
+        retrain=_recipe("retrain", cfg.retrain).scaled(cfg.retrain.fraction),
+        fraction=cfg.retrain.fraction,
+        trainer=TrainerSettings(cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads),
+        wandb=WandbSettings(logger.mode.name, logger.project, logger.entity) if logger.name.name == "wandb" else None,
+        out=Path(cfg.paths.out),
+        cache=Path(cfg.paths.cache),
+    )
+
+
+def _check_ranges(cfg: DictConfig) -> None:
+    for key, value in {"study": cfg.study, "model.name": cfg.model.name, "data.name": cfg.data.name}.items():
+        if value is not None and not re.fullmatch(r"[\w.+-]+", value):  # they become the study's folder
+            raise ValueError(f"{key} must be letters, digits, '.', '_', '+' and '-'; got {value!r}")
+    if not 0 < cfg.retrain.fraction <= 1:
+        raise ValueError(f"retrain.fraction must lie in (0, 1]; got {cfg.retrain.fraction}")
+    if cfg.trainer.threads < 1:
+        raise ValueError(f"trainer.threads must be at least 1; got {cfg.trainer.threads}")
+    if cfg.trainer.precision not in PRECISIONS:
+        raise ValueError(f"trainer.precision must be one of {', '.join(PRECISIONS)}; got {cfg.trainer.precision!r}")
+    channels = cfg.model.input_shape[0]
+    if len(cfg.data.mean) != channels or len(cfg.data.std) != channels or min(cfg.data.std) <= 0:
+        raise ValueError(
+            f"data.mean and data.std must have a number for each channel ({channels}), those of data.std positive; "
+            f"got {list(cfg.data.mean)} and {list(cfg.data.std)}"
+        )
+
+
+def _label(cfg: DictConfig, ratio: Mapping[str, float], wiring: str) -> str:
+    if cfg.study is not None:
+        return cfg.study
+    parts = [f"{layer}_{value:g}" for layer, value in ratio.items()]
+    if len(parts) > MOST_LAYERS_IN_LABEL:
+        parts = [f"{len(parts)}_layers"]
+    if wiring != "correct":
+        parts.append(wiring)
+    return "-".join([cfg.model.name, cfg.data.name, *parts])
+
+
+def _recipe(key: str, cfg: DictConfig) -> Recipe:
+    return parse_recipe(key, cfg.epochs, cfg.batch_size, cfg.lr, cfg.momentum, cfg.weight_decay)
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
