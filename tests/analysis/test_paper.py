@@ -87,3 +87,28 @@ def test_table_a5_reproduces_the_printed_counterexamples(table_a5, data_root):
 def test_table_a5_has_23_counterexamples_and_one_tie_in_loss(table_a5):
     counts = counterexamples(table_a5["pruned_train_loss"], table_a5["final_test_loss"], higher_is_better=False)
     assert (counts.counterexamples, counts.tied_score, counts.tied_final) == (23, 0, 1)
+
+
+@pytest.fixture
+def table_a6(data_root):
+    table = pd.read_csv(data_root / "paper_tables" / "table_a6_mllm.csv").set_index("method")
+    benchmarks = table[["sqa", "textvqa", "gqa", "mmvet", "pope"]]
+    return table, benchmarks
+
+
+def test_table_a6_printed_average_is_the_sum_of_five_benchmarks_over_four(table_a6):
+    table, benchmarks = table_a6
+    difference = (benchmarks.sum(axis=1) / 4 - table["printed_average"]).abs()
+    assert difference.drop("PNP").max() < TWO_DECIMALS
+    assert difference["PNP"] == pytest.approx(0.02)  # as printed: 76.28 for 305.2 / 4
+
+
+def test_table_a6_has_five_counterexamples_with_printed_averages_and_four_and_a_tie_with_true_means(table_a6):
+    table, benchmarks = table_a6
+    pruned = table.index != "dense"
+    score = table["pruned_train_loss"][pruned]
+    printed = counterexamples(score, table["printed_average"][pruned], higher_is_better=True)
+    assert (printed.counterexamples, printed.tied_final, printed.pairs) == (5, 0, 6)
+    # Means of numbers with one decimal have two; unrounded, the tie breaks in the 15th digit.
+    true = counterexamples(score, benchmarks.mean(axis=1).round(2)[pruned], higher_is_better=True)
+    assert (true.counterexamples, true.tied_final, true.pairs) == (4, 1, 6)
