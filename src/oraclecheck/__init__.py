@@ -10,11 +10,12 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "load_runs": "oraclecheck.records.table",
+    "save_runs": "oraclecheck.records.runs_file",
     "combinations_table": "oraclecheck.analysis.tables",
     "correlate": "oraclecheck.analysis.tables",
     "plot_scatter": "oraclecheck.analysis.figures",
 }
-__all__ = ["combinations_table", "correlate", "load_runs", "plot_scatter"]
+__all__ = ["combinations_table", "correlate", "load_runs", "plot_scatter", "save_runs"]
 
 
 def __getattr__(name: str) -> Any:

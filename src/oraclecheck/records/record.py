@@ -170,7 +170,7 @@ MEASURED = (
 
 def to_json(record: Record) -> dict[str, Any]:
     """A record as a JSON-serialisable mapping."""
-    return {column.name: _encode(getattr(record, column.name)) for column in fields(record)}
+    return {column.name: encode(getattr(record, column.name)) for column in fields(record)}
 
 
 def from_json(content: Any) -> Record:
@@ -188,7 +188,7 @@ def from_json(content: Any) -> Record:
     if unknown:
         raise ValueError(f"record must have only known columns; got {unknown[0]!r}")
     try:
-        return Record(**{name: _decode(value, KINDS[name]) for name, value in content.items()})
+        return Record(**{name: decode(value, KINDS[name]) for name, value in content.items()})
     except TypeError as error:
         raise ValueError(f"a record must have all columns: {error}") from None
 
@@ -209,22 +209,32 @@ def _is_finite(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _encode(value: Any) -> Any:
+def encode(value: Any) -> Any:
+    """A column's value as JSON can say it; `decode` is the inverse."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, dict):
-        return {key: _encode(item) for key, item in value.items()}
+        return {key: encode(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_encode(item) for item in value]
+        return [encode(item) for item in value]
     return value
 
 
-def _decode(value: Any, kind: tuple[type, ...]) -> Any:
-    if float in kind and value in ("nan", "inf", "-inf"):
+def decode(value: Any, kind: tuple[type, ...]) -> Any:
+    """The value that `encode` made JSON of.
+
+    Args:
+        value: As parsed from JSON.
+        kind: The column's types, of `KINDS`.
+    """
+    if float in kind and value in _NOT_FINITE:
         return float(value)
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return [{key: _decode(item, (float,)) for key, item in entry.items()} for entry in value]
+        return [{key: float(item) if item in _NOT_FINITE else item for key, item in entry.items()} for entry in value]
     return value
+
+
+_NOT_FINITE = ("nan", "inf", "-inf")
 
 
 def _spell(kinds: tuple[type, ...]) -> str:

@@ -1,52 +1,86 @@
-"""Records as a pandas table: one row per record, one column per name of the record's schema."""
+"""Runs as a pandas table: one row per run, one column per name of the record's schema, from wherever they lie."""
 
 import sys
-from dataclasses import fields
+import textwrap
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from oraclecheck.records.record import Record
+from oraclecheck.records.columns import NAMES, UNFINISHED, in_order, row_of, table_of_rows, to_text
+from oraclecheck.records.runs_file import SUFFIXES, load_file
 from oraclecheck.records.store import read_record, record_files
 from oraclecheck.study import STUDY_FILE
 
+Source = Path | str
+RUN = ["study", "picked_by", "combo", "repeat"]
 
-def load_runs(source: Path | str) -> pd.DataFrame:
-    """All records of a study folder, or of a folder of studies.
 
-    Unreadable records are named on stderr and left out; they count as missing.
+def load_runs(*sources: Source | Iterable[Source]) -> pd.DataFrame:
+    """The runs of all sources as one table; the same runs give the same table wherever they are read from.
 
     Args:
-        source: The folder.
+        *sources: Each a study's folder, a folder of studies, or a `.csv` or `.parquet` file (`save_runs` writes them;
+            see `runs_file.load_file` for files of points), or a list of such sources.
 
     Returns:
-        One row per record, ordered by study, combination and repeat; `combo`, `removed` and the other structured
-        columns hold plain Python objects, metrics are float64.
+        One row per run, ordered by study, combination and repeat, those a criterion picked last in their study; the
+        columns are a record's, their dtypes those of `records.columns`. A run that was begun and has no valid record
+        has status "unfinished" and no metrics. A run that several sources hold is there once.
 
     Raises:
-        ValueError: If there is no record.
+        ValueError: If a source cannot be read or has no runs, or two sources hold different records of one run.
     """
-    root = Path(source)
+    flat = [one for given in sources for one in ([given] if isinstance(given, Path | str) else given)]
+    if not flat:
+        raise ValueError("runs must have at least one source; got none")
+    tables = [_load(source) for source in flat]
+    return _each_run_once(pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0])
+
+
+def _load(source: Source) -> pd.DataFrame:
+    path = Path(source)
+    if path.suffix in SUFFIXES and not path.is_dir():
+        return load_file(path)
+    return _load_folder(path)
+
+
+def _load_folder(root: Path) -> pd.DataFrame:
     studies = [root] if (root / STUDY_FILE).is_file() else sorted(path.parent for path in root.glob(f"*/{STUDY_FILE}"))
-    records = []
+    rows = []
     for study in studies:
         for path in record_files(study):
             try:
                 record = read_record(path)
                 if record.study != study.name:
                     raise ValueError(f"{path} must be a record of its folder's study; it is of {record.study}")
-                records.append(record)
+                rows.append(row_of(record))
             except ValueError as error:
                 print(f"oraclecheck: left out: {error}", file=sys.stderr)
-    if not records:
+    if not rows:
         raise ValueError(f"the source must be a study's folder or a folder of studies with records; got {root}")
-    records.sort(key=lambda record: (record.study, record.picked_by or "", record.combo or 0, record.repeat))
-    table = pd.DataFrame(
-        [{column.name: getattr(record, column.name) for column in fields(Record)} for record in records]
-    )
-    for column in fields(Record):
-        if column.type == float | None:
-            table[column.name] = table[column.name].astype("float64")
-    for name in ("combo", "space_size", "picked_by"):
-        table[name] = pd.Series([getattr(record, name) for record in records], dtype=object)
-    return table
+    return table_of_rows(rows)
+
+
+def _each_run_once(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows in order, each run once: a record before a mark that its run is unfinished."""
+    kept: dict[tuple[Any, ...], int] = {}
+    for row, key in enumerate(zip(*(table[name] for name in RUN), strict=True)):
+        known = kept.setdefault(key, row)
+        if known == row or table["status"].iat[row] == UNFINISHED:
+            continue
+        if table["status"].iat[known] == UNFINISHED:
+            kept[key] = row
+        else:
+            _check_same(table.iloc[known], table.iloc[row])
+    return in_order(table.iloc[list(kept.values())] if len(kept) < len(table) else table)
+
+
+def _check_same(one: pd.Series, other: pd.Series) -> None:
+    for name in NAMES:
+        values = [to_text(name, row[name]) for row in (one, other)]
+        if values[0] != values[1]:
+            run = f"combination {one['picked_by'] or one['combo']}, repeat {one['repeat']} of {one['study']}"
+            spelt = " and ".join(textwrap.shorten(value or "nothing", 80) for value in values)
+            raise ValueError(f"sources must agree on the runs they share; {run} differs in {name}: {spelt}")

@@ -1,0 +1,209 @@
+"""Tables of runs in a CSV or Parquet file: those `save_runs` wrote, and points read off a published figure."""
+
+import csv
+import math
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from oraclecheck.files import digest, write_atomically
+from oraclecheck.records.columns import ACCURACIES, NAMES, NESTED, UNBOUNDED, dtype_of, from_text, table_of, to_text
+from oraclecheck.records.record import KINDS, SCHEMA
+
+if TYPE_CHECKING:
+    import pyarrow
+
+SUFFIXES = (".csv", ".parquet")
+SCORE = "pruned_train_loss"
+FINALS = tuple(f"{epoch}_test_{metric}" for epoch in ("final", "best") for metric in ("accuracy", "loss"))
+
+
+def save_runs(runs: pd.DataFrame, path: Path | str) -> None:
+    """Write a table of runs to a file that `load_runs` reads back identically, all of it or nothing.
+
+    Nested columns become JSON and integers that may exceed 64 bits become digits; numbers stay numbers in Parquet.
+
+    Args:
+        runs: As `load_runs` gives it.
+        path: Ends in `.csv` or `.parquet`.
+
+    Raises:
+        ValueError: If the path ends otherwise, or a column of a record is missing.
+    """
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"the file for runs must end in {' or '.join(SUFFIXES)}; got {path}")
+    if absent := [name for name in NAMES if name not in runs.columns]:
+        raise ValueError(f"runs must have the columns of a record; got none called {', '.join(absent)}")
+    if path.suffix == ".parquet":
+        write_atomically(path, lambda file: write_parquet(runs, file))
+        return
+    rows = zip(*([to_text(name, value) for value in runs[name]] for name in NAMES), strict=True)
+    write_atomically(path, lambda file: _write_csv(file, rows))
+
+
+def write_parquet(runs: pd.DataFrame, file: Any) -> None:
+    """Write a table of runs to an open file as Parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    columns = {}
+    for name in NAMES:
+        values = runs[name]
+        if name in NESTED or name in UNBOUNDED:
+            columns[name] = pa.array([to_text(name, value) for value in values], pa.string())
+        elif int in KINDS[name] and float not in KINDS[name]:
+            columns[name] = pa.array(values.astype("Int64"), pa.int64())
+        else:
+            columns[name] = pa.array(values, pa.float64() if float in KINDS[name] else pa.string(), from_pandas=True)
+    pyarrow.parquet.write_table(pa.table(columns), file, compression="zstd")
+
+
+def load_file(path: Path) -> pd.DataFrame:
+    """The table of runs in a CSV or Parquet file.
+
+    A file of points needs only `pruned_train_loss` and one of `{final,best}_test_{accuracy,loss}`. A column it lacks is
+    `study` = the file's name without its ending, `study_hash` = SHA-256 of the study's name, `combo` = the row's number
+    from 0, `repeat` 0, `status` "diverged" where one of those metrics is infinite, else "ok", an empty list or mapping
+    where the record has one, and nothing (None, NaN, NA) elsewhere. Unknown columns are named on stderr and left out.
+
+    Raises:
+        ValueError: If the file cannot be read, lacks those columns, or holds a value that no run could have, such as an
+            accuracy in percent.
+    """
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"the file with runs must end in {' or '.join(SUFFIXES)}; got {path}")
+    try:
+        cells = _read_csv(path) if path.suffix == ".csv" else read_parquet(path)
+    except FileNotFoundError:
+        raise ValueError(f"the file with runs must exist; got {path}") from None
+    except (OSError, ValueError, csv.Error) as error:  # pyarrow's errors are both
+        raise ValueError(f"{path} must be a {path.suffix[1:]} file: {' '.join(str(error).split())}") from None
+    finals = [name for name in FINALS if name in cells]
+    if SCORE not in cells or not finals:
+        raise ValueError(
+            f"{path} must have the column {SCORE} and at least one of {', '.join(FINALS)}; got {', '.join(cells)}"
+        )
+    if unknown := [name for name in cells if name not in NAMES]:
+        print(f"oraclecheck: {path}: left out unknown columns {', '.join(unknown)}", file=sys.stderr)
+    columns = {name: _parsed(path, name, cells[name]) for name in NAMES if name in cells}
+    if not columns[SCORE]:
+        raise ValueError(f"{path} must have at least one row")
+    for name in ACCURACIES:
+        _check_fractions(path, name, columns.get(name, ()))
+    if "status" not in columns:
+        columns["status"] = _statuses(path, {name: columns[name] for name in (SCORE, *finals)})
+    return table_of({**_defaults(path, columns), **columns})
+
+
+def read_parquet(source: "Path | pyarrow.NativeFile") -> dict[str, list[Any]]:
+    """The cells of a Parquet file by column, as Python values."""
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.ParquetFile(source).read()
+    return {name: table[name].to_pylist() for name in table.column_names}
+
+
+def _read_csv(path: Path) -> dict[str, list[Any]]:
+    csv.field_size_limit(sys.maxsize)  # a history of hundreds of epochs exceeds the default of 128 KiB
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    rows = [row for row in rows if row]
+    if twice := [name for name, count in Counter(header).items() if count > 1]:
+        raise ValueError(f"the column {twice[0]} appears twice")
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(header):
+            raise ValueError(f"row {number} has {len(row)} cells, the header {len(header)}")
+    return {name.strip(): [row[i] for row in rows] for i, name in enumerate(header)}
+
+
+def _write_csv(file: Any, rows: Any) -> None:
+    import io
+
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    writer = csv.writer(text)  # its own line ends: with others it would not quote a carriage return
+    writer.writerow(NAMES)
+    writer.writerows(rows)
+    text.flush()
+    text.detach()  # closing belongs to whoever opened it
+
+
+def _parsed(path: Path, name: str, cells: Sequence[Any]) -> list[Any]:
+    values = []
+    for number, cell in enumerate(cells, 1):
+        try:
+            values.append(_value(name, cell))
+        except (ValueError, TypeError):
+            kinds = "JSON" if name in NESTED else " or ".join(kind.__name__ for kind in KINDS[name][:1])
+            raise ValueError(f"{path}: {name} must be {kinds}; got {cell!r} in row {number}") from None
+    return values
+
+
+def _value(name: str, cell: Any) -> Any:
+    kinds = KINDS[name]
+    if cell is None or cell == "" or cell != cell:
+        return _empty(name)
+    if isinstance(cell, str):
+        return _bounded(name, from_text(name, cell))
+    if int in kinds and float not in kinds and isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)  # a column with gaps passed through pandas
+    if name in NESTED or not isinstance(cell, kinds) or isinstance(cell, bool):
+        raise ValueError
+    return _bounded(name, cell)
+
+
+def _bounded(name: str, value: Any) -> Any:
+    if dtype_of(name).lower() == "int64" and not -(2**63) <= value < 2**63:
+        raise ValueError
+    return value
+
+
+def _empty(name: str) -> Any:
+    if name in NESTED:
+        return [] if list in KINDS[name] else {}
+    if name in _NEVER_EMPTY:
+        raise ValueError
+    return None
+
+
+_NEVER_EMPTY = ("schema", "study", "study_hash", "repeat", "status")
+
+
+def _check_fractions(path: Path, name: str, values: Sequence[float | None]) -> None:
+    for number, value in enumerate(values, 1):
+        if value is not None and not 0 <= value <= 1 and not math.isnan(value):
+            mend = ": divide percents by 100" if 1 < value <= 100 else ""
+            raise ValueError(f"{path}: {name} must be a fraction in [0, 1]; got {value:g} in row {number}{mend}")
+
+
+def _statuses(path: Path, metrics: Mapping[str, Sequence[float | None]]) -> list[str]:
+    statuses = []
+    for number, row in enumerate(zip(*metrics.values(), strict=True), 1):
+        for name, value in zip(metrics, row, strict=True):
+            if value is None or math.isnan(value):
+                raise ValueError(
+                    f"{path}: {name} must be a number where there is no column status; row {number} has none"
+                )
+        statuses.append("diverged" if any(math.isinf(value) for value in row) else "ok")
+    return statuses
+
+
+def _defaults(path: Path, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    n = len(columns[SCORE])
+    studies = columns.get("study", [path.stem] * n)
+    picked_by = columns.get("picked_by", [None] * n)
+    defaults: dict[str, list[Any]] = {
+        name: [_empty(name) if name in NESTED else None for _ in range(n)] for name in NAMES
+    }
+    return {
+        **defaults,
+        "schema": [SCHEMA] * n,
+        "study": studies,
+        "study_hash": [digest(study) for study in studies],
+        "combo": [None if picked else row for row, picked in enumerate(picked_by)],
+        "repeat": [0] * n,
+    }
