@@ -18,11 +18,21 @@ WandbMode = Enum("WandbMode", ["offline", "online"])
 
 
 @dataclass
+class LayersConfig:
+    """Prunable layers: a regular expression for their whole names, how many it matches, and their class."""
+
+    layers: str = MISSING
+    count: int = MISSING
+    type: str = "Conv2d"
+
+
+@dataclass
 class ModelConfig:
     """A network and what is pruned in it unless `pruning.ratio` says otherwise."""
 
     name: str = MISSING
     network: dict[str, Any] = MISSING
+    prunable: list[LayersConfig] = field(default_factory=list)
     ratio: Any = MISSING
     input_shape: list[int] = MISSING
     channels_last: bool = False
@@ -36,6 +46,7 @@ class DataConfig:
     source: dict[str, Any] = MISSING
     mean: list[float] = MISSING
     std: list[float] = MISSING
+    classes: int = MISSING
     root: str = MISSING
     download: bool = False
 

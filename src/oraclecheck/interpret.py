@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from oraclecheck.pruning.combination import CombinationSpace, parse_set
-from oraclecheck.pruning.layers import layer_choices, resolve_ratio
+from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_ratio
 from oraclecheck.records.wandb import WandbSettings
 from oraclecheck.setting import CRITERIA, Setting, shadow_network
 from oraclecheck.training.recipe import Recipe, parse_recipe
@@ -28,7 +28,8 @@ def interpret(cfg: DictConfig) -> Setting:
     """
     network = _plain(cfg.model.network)
     shadow = shadow_network(network)
-    ratio = resolve_ratio(shadow, _plain(cfg.pruning.ratio), _plain(cfg.model.ratio))
+    patterns = [LayerPattern(entry.layers, entry.count, entry.type) for entry in cfg.model.prunable]
+    ratio = resolve_ratio(shadow, _plain(cfg.pruning.ratio), _plain(cfg.model.ratio), patterns)
     layers = layer_choices(shadow, ratio)
     wiring = cfg.pruning.wiring.name
     _check_ranges(cfg)
@@ -41,6 +42,7 @@ def interpret(cfg: DictConfig) -> Setting:
         input_shape=tuple(cfg.model.input_shape),
         channels_last=cfg.model.channels_last,
         data=cfg.data.name,
+        classes=cfg.data.classes,
         source=instantiate(cfg.data.source, root=cfg.data.root, download=cfg.data.download),
         mean=tuple(cfg.data.mean),
         std=tuple(cfg.data.std),
@@ -85,7 +87,8 @@ def _label(cfg: DictConfig, ratio: Mapping[str, float], wiring: str) -> str:
         return cfg.study
     parts = [f"{layer}_{value:g}" for layer, value in ratio.items()]
     if len(parts) > MOST_LAYERS_IN_LABEL:
-        parts = [f"{len(parts)}_layers"]
+        values = sorted(set(ratio.values()))
+        parts = [f"{len(parts)}_layers_" + "_".join(f"{value:g}" for value in values[:MOST_LAYERS_IN_LABEL])]
     if wiring != "correct":
         parts.append(wiring)
     return "-".join([cfg.model.name, cfg.data.name, *parts])

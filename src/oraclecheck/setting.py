@@ -1,8 +1,10 @@
 """The setting of a command: its configuration as plain, checked values."""
 
+import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from oraclecheck.data import sources
 from oraclecheck.data.images import ImageData
 from oraclecheck.files import digest
 from oraclecheck.pruning.combination import CombinationSpace, Removed
+from oraclecheck.pruning.rehearsal import rehearse
 from oraclecheck.pruning.structured import prune, prune_as_released
 from oraclecheck.records.wandb import WandbSettings, usable_mode
 from oraclecheck.study import Study
@@ -40,6 +43,7 @@ class Setting:
         input_shape: Shape of one image.
         channels_last: Whether networks and images use that memory layout.
         data: Name of the data set.
+        classes: Number of its classes.
         source: Where its images come from.
         mean: Normalisation of images, one number for each channel.
         std: See `mean`.
@@ -67,6 +71,7 @@ class Setting:
     input_shape: tuple[int, ...]
     channels_last: bool
     data: str
+    classes: int
     source: sources.Source
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -128,14 +133,7 @@ class Setting:
         self.source.check()
         if self.checkpoint:
             load_checkpoint(self.checkpoint, shadow_network(self.network), "pretrain.checkpoint", self.model)
-        network = self.make_network().eval()  # one image is too few for a BatchNorm that trains
-        pruned = self.prune(network, self.space.unrank(0))
-        example = torch.zeros(1, *self.input_shape)
-        with torch.no_grad():
-            same_outputs = pruned(example).shape == network(example).shape
-        if not same_outputs:
-            names = ", ".join(self.ratio)
-            raise ValueError(f"pruning.ratio must not name the layer whose outputs are the classes; got {names}")
+        rehearse(shadow_network(self.network), self.space.unrank(0), self.input_shape, self.classes)
         study = self.study_if_known()
         if study is not None:
             study.check(self.out / study.name)
@@ -215,7 +213,13 @@ class Setting:
 
 
 def shadow_network(network: dict[str, Any]) -> nn.Module:
-    """The network without memory for its weights, on the meta device."""
+    """The network without memory for its weights, on the meta device; made once, so nobody may change it."""
+    return _shadow_network(json.dumps(network, sort_keys=True))
+
+
+@lru_cache(maxsize=8)  # the jobs of a sweep are of few networks, and a deep one takes a tenth of a second
+def _shadow_network(description: str) -> nn.Module:
+    network = json.loads(description)
     try:
         with torch.device("meta"):
             return instantiate(network)

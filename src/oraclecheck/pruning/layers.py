@@ -1,7 +1,9 @@
 """Which layers a study prunes and how many filters each loses."""
 
 import difflib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -9,32 +11,118 @@ from torch import nn
 from oraclecheck.pruning.combination import LayerChoice, removed_count
 
 
-def resolve_ratio(network: nn.Module, ratio: Any, default: Mapping[str, float]) -> dict[str, float]:
+@dataclass(frozen=True)
+class LayerPattern:
+    """A promise about a network: these of its layers are prunable.
+
+    Attributes:
+        layers: A regular expression; it must match a layer's whole name.
+        count: How many layers it matches.
+        type: Class name of all of them, such as "Conv2d".
+    """
+
+    layers: str
+    count: int
+    type: str
+
+    def names(self, network: nn.Module) -> list[str]:
+        """The layers it matches, in the network's order.
+
+        Raises:
+            ValueError: If they are not as many, or not of the type, as promised.
+        """
+        pattern = _compile("model.prunable", self.layers)
+        found = {name: module for name, module in network.named_modules() if pattern.fullmatch(name)}
+        for name, module in found.items():
+            if type(module).__name__ != self.type:
+                raise ValueError(
+                    f"model.prunable must match only layers of its type, {self.type}; {self.layers!r} matches {name}, "
+                    f"a {type(module).__name__}"
+                )
+        if len(found) != self.count:
+            raise ValueError(
+                f"model.prunable must match as many layers as its count, {self.count}; {self.layers!r} matches "
+                f"{_enumerate(found)}"
+            )
+        return list(found)
+
+
+def prunable_layers(network: nn.Module, patterns: Sequence[LayerPattern] = ()) -> list[str]:
+    """The layers that a ratio may speak of, in the network's order.
+
+    Args:
+        network: The dense network; a meta-device one will do.
+        patterns: The model's promises; without any, every convolution and linear layer.
+
+    Raises:
+        ValueError: If a promise does not hold.
+    """
+    if not patterns:
+        return [name for name, module in network.named_modules() if is_prunable(module)]
+    matched = {name for pattern in patterns for name in pattern.names(network)}
+    return [name for name, _ in network.named_modules() if name in matched]
+
+
+def is_prunable(module: nn.Module) -> bool:
+    """Whether a layer has filters, or hidden units, of its own."""
+    return isinstance(module, nn.Conv2d | nn.Linear)
+
+
+def resolve_ratio(
+    network: nn.Module, ratio: Any, default: Any, patterns: Sequence[LayerPattern] = ()
+) -> dict[str, float]:
     """Prunable layer -> pruning ratio, in the network's own order.
 
     Args:
         network: The dense network; a meta-device one will do.
-        ratio: `pruning.ratio`: layer name -> fraction in (0, 1) of its filters to remove; one fraction for all layers
-            of `default`; or None for `default`.
-        default: The model's own setting.
+        ratio: `pruning.ratio`. A mapping replaces the default: its keys are names of layers, or regular expressions
+            that match the whole names of prunable ones ("layer1.*" for a stage; an exact name comes before a regular
+            expression), its values the fraction in (0, 1) of their filters to remove. One fraction is for all layers of
+            the default. None is the default.
+        default: The model's own ratio: a mapping, or one fraction for all prunable layers.
+        patterns: See `prunable_layers`.
 
     Raises:
-        ValueError: If a layer is unknown or not prunable, or a ratio is not a number in (0, 1).
+        ValueError: If a layer is unknown or not prunable, a regular expression matches none, two match the same, a
+            promise does not hold, or a ratio is not a number in (0, 1).
     """
-    if ratio is None:
-        ratio = default
-    elif isinstance(ratio, int | float) and not isinstance(ratio, bool):
-        ratio = dict.fromkeys(default, ratio) if isinstance(default, Mapping) else None
-    if not isinstance(ratio, Mapping) or not ratio:
+    prunable = prunable_layers(network, patterns)
+    chosen = default
+    if _is_number(ratio):
+        chosen = dict.fromkeys(default, ratio) if isinstance(default, Mapping) else ratio
+    elif ratio is not None:
+        chosen = ratio
+    if _is_number(chosen):
+        chosen = dict.fromkeys(prunable, chosen)
+    if not isinstance(chosen, Mapping) or not chosen:
         raise ValueError(f"pruning.ratio must map layers to ratios, such as {{conv1: 0.5}}, or be one; got {ratio!r}")
-    ratio = {str(name): value for name, value in ratio.items()}  # YAML reads the layers of a Sequential as integers
-    prunable = [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)]
-    for name, value in ratio.items():
-        if name not in prunable:
-            raise ValueError(_unknown_layer(name, prunable))
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+    # YAML reads the layers of a Sequential as integers
+    ratios = _by_layer(network, {str(key): value for key, value in chosen.items()}, prunable)
+    for name, value in ratios.items():
+        if not _is_number(value) or not 0 < value < 1:
             raise ValueError(f"pruning.ratio of {name} must lie strictly between 0 and 1; got {value!r}")
-    return {name: float(ratio[name]) for name in prunable if name in ratio}
+    return {name: float(ratios[name]) for name, _ in network.named_modules() if name in ratios}
+
+
+def _by_layer(network: nn.Module, chosen: Mapping[str, Any], prunable: Sequence[str]) -> dict[str, Any]:
+    """The ratio of each layer that a name or a regular expression speaks of."""
+    known = [name for name, module in network.named_modules() if is_prunable(module)]
+    ratios = {key: value for key, value in chosen.items() if key in known}
+    spoken_for: dict[str, str] = {}
+    for key, value in chosen.items():
+        if key in known:
+            continue
+        matched = [name for name in prunable if _compile("pruning.ratio", key).fullmatch(name)]
+        if not matched:
+            raise ValueError(_unknown_layer(key, network, prunable))
+        for name in matched:
+            if name in spoken_for:
+                raise ValueError(
+                    f"pruning.ratio must give each layer one ratio; {spoken_for[name]!r} and {key!r} both match {name}"
+                )
+            spoken_for[name] = key
+            ratios.setdefault(name, value)
+    return ratios
 
 
 def layer_choices(network: nn.Module, ratio: Mapping[str, float]) -> tuple[LayerChoice, ...]:
@@ -56,7 +144,29 @@ def layer_choices(network: nn.Module, ratio: Mapping[str, float]) -> tuple[Layer
     return tuple(choices)
 
 
-def _unknown_layer(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known[:12])}{', ...' if known[12:] else ''}"
-    return f"pruning.ratio must name convolutions or linear layers of the network; got {name!r}: {hint}"
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _compile(key: str, pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{key} must name layers or match them; got {pattern!r}: {error}") from None
+
+
+def _unknown_layer(key: str, network: nn.Module, prunable: Sequence[str]) -> str:
+    others = [name for name, _ in network.named_modules() if name and re.fullmatch(key, name)]
+    close = difflib.get_close_matches(key, prunable, n=1)
+    if others:
+        hint = f"it matches {others[0]}, a {type(network.get_submodule(others[0])).__name__}"
+    elif close:
+        hint = f"did you mean {close[0]!r}?"
+    else:
+        hint = f"it has {_enumerate(prunable)}"
+    return f"pruning.ratio must name convolutions or linear layers of the network; got {key!r}: {hint}"
+
+
+def _enumerate(names: Iterable[str], limit: int = 12) -> str:
+    listed = list(names)
+    return f"{len(listed)}: " + ", ".join(listed[:limit]) + (", ..." if listed[limit:] else "") if listed else "none"
