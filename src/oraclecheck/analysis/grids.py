@@ -1,0 +1,108 @@
+"""Table 2 and Table A4 of paper 1: layers across, pruning ratios down, and the same grid with its uncertainty."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pandas as pd
+
+from oraclecheck.analysis.identity import heading, shared, spell, varying
+from oraclecheck.analysis.layouts import definition, metric_name, tau_and_p, verdict
+from oraclecheck.analysis.rounding import agreement, agreement_interval, decimal, p_value
+from oraclecheck.analysis.typesetting import Layout
+
+INVALID = " †"
+
+_CELL = ["layers", "pruning_ratio"]
+_SETTING = ["model", "data", "wiring", "retrain_fraction", "pretrain_seed"]
+"""What is the same in all cells of a grid; a grid is made for each."""
+
+
+def paper_grids(table: pd.DataFrame) -> list[Layout]:
+    """Tau / p of every layers and ratio, the invalid ones marked, as Table 2 (accuracy) and A4 (loss) print them.
+
+    Args:
+        table: Rows of `tables.correlate`.
+
+    Returns:
+        One layout for each metric and setting that has several layers or ratios, one study each.
+    """
+
+    def cell(row: pd.Series) -> str:
+        return tau_and_p(row) + (INVALID if definition(row["valid"]) == "invalid" else "")
+
+    note = (
+        "tau / p; † invalid by Definition 3.1 of arXiv 2412.00143 ({sign} and p < 0.05 is valid), which is decided on "
+        "unrounded values. p takes combinations as independent; they share filters."
+    )
+    grids = []
+    for name, rows in _settings(table):
+        sign = "tau < -0.2" if rows["metric"].iloc[0] == "accuracy" else "tau > 0.2"
+        body = [(ratio, *cells) for ratio, cells in _cells(rows, cell)]
+        grids.append(Layout(f"grid_{name}", _title(rows), _headings(rows), tuple(body), (note.format(sign=sign),)))
+    return grids
+
+
+def honest_grids(table: pd.DataFrame) -> list[Layout]:
+    """The grids of `paper_grids` with what a reader needs to believe them: interval, ceiling, permuted p, verdict."""
+    lines: dict[str, Callable[[pd.Series], str]] = {
+        "s": lambda row: agreement(row["agreement"]),
+        "95 %": lambda row: agreement_interval(row["agreement_low"], row["agreement_high"]),
+        "ceiling": lambda row: decimal(row["ceiling"]),
+        "permuted p": lambda row: p_value(row["p_permutation"]),
+        "verdict": verdict,
+    }
+    note = (
+        "s: agreement, positive where the criterion points the right way; ceiling: the s that a perfect predictor "
+        "would show through the retraining noise; permuted p: filters relabelled at random. Valid: the interval lies "
+        "above 0.2 and p < 0.05; invalid: the noise-free agreement lies below 0.2; else undecided, with the reason."
+    )
+    grids = []
+    for name, rows in _settings(table):
+        body: list[tuple[str, ...]] = []
+        blocks = [_cells(rows, line) for line in lines.values()]
+        for block in zip(*blocks, strict=True):
+            body += [()] if body else []
+            for i, (line, (ratio, cells)) in enumerate(zip(lines, block, strict=True)):
+                body.append(("" if i else ratio, line, *cells))
+        head = _headings(rows)
+        layout = Layout(f"honest_{name}", _title(rows), (head[0], "", *head[1:]), tuple(body), (note,), left=2)
+        grids.append(layout)
+    return grids
+
+
+def _settings(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Rows of each metric and setting that make a grid: more than one cell, and one study a cell."""
+    differing = [column for column in _SETTING if column in varying(table)]
+    keys: list[Any] = [table["metric"], table["final"], *(table[column].map(str) for column in differing)]
+    for key, rows in table.groupby(keys, sort=False):
+        if len(rows) > 1 and not rows.duplicated(_CELL).any():
+            words = [str(key[0]), *(str(word) for word in key[2:])]
+            yield re.sub(r"[^\w.]+", "-", "_".join(words)), rows
+
+
+def _title(rows: pd.DataFrame) -> str:
+    row = rows.iloc[0]
+    setting = [f"{heading(c)} {spell(c, row[c])}" for c in shared(rows) if c in _SETTING]
+    return f"Pruned train loss against {metric_name(row['final'], row['metric'])}: {', '.join(setting)}"
+
+
+def _headings(rows: pd.DataFrame) -> tuple[str, ...]:
+    return ("ratio", *(spell("layers", layers) for layers in _layers(rows)))
+
+
+def _cells(rows: pd.DataFrame, cell: Callable[[pd.Series], str]) -> list[tuple[str, list[str]]]:
+    """Each ratio with the cells of its row; empty where no study was made."""
+    found = {(row["layers"], row["pruning_ratio"]): cell(row) for _, row in rows.iterrows()}
+    ratios = sorted(rows["pruning_ratio"].unique())
+    return [(ratio, [found.get((name, ratio), "") for name in _layers(rows)]) for ratio in ratios]
+
+
+def _layers(rows: pd.DataFrame) -> list[str]:
+    """Single layers first, conv2 before conv10."""
+    return sorted(rows["layers"].unique(), key=lambda name: (name.count("/"), _natural(name)))
+
+
+def _natural(text: str) -> list[tuple[bool, int, str]]:
+    parts = re.findall(r"\d+|\D+", text)
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]

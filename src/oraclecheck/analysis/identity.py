@@ -1,0 +1,129 @@
+"""What tells studies apart, in words for a reader, and which studies may share a row of a table."""
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+
+import pandas as pd
+
+from oraclecheck.analysis.rounding import UNDEFINED
+
+IDENTITY = ("model", "data", "layers", "pruning_ratio", "wiring", "order", "retrain_fraction", "pretrain_seed")
+"""Columns that say to a reader what a study is; its name and hashes say it to the computer."""
+
+NAMES = ("study", "study_hash", "dense_hash", "space", "space_size")
+"""Columns that differ between studies but say little to a reader."""
+
+HEADINGS = {
+    "pruning_ratio": "ratio",
+    "retrain_fraction": "retraining",
+    "pretrain_seed": "dense seed",
+    "study_hash": "hash",
+    "dense_hash": "dense hash",
+    "space_size": "space size",
+}
+_MANY_LAYERS = 4
+
+
+def heading(name: str) -> str:
+    """What an identity column is called in a table."""
+    return HEADINGS.get(name, name)
+
+
+def spell(name: str, value: object) -> str:
+    """An identity column's value for a reader."""
+    if value is None or pd.isna(value):  # type: ignore[call-overload]
+        return UNDEFINED
+    if name == "retrain_fraction":
+        return f"{100 * float(str(value)):g} %"
+    if name.endswith("_hash"):
+        return str(value)[:8]
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return short_layers(str(value)) if name == "layers" else str(value)
+
+
+def short_layers(layers: str) -> str:
+    """Layers as paper 1 writes them: conv1/conv2 is conv1/2; many are shown by the first and the last."""
+    names = layers.split("/")
+    if len(names) > _MANY_LAYERS:
+        return f"{names[0]}/…/{names[-1]} ({len(names)} layers)"
+    stem = names[0].rstrip("0123456789")
+    numbers = [name.removeprefix(stem) for name in names]
+    if stem and all(name.startswith(stem) and rest.isdigit() for name, rest in zip(names, numbers, strict=True)):
+        names = [names[0], *numbers[1:]]
+    return "/".join(names)
+
+
+def varying(table: pd.DataFrame) -> list[str]:
+    """The identity columns in which the rows differ."""
+    return [name for name in IDENTITY if name in table and table[name].map(str).nunique() > 1]
+
+
+def shared(table: pd.DataFrame) -> list[str]:
+    """The identity columns in which all rows have the same known value."""
+    return [
+        name for name in IDENTITY if name in table and table[name].map(str).nunique() == 1 and table[name].notna().all()
+    ]
+
+
+def short_names(studies: Iterable[str]) -> list[str]:
+    """The hash that ends a study's name where every study has one and they differ, else the names."""
+    names = [str(study) for study in studies]
+    tails = [name.rpartition("-")[2] for name in names]
+    are_hashes = all(len(tail) == 8 and set(tail) <= set("0123456789abcdef") for tail in tails)
+    return tails if are_hashes and len(set(tails)) == len(set(names)) else names
+
+
+def group(
+    table: pd.DataFrame, by: Sequence[str], across: Callable[[pd.DataFrame], pd.DataFrame]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows told apart by chosen columns: single studies, and means over dense networks where several share a row.
+
+    Args:
+        table: Rows of `tables.correlate`.
+        by: Columns that name a row.
+        across: `across_networks`, which joins studies that differ only in the dense network.
+
+    Returns:
+        The rows of single studies, and the rows that `across` made of several.
+
+    Raises:
+        ValueError: If a column is unknown, or studies share a row but are no networks of one setting.
+    """
+    known = [*IDENTITY, *NAMES]
+    for name in by:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=3)
+            hint = f": did you mean {' or '.join(close)}?" if close else f": it may be {', '.join(known)}"
+            raise ValueError(f"--by must name columns that tell studies apart; got {name!r}{hint}")
+    singles, joined = [], []
+    keys = table[list(by)].map(str)
+    for _, index in keys.groupby(
+        [*(keys[name] for name in by), table["final"], table["metric"]], sort=False
+    ).groups.items():
+        rows = table.loc[index]
+        if len(rows) == 1:
+            singles.append(rows)
+            continue
+        if mixed := _what_mixes(rows):
+            names = ", ".join(rows["study"].astype(str))
+            raise ValueError(
+                f"--by must tell studies apart that are no networks of one setting; {names} share a row: add {mixed}"
+            )
+        joined.append(across(rows))
+    return _concatenated(singles, table), _concatenated(joined, None)
+
+
+def _what_mixes(rows: pd.DataFrame) -> str:
+    """The column that keeps studies from being the networks of one setting; empty if none does."""
+    differing = [name for name in varying(rows) if name != "pretrain_seed"]
+    if differing:
+        return max(differing, key=lambda name: rows[name].map(str).nunique())
+    alike = rows["pretrain_seed"].isna().any() or rows["pretrain_seed"].duplicated().any()
+    return "study" if alike else ""
+
+
+def _concatenated(parts: list[pd.DataFrame], like: pd.DataFrame | None) -> pd.DataFrame:
+    if parts:
+        return pd.concat(parts, ignore_index=True)
+    return pd.DataFrame() if like is None else like.iloc[:0]

@@ -1,0 +1,238 @@
+"""What the tables of a report say: one study by itself, several in rows, the combinations of one, two compared.
+
+Every function takes rows of `tables.correlate` (or of its siblings) and returns a `Layout` of printed cells. What is
+valid was decided before, on unrounded values.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from oraclecheck.analysis.identity import heading, shared, short_names, spell, varying
+from oraclecheck.analysis.rounding import (
+    UNDEFINED,
+    agreement,
+    agreement_interval,
+    decimal,
+    outcome,
+    p_value,
+    percent,
+    percent_interval,
+)
+from oraclecheck.analysis.typesetting import Layout
+
+UNIT = {"accuracy": 100, "loss": 1}
+"""Accuracies are fractions in tables and percent in print."""
+_DECIMALS = {"accuracy": 2, "loss": 4}
+
+
+def metric_name(final: str, metric: str) -> str:
+    """How a final metric is called in headings: the last epoch's is the final one, the best epoch's says so."""
+    return f"{'final' if final == 'last' else 'best-epoch'} test {metric}"
+
+
+def study_layout(table: pd.DataFrame) -> Layout:
+    """One study with everything that is known of it: a row a statistic, a column a metric.
+
+    Args:
+        table: The rows of one study from `tables.correlate`.
+    """
+    first = table.iloc[0]
+    columns = [_statistics(row) for _, row in table.iterrows()]
+    rows = tuple((name, *(column[name] for column in columns)) for name in columns[0])
+    headings = ("", *(metric_name(row["final"], row["metric"]) for _, row in table.iterrows()))
+    title = f"{first['study']}: {count(first)}"
+    reasons = [f"{row['metric']}: {row['verdict']}: {row['reason']}" for _, row in table.iterrows() if row["reason"]]
+    return Layout("study", title, headings, rows, tuple(_once([*reasons, *table["note"], gaps(first)])))
+
+
+def studies_layout(table: pd.DataFrame, networks: pd.DataFrame, by: Sequence[str] = ()) -> Layout:
+    """Several studies, a row for each study and metric, then a row for each group of dense networks.
+
+    Args:
+        table: Rows of `tables.correlate`.
+        networks: Rows of `tables.across_networks`, maybe none.
+        by: Columns that name a row; none: those in which the studies differ, and what is left of their names.
+    """
+    names = list(by) or varying(table)
+    labelled = [tuple(spell(name, row.get(name)) for name in names) for _, row in table.iterrows()]
+    if not by:
+        labelled = [(*label, tail) for label, tail in zip(labelled, short_names(table["study"]), strict=True)]
+    rows = [(*label, *_row(row)) for label, (_, row) in zip(labelled, table.iterrows(), strict=True)]
+    if len(networks):
+        rows.append(())
+    for _, row in networks.iterrows():
+        label = ["mean" if name == "pretrain_seed" else spell(name, row.get(name)) for name in names]
+        rows.append((*label, *(() if by else ("mean",)), *_row(row)))
+    heads = (*(heading(name) for name in names), *(() if by else ("study",)))
+    same = [f"{heading(name)} {spell(name, table[name].iloc[0])}" for name in shared(table) if name not in by]
+    setting = f": {', '.join(same)}" if same else ""
+    title = f"Agreement of the criterion with the metric after retraining{setting}"
+    studies = [row for _, row in table.drop_duplicates("study").iterrows()]
+    incomplete = [f"{row['study']}: {text}" for row in studies if (text := gaps(row))]
+    notes = [
+        "s: agreement, -1 to 1, positive where the criterion points the right way, with its 95 % interval; ceiling: "
+        "the s that a perfect predictor would show through the retraining noise; p: scipy's, which takes "
+        "combinations as independent; permuted p: filters relabelled; anomalies: % of combinations better than the "
+        "criterion's choice.",
+        *incomplete,
+    ]
+    metrics = ("metric", "n", "k", "s", "95 %", "ceiling", "tau / p", "permuted p", "anomalies", "Def. 3.1", "verdict")
+    return Layout("studies", title, (*heads, *metrics), tuple(rows), tuple(notes), left=len(heads) + 1)
+
+
+def combinations_layout(combos: pd.DataFrame, *, final: str = "last", metrics: Iterable[str]) -> Layout:
+    """Every combination of a study by its number, as Table A5 of paper 1 prints them.
+
+    Args:
+        combos: One study's rows of `tables.combinations_table`; accuracies are fractions and printed in percent.
+        final: "last" or "best".
+        metrics: "accuracy", "loss", or both.
+    """
+    metrics = list(metrics)
+    prefix = "final" if final == "last" else "best"
+    rows = []
+    for _, combo in combos.iterrows():
+        picked = not pd.isna(combo["picked_by"])
+        name = f"pick of {combo['picked_by']}" if picked else str(combo["combo"])
+        finals = (outcome(UNIT[metric] * combo[f"{prefix}_test_{metric}"], 4) for metric in metrics)
+        rows.append((name, removed(combo["removed"]), outcome(combo["score"], 4), *finals, str(combo["k"])))
+    units = {"accuracy": " (%)", "loss": ""}
+    names = (f"{metric_name(final, metric)}{units[metric]}" for metric in metrics)
+    study = str(combos["study"].iloc[0])
+    headings = ("combination", "removed", "pruned train loss", *names, "repeats")
+    return Layout("combinations", f"Combinations of {study}", headings, tuple(rows), left=2)
+
+
+def comparison_layout(comparison: pd.DataFrame) -> Layout:
+    """Two studies over the same combinations, a column a metric.
+
+    Args:
+        comparison: Rows of `comparison.compare`.
+    """
+    first = comparison.iloc[0]
+    columns = []
+    for _, row in comparison.iterrows():
+        columns.append(
+            {
+                "agreement of A": agreement(row["agreement_a"]),
+                "agreement of B": agreement(row["agreement_b"]),
+                "difference": decimal(row["difference"]),
+                "95 % interval": _plain_interval(row["difference_low"], row["difference_high"]),
+                "tau of the final metrics": decimal(row["final_tau"]),
+                "Spearman of the final metrics": decimal(row["final_spearman"]),
+            }
+        )
+    rows = tuple((name, *(column[name] for column in columns)) for name in columns[0])
+    headings = ("", *(metric_name(row["final"], row["metric"]) for _, row in comparison.iterrows()))
+    a, b = first["studies"]
+    title = f"A: {a}, B: {b}, {first['n']} combinations in both"
+    return Layout("comparison", title, headings, rows, tuple(_once(comparison["notes"])))
+
+
+def count(row: pd.Series) -> str:
+    """How many combinations and repeats a row of `tables.correlate` rests on."""
+    of = "" if pd.isna(row["space_size"]) else f" of {int(row['space_size']):,}"
+    space = "" if row["space"] == "unknown" else f" ({row['space']})"
+    return f"{row['n']:,}{of} combinations{space}, {row['k']} {'repeat' if row['k'] == 1 else 'repeats'}"
+
+
+def gaps(row: pd.Series) -> str:
+    """What the numbers of a study lack, one sentence; empty if nothing."""
+    parts = [f"{row[name]} {name}" for name in ("missing", "failed", "unfinished") if row[name]]
+    if not parts:
+        return ""
+    runs = row["runs"] + row["missing"]
+    return f"of {runs} runs {', '.join(parts)}: the numbers do not include them"
+
+
+def removed(filters: dict[str, list[int]]) -> str:
+    """Removed filters for a reader: "conv1 0, 3" or "conv1 0; conv2 1, 5"."""
+    if not isinstance(filters, dict):
+        return UNDEFINED
+    return "; ".join(f"{layer} {', '.join(map(str, indices))}" for layer, indices in filters.items())
+
+
+def _row(row: pd.Series) -> tuple[str, ...]:
+    """Cells of a study, or of a mean over networks, which lacks most columns."""
+    networks = row.get("networks")
+    return (
+        str(row["metric"]),
+        f"{networks} networks" if networks is not None else _whole(row["n"]),
+        _whole(row.get("k")),
+        agreement(row["agreement"]),
+        agreement_interval(row["agreement_low"], row["agreement_high"]),
+        decimal(row.get("ceiling")),
+        tau_and_p(row),
+        p_value(row.get("p_permutation")),
+        percent(row.get("anomaly_ratio")),
+        definition(row.get("valid")),
+        verdict(row),
+    )
+
+
+def tau_and_p(row: pd.Series) -> str:
+    """Tau / p as Table 2 of paper 1 prints them; one dash where there is none."""
+    return UNDEFINED if pd.isna(row.get("tau")) else f"{decimal(row['tau'])} / {p_value(row['p'])}"
+
+
+def definition(valid: object) -> str:
+    """Definition 3.1 in a word; a dash where tau is not defined."""
+    return UNDEFINED if valid is None or pd.isna(valid) else ("valid" if valid else "invalid")  # type: ignore[call-overload]
+
+
+def _whole(number: object) -> str:
+    return UNDEFINED if number is None or pd.isna(number) else str(number)  # type: ignore[call-overload]
+
+
+def verdict(row: pd.Series) -> str:
+    """The verdict; an undecided one with the word that says why."""
+    if row["verdict"] != "undecided":
+        return str(row["verdict"])
+    why = next((word for word in ("sample", "noise", "no repeats") if str(row["reason"]).startswith(word)), "")
+    return f"undecided ({why})" if why else "undecided"
+
+
+def _statistics(row: pd.Series) -> dict[str, str]:
+    unit, decimals = UNIT[row["metric"]], _DECIMALS[row["metric"]]
+    cells = {
+        "agreement s": _with_interval(row, "agreement"),
+        "noise ceiling of s": _with_interval(row, "ceiling"),
+        "agreement without the noise": _with_interval(row, "noise_free"),
+        "verdict": verdict(row),
+        "Definition 3.1": definition(row["valid"]),
+        "tau / p": tau_and_p(row),
+        "p, filters permuted": p_value(row["p_permutation"]),
+        "anomaly ratio %": _join(
+            percent(row["anomaly_ratio"]), percent_interval(row["anomaly_low"], row["anomaly_high"])
+        ),
+        "regret": _join(
+            decimal(unit * row["regret"], decimals),
+            _plain_interval(unit * row["regret_low"], unit * row["regret_high"], decimals),
+        ),
+        "counterexamples % of pairs": percent(row["counterexample_ratio"]),
+        "tied pairs %": percent(row["tie_share"]),
+    }
+    if row["diverged"]:
+        cells["agreement without diverged"] = agreement(row["agreement_without_diverged"])
+    if row["missing"] or row["failed"] or row["unfinished"]:
+        cells["agreement if all were known"] = agreement_interval(
+            row["agreement_missing_low"], row["agreement_missing_high"]
+        )
+    return cells
+
+
+def _with_interval(row: pd.Series, name: str) -> str:
+    return _join(agreement(row[name]), agreement_interval(row[f"{name}_low"], row[f"{name}_high"]))
+
+
+def _join(value: str, interval: str) -> str:
+    return value if interval == UNDEFINED else f"{value} {interval}"
+
+
+def _plain_interval(low: float, high: float, decimals: int = 2) -> str:
+    return UNDEFINED if pd.isna(low) or pd.isna(high) else f"[{decimal(low, decimals)}, {decimal(high, decimals)}]"
+
+
+def _once(sentences: Iterable[str]) -> list[str]:
+    return [str(sentence) for sentence in dict.fromkeys(sentences) if sentence and not pd.isna(sentence)]
