@@ -13,9 +13,19 @@ _PUBLIC = {
     "save_runs": "oraclecheck.records.runs_file",
     "combinations_table": "oraclecheck.analysis.tables",
     "correlate": "oraclecheck.analysis.tables",
+    "across_networks": "oraclecheck.analysis.networks",
+    "compare": "oraclecheck.analysis.comparison",
     "plot_scatter": "oraclecheck.analysis.figures",
 }
-__all__ = ["combinations_table", "correlate", "load_runs", "plot_scatter", "save_runs"]
+__all__ = [
+    "across_networks",
+    "combinations_table",
+    "compare",
+    "correlate",
+    "load_runs",
+    "plot_scatter",
+    "save_runs",
+]
 
 
 def __getattr__(name: str) -> Any:

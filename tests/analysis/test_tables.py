@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 from scipy.stats import kendalltau
 
-from oraclecheck.analysis.tables import METRIC_COLUMNS, combinations_table, correlate, format_table
+from oraclecheck.analysis.outcomes import METRIC_COLUMNS
+from oraclecheck.analysis.tables import combinations_table, correlate, format_table
 
 ACCURACY, LOSS = "final_test_accuracy", "final_test_loss"
 
@@ -44,9 +45,10 @@ def random_runs(n: int, k: int, seed: int = 0) -> list[dict]:
 
 
 def row_of(runs: list[dict], column: str = ACCURACY) -> pd.Series:
-    table = correlate(pd.DataFrame(runs))
-    epoch, _, metric = column.split("_")
-    return table[(table["epoch"] == epoch) & (table["metric"] == metric)].iloc[0]
+    final, _, metric = column.split("_")
+    table = correlate(pd.DataFrame(runs), final="last" if final == "final" else "best", metric=metric, draws=200)
+    assert len(table) == 1
+    return table.iloc[0]
 
 
 def test_combinations_hold_the_means_of_their_repeats():
@@ -112,26 +114,21 @@ def test_correlate_agrees_with_scipy_on_the_means(column):
     assert (row["n"], row["k"], row["runs"], row["note"]) == (30, 3, 90, "")
 
 
-def test_correlate_gives_four_rows_a_study_with_hand_checked_shares():
+def test_correlate_gives_a_row_for_each_study_and_metric_with_hand_checked_shares():
     # The least score ends with 0.8; combination 2 beats it, 3 equals it. Scores 1 < 2 < 3 < 4.
     runs = [record(i, 0, score, a) for i, (score, a) in enumerate([(1, 0.8), (2, 0.7), (3, 0.9), (4, 0.8)])]
     other = [{**run, "study": "other", "study_hash": "ff"} for run in runs]
     table = correlate(pd.DataFrame(runs + other))
-    assert table["study"].tolist() == ["demo-1a2b3c4d"] * 4 + ["other"] * 4
-    assert list(zip(table["epoch"], table["metric"], strict=True))[:4] == [
-        ("final", "accuracy"),
-        ("final", "loss"),
-        ("best", "accuracy"),
-        ("best", "loss"),
-    ]
-    assert table["anomaly_ratio"].tolist() == [0.25] * 8
-    assert table["counterexamples"].tolist() == [3] * 8  # (0,2), (1,2), (1,3)
-    assert table["counterexample_ratio"].tolist() == [0.5] * 8
-    assert (table["pairs"].tolist(), table["tied_final"].tolist()) == ([6] * 8, [1] * 8)
-    assert table["tie_share"].tolist() == [1 / 6] * 8
+    assert table["study"].tolist() == ["demo-1a2b3c4d"] * 2 + ["other"] * 2
+    assert list(zip(table["final"], table["metric"], strict=True))[:2] == [("last", "accuracy"), ("last", "loss")]
+    assert table["anomaly_ratio"].tolist() == [0.25] * 4
+    assert table["counterexamples"].tolist() == [3] * 4  # (0,2), (1,2), (1,3)
+    assert table["counterexample_ratio"].tolist() == [0.5] * 4
+    assert (table["pairs"].tolist(), table["tied_final"].tolist()) == ([6] * 4, [1] * 4)
+    assert table["tie_share"].tolist() == [1 / 6] * 4
     # 2 concordant against 3 discordant pairs of accuracy, one tie: tau_b = 1/sqrt(6 * 5).
     assert table["tau"][0] == pytest.approx(1 / math.sqrt(30))
-    assert table["valid"].tolist() == [False] * 8
+    assert table["valid"].tolist() == [False] * 4
 
 
 def test_valid_is_definition_3_1():
@@ -215,13 +212,13 @@ def test_a_constant_repeat_leaves_no_ceiling_and_the_note_says_so():
     row = row_of([record(c, r, c, 0.9 - r * c / 10) for c in range(3) for r in range(2)])
     assert row["agreement"] == pytest.approx(1)
     assert math.isnan(row["ceiling"])
-    assert row["note"] == "no noise ceiling: in one repeat all final_test_accuracy values are equal"
+    assert row["note"] == "no noise ceiling: in one repeat all metric values are equal"
 
 
 @pytest.mark.parametrize("runs", [[record(0)], [failed(0), failed(1)], [record(None, picked_by="l1")]])
 def test_a_study_with_fewer_than_two_outcomes_gives_rows_of_nan_and_one_sentence(runs):
     table = correlate(pd.DataFrame(runs))
-    assert len(table) == 4
+    assert len(table) == 2
     assert table[["agreement", "tau", "p", "valid", "ceiling", "anomaly_ratio", "pairs"]].isna().all(axis=None)
     assert table["note"].str.startswith("statistics need at least 2 combinations with an outcome; there are ").all()
     assert "demo" in rendered(table)
@@ -273,8 +270,8 @@ def test_the_printed_table_shows_the_numbers_of_its_rows():
     p = kendalltau([1, 2, 3, 4], [0.8, 0.7, 0.9, 0.8]).pvalue
     assert lines[0].strip() == "demo-1a2b3c4d"
     assert lines[1].strip() == "n = 4, k = 1"
-    cells = next(line for line in lines if line.startswith("final accuracy")).split()
-    assert cells == ["final", "accuracy", "-0.18", "+0.18", f"{p:.3f}", "no", "–", "25.0", "50.0", "16.7"]
+    cells = next(line for line in lines if line.split()[:2] == ["last", "accuracy"]).split()
+    assert cells == ["last", "accuracy", "-0.18", "+0.18", f"{p:.3f}", "no", "–", "25.0", "50.0", "16.7"]
     assert "no repeats" in lines[-1]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, pearsonr, rankdata, spearmanr
 
 # Definition 3.1 of paper 1.
 VALID_AGREEMENT = 0.2
@@ -78,9 +78,76 @@ def agreement(score: ArrayLike, final: ArrayLike, *, higher_is_better: bool) -> 
     return signed(tau, higher_is_better=higher_is_better)
 
 
+def kendall_a(score: ArrayLike, final: ArrayLike) -> float:
+    """Kendall's tau-a, paper 1's Eq. 3: concordant minus discordant pairs over all pairs, tied ones included.
+
+    Args:
+        score: Criterion score of each combination, shape (n,).
+        final: Final metric of the same combinations, shape (n,).
+
+    Returns:
+        tau-a in [-1, 1]; 0 if all scores or all final metrics are equal.
+
+    Raises:
+        ValueError: If the shapes differ, n < 2, or a value is NaN.
+    """
+    score, final = _combinations(score, final, least=2)
+    tau = float(kendalltau(score, final).statistic)
+    untied = (1 - tie_share(score)) * (1 - tie_share(final))
+    return tau * float(np.sqrt(untied)) if untied else 0.0
+
+
+def linear_correlations(score: ArrayLike, final: ArrayLike) -> tuple[float, float]:
+    """Spearman's and Pearson's correlation, as scipy gives them.
+
+    Args:
+        score: Criterion score of each combination, shape (n,).
+        final: Final metric of the same combinations, shape (n,).
+
+    Returns:
+        Each in [-1, 1]; NaN if all scores or all final metrics are equal, and Pearson's if a value is infinite.
+
+    Raises:
+        ValueError: If the shapes differ, n < 2, or a value is NaN.
+    """
+    score, final = _combinations(score, final, least=2)
+    if min(np.ptp(rankdata(score)), np.ptp(rankdata(final))) == 0:
+        return float("nan"), float("nan")
+    finite = np.isfinite(score).all() and np.isfinite(final).all()
+    spearman = spearmanr(rankdata(score), rankdata(final)).statistic
+    return float(spearman), float(pearsonr(score, final).statistic) if finite else float("nan")
+
+
 def signed(tau: float, *, higher_is_better: bool) -> float:
     """Agreement s for a tau that is already known; higher is better for s, whichever way the metric points."""
     return (-tau if higher_is_better else tau) + 0.0  # + 0.0 turns -0.0 into 0.0
+
+
+def agreement_bounds(
+    score: ArrayLike, final: ArrayLike, missing: int, *, higher_is_better: bool
+) -> tuple[float, float]:
+    """Least and greatest agreement that there could be, were the missing combinations known as well.
+
+    At best every pair with a missing combination is concordant and none is tied, at worst every one is discordant.
+
+    Args:
+        score: Criterion score of each combination there is, shape (n,).
+        final: Final metric of the same combinations, shape (n,).
+        missing: Combinations that are missing.
+        higher_is_better: True for accuracy, False for loss.
+
+    Raises:
+        ValueError: If the shapes differ, n < 2, or a value is NaN.
+    """
+    score, final = _combinations(score, final, least=2)
+    pairs = len(score) * (len(score) - 1) / 2
+    new = missing * len(score) + missing * (missing - 1) / 2
+    untied = (1 - tie_share(score)) * pairs + new, (1 - tie_share(final)) * pairs + new
+    surplus = signed(kendall_a(score, final), higher_is_better=higher_is_better) * pairs
+    if not all(untied):
+        return float("nan"), float("nan")
+    root = float(np.sqrt(untied[0] * untied[1]))
+    return (surplus - new) / root, (surplus + new) / root
 
 
 def is_valid(s: float, p: float) -> bool:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from oraclecheck.analysis.correlation import kendall
-from oraclecheck.analysis.tables import HIGHER_IS_BETTER
+from oraclecheck.analysis.outcomes import HIGHER_IS_BETTER
 
 # Okabe and Ito's vermillion and bluish green differ for colour-blind readers, and in grey by their marker.
 BETTER = ("#D55E00", "^")

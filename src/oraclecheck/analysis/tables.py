@@ -1,10 +1,9 @@
-"""From records to numbers: one row per combination, then one row per study, epoch and metric.
+"""From records to numbers: one row per combination, then one row per study and metric.
 
 A combination that a criterion picked (`picked_by`) is drawn on figures and kept out of every statistic. A diverged run
-is an outcome, its combination ranks worst; failed and missing runs are not outcomes, they are counted.
+is an outcome, its combination ranks worst; failed, unfinished and missing runs are not outcomes, they are counted.
 """
 
-import json
 from typing import Any
 
 import numpy as np
@@ -12,22 +11,14 @@ import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
+from statsmodels.stats.multitest import multipletests
 
-from oraclecheck.analysis.correlation import anomaly_ratio, counterexamples, is_valid, kendall, signed, tie_share
-from oraclecheck.analysis.uncertainty import noise_ceiling
-from oraclecheck.pruning.combination import ENUMERATION_LIMIT
+from oraclecheck.analysis.bootstrap import DRAWS
+from oraclecheck.analysis.outcomes import HIGHER_IS_BETTER, METRIC_COLUMNS, Outcomes, checked, outcomes
+from oraclecheck.analysis.summary import PAIR_COUNTS, space_of, summarise
 
-EPOCHS = ("final", "best")
-HIGHER_IS_BETTER = {"accuracy": True, "loss": False}
-METRIC_COLUMNS = {f"{epoch}_test_{metric}": metric for epoch in EPOCHS for metric in HIGHER_IS_BETTER}
-
-
-# Means of the same accuracies can differ in the 16th digit, which would break ties. Distinct ones differ by at least
-# one test image in one repeat, far above this.
-_MEAN_DECIMALS = 12
-
-_RECORD_COLUMNS = ["study", "study_hash", "order", "space_size", "combo", "removed", "picked_by", "repeat", "status"]
-_PAIR_COUNTS = ["counterexamples", "pairs", "tied_score", "tied_final"]
+FINALS = {"last": "final", "best": "best"}
+_IDENTITY = ["model", "data", "layers", "pruning_ratio", "wiring", "order", "retrain_fraction", "dense_hash"]
 _UNDEFINED = "–"
 
 
@@ -40,57 +31,66 @@ def combinations_table(runs: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns `study`, `study_hash`, `combo` (Python int, None if picked by its filters), `removed`, `picked_by` (None
         or the criterion), `score` (pruned train loss; lower is better to remove; +inf where it is not finite), `k`
-        (repeats with an outcome), `failed`, `diverged` (runs), and the means over the outcomes of
-        `{final,best}_test_{accuracy,loss}`: -inf (accuracy) and +inf (loss) if a repeat diverged, NaN if k is 0.
+        (repeats with an outcome), `failed`, `diverged` (runs), the means over the outcomes of
+        `{final,best}_test_{accuracy,loss}`: -inf (accuracy) and +inf (loss) if a repeat diverged, NaN if k is 0; then
+        `unfinished` (runs), and `repeats_{final,best}_test_{accuracy,loss}`: the list of values by repeat, NaN where a
+        repeat has no outcome.
 
     Raises:
         ValueError: If there is no record, a column is missing, two records are of the same run, a study has two
-            hashes, or a run with status ok lacks a metric.
+            hashes, or a run with status ok lacks its score or a metric that its study has.
     """
-    runs = _checked(runs)
-    rows = [_combination(group) for _, group in runs.groupby(["study", "_key"], sort=False)]
-    columns = ["study", "study_hash", "combo", "removed", "picked_by", "score", "k", "failed", "diverged"]
-    table = pd.DataFrame(rows, columns=[*columns, *METRIC_COLUMNS])
-    for column in ("combo", "picked_by"):
-        table[column] = pd.Series([row[column] for row in rows], dtype=object, index=table.index)
-    order = sorted(range(len(rows)), key=lambda i: (rows[i]["study"], *_place(rows[i])))
-    return table.iloc[order].reset_index(drop=True)
+    tables = [_combinations(outcomes(study)) for _, study in checked(runs).groupby("study")]
+    return pd.concat(tables, ignore_index=True)
 
 
-def correlate(runs: pd.DataFrame) -> pd.DataFrame:
-    """Every number about a criterion, one row per study, epoch (final, best) and metric (accuracy, loss).
+def correlate(
+    runs: pd.DataFrame, *, final: str = "last", metric: str = "both", draws: int = DRAWS, seed: int = 0
+) -> pd.DataFrame:
+    """Every number about a criterion, one row per study and metric; the columns are those of `docs` below.
 
     Args:
         runs: One row per record, with the columns of a record; several studies may be mixed.
-
-    Returns:
-        Columns `study`, `study_hash`, `epoch`, `metric`; the counts `n` (combinations with an outcome), `k` (repeats),
-        `runs` (records), `missing`, `failed`, `diverged` (runs), `incomplete` (combinations with fewer than k
-        outcomes); `agreement` (s; higher is better), `tau`, `p`, `valid` (Definition 3.1 of paper 1),
-        `agreement_without_diverged`; `repeat_tau`, `rho_1`, `rho_k`, `ceiling` (noise ceiling of s, from
-        `ceiling_n` complete combinations); `anomaly_ratio`; `counterexample_ratio`, `counterexamples`, `pairs`,
-        `tied_score`, `tied_final` (pairs), `tie_share` (of the metric); `note` says what is not defined, and why.
+        final: "last" (after the last epoch) or "best" (at the epoch with the best test accuracy).
+        metric: "accuracy", "loss" or "both". A metric that a study does not have gives no row.
+        draws: Bootstrap resamples.
+        seed: Seed of resamples and relabellings; the same seed gives the same table.
 
     Raises:
-        ValueError: As `combinations_table`.
+        ValueError: As `combinations_table`; if final or metric is another word, or draws is below 1.
     """
-    runs = _checked(runs)
+    columns = metric_columns(final, metric)
+    if draws < 1:
+        raise ValueError(f"draws must be at least 1; got {draws}")
     rows: list[dict[str, Any]] = []
-    for _, study in runs.groupby("study", sort=False):
-        combos = combinations_table(study)
+    for _, study in checked(runs).groupby("study", sort=False):
         counted = study[study["picked_by"].isna()]
-        combos = combos[combos["picked_by"].isna()]
-        counts = _counts(counted, combos)
-        combos = combos[combos["k"] > 0]
-        for column, metric in METRIC_COLUMNS.items():
-            row = {"study": study["study"].iloc[0], "study_hash": study["study_hash"].iloc[0]}
-            row |= {"epoch": column.split("_")[0], "metric": metric, **counts}
-            statistics, undefined = _statistics(combos, column)
-            ceiling, no_ceiling = _ceiling(counted, column, counts["k"])
-            note = "; ".join(sentence for sentence in (undefined, no_ceiling) if sentence)
-            rows.append({**row, **statistics, **ceiling, "note": note})
-    table = pd.DataFrame(rows)
-    return table.astype({"valid": "boolean", **dict.fromkeys(_PAIR_COUNTS, "Int64")})
+        results = outcomes(counted)
+        identity, counts = _identity(study), _counts(counted, results)
+        for column, name in columns.items():
+            if study[column].isna().all() and (study["status"] == "ok").any():
+                continue
+            statistics = summarise(results, column, draws=draws, seed=seed)
+            identified = {**identity, "space": space_of(results).kind, "final": final, "metric": name}
+            rows.append({**identified, **counts, **statistics})
+    if not rows:
+        raise ValueError(f"runs must have {' or '.join(columns)}; got none: choose another final or metric")
+    table = _with_holm(pd.DataFrame(rows))
+    return table.astype({"valid": "boolean", **dict.fromkeys(PAIR_COUNTS, "Int64")})
+
+
+def metric_columns(final: str, metric: str) -> dict[str, str]:
+    """Column of the runs -> metric, for the words that a user gives.
+
+    Raises:
+        ValueError: If final is not last or best, or metric not accuracy, loss or both.
+    """
+    if final not in FINALS:
+        raise ValueError(f"final must be last or best; got {final}")
+    if metric not in (*HIGHER_IS_BETTER, "both"):
+        raise ValueError(f"metric must be accuracy, loss or both; got {metric}")
+    metrics = HIGHER_IS_BETTER if metric == "both" else (metric,)
+    return {f"{FINALS[final]}_test_{name}": name for name in metrics}
 
 
 def format_table(table: pd.DataFrame) -> Table:
@@ -109,14 +109,14 @@ def format_table(table: pd.DataFrame) -> Table:
     layout.box, layout.show_edge, layout.padding = SIMPLE_HEAD, False, (0, 0, 0, 0)
     rows = [_cells(row) for _, row in table.iterrows()]
     for heading in rows[0]:
-        layout.add_column(heading, justify="left" if heading in ("epoch", "metric") else "right", no_wrap=True)
+        layout.add_column(heading, justify="left" if heading in ("final", "metric") else "right", no_wrap=True)
     for row in rows:
         layout.add_row(*row.values())
     return layout
 
 
 def _cells(row: pd.Series) -> dict[str, str]:
-    cells = {"epoch": row["epoch"], "metric": row["metric"], "s": _number(row["agreement"], "+.2f")}
+    cells = {"final": row["final"], "metric": row["metric"], "s": _number(row["agreement"], "+.2f")}
     if row["diverged"]:
         cells["s w/o\ndiverged"] = _number(row["agreement_without_diverged"], "+.2f")
     return {
@@ -131,127 +131,61 @@ def _cells(row: pd.Series) -> dict[str, str]:
     }
 
 
-def _checked(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs with a column `_key` that names their combination, after every check of what a user gave."""
-    columns = [*_RECORD_COLUMNS, "pruned_train_loss", *METRIC_COLUMNS]
-    if absent := [column for column in columns if column not in runs.columns]:
-        raise ValueError(f"runs must have the columns of a record; got none called {', '.join(absent)}")
-    if runs.empty:
-        raise ValueError("runs must hold at least one record; got none")
-    hashes = runs.groupby("study")["study_hash"].nunique(dropna=False)
-    if hashes.max() > 1:
-        raise ValueError(f"runs must have one study_hash per study; got {hashes.max()} for {hashes.idxmax()}")
-    runs = runs.copy()
-    for column in ("pruned_train_loss", *METRIC_COLUMNS):
-        runs[column] = pd.to_numeric(runs[column]).astype("float64")
-    identity = zip(runs["picked_by"], runs["combo"], runs["removed"], strict=True)
-    runs["_key"] = [_key(picked_by, combo, removed) for picked_by, combo, removed in identity]
-    if (twice := runs.duplicated(["study", "_key", "repeat"])).any():
-        run = runs[twice].iloc[0]
-        raise ValueError(f"runs must hold one record per run; got two of {run['study']} {run['_key']} {run['repeat']}")
-    lacking = runs[runs["status"] == "ok"][list(METRIC_COLUMNS)].isna().any(axis=1)
-    if lacking.any():
-        run = runs[runs["status"] == "ok"][lacking].iloc[0]
-        raise ValueError(
-            f"runs with status ok must have {', '.join(METRIC_COLUMNS)}; got none for {int(lacking.sum())} runs, "
-            f"the first {run['study']} {run['_key']} {run['repeat']}"
-        )
-    return runs
+def _combinations(results: Outcomes) -> pd.DataFrame:
+    table = results.first[["study", "study_hash", "combo", "removed", "picked_by"]].copy()
+    combos = [None if pd.isna(combo) else int(combo) for combo in table["combo"]]
+    picks = [None if pd.isna(pick) else pick for pick in table["picked_by"]]
+    table["combo"] = pd.Series(combos, dtype=object, index=table.index)
+    table["picked_by"] = pd.Series(picks, dtype=object, index=table.index)
+    table["score"], table["k"] = results.score, results.k
+    table["failed"], table["diverged"] = results.status["failed"], results.status["diverged"]
+    for column in METRIC_COLUMNS:
+        table[column] = results.means(column)
+    table["unfinished"] = results.status["unfinished"]
+    for column in METRIC_COLUMNS:
+        table[f"repeats_{column}"] = pd.Series(results.finals[column].tolist(), dtype=object, index=table.index)
+    return table
 
 
-def _key(picked_by: Any, combo: Any, removed: Any) -> str:
-    name = json.dumps(removed, sort_keys=True) if pd.isna(combo) else str(int(combo))
-    return f"{'' if pd.isna(picked_by) else picked_by}:{name}"
-
-
-def _place(row: dict[str, Any]) -> tuple[str, bool, int]:
-    return row["picked_by"] or "", row["combo"] is None, row["combo"] or 0
-
-
-def _combination(group: pd.DataFrame) -> dict[str, Any]:
-    first = group.iloc[0]
-    outcomes = group[group["status"] != "failed"]
-    diverged = int((outcomes["status"] == "diverged").sum())
-    row = {column: first[column] for column in ("study", "study_hash", "removed")}
-    row["combo"] = None if pd.isna(first["combo"]) else int(first["combo"])
-    row["picked_by"] = None if pd.isna(first["picked_by"]) else first["picked_by"]
-    row |= {"k": len(outcomes), "failed": len(group) - len(outcomes), "diverged": diverged}
-    if outcomes.empty:
-        return {**row, "score": np.nan, **dict.fromkeys(METRIC_COLUMNS, np.nan)}
-    # The score is the same in every repeat; a record that diverged may lack it.
-    scores = outcomes["pruned_train_loss"].to_numpy()
-    scores = scores[np.isfinite(scores)]
-    row["score"] = _mean(scores) if len(scores) else np.inf
-    for column, metric in METRIC_COLUMNS.items():
-        worst = -np.inf if HIGHER_IS_BETTER[metric] else np.inf
-        row[column] = worst if diverged else _mean(outcomes[column].to_numpy())
+def _identity(study: pd.DataFrame) -> dict[str, Any]:
+    first = study.iloc[0]
+    row = {column: first[column] if column in study else None for column in ["study", "study_hash", *_IDENTITY]}
+    row["layers"] = _spell_layers(row["layers"])
+    row["pruning_ratio"] = _spell_ratio(row["pruning_ratio"])
+    for column in ("space_size", "pretrain_seed"):
+        value = first[column] if column in study else None
+        row[column] = None if pd.isna(value) else int(value)
     return row
 
 
-def _mean(values: np.ndarray) -> float:
-    return float(np.round(values.mean(), _MEAN_DECIMALS))
+def _spell_layers(layers: Any) -> str | None:
+    return "/".join(map(str, layers)) if isinstance(layers, list | tuple) else layers
 
 
-def _counts(runs: pd.DataFrame, combos: pd.DataFrame) -> dict[str, int]:
-    k = runs["repeat"].nunique()
-    expected = len(combos)
-    sizes = runs.loc[runs["order"] == "lexicographic", "space_size"].dropna()
-    if len(sizes) and sizes.iloc[0] <= ENUMERATION_LIMIT:
-        expected = int(sizes.iloc[0])
-    return {
-        "n": int((combos["k"] > 0).sum()),
-        "k": k,
-        "runs": len(runs),
-        "missing": expected * k - len(runs),
-        "failed": int(combos["failed"].sum()),
-        "diverged": int(combos["diverged"].sum()),
-        "incomplete": int((combos["k"] < k).sum()),
-    }
+def _spell_ratio(ratio: Any) -> str | None:
+    if not isinstance(ratio, dict):
+        return ratio if ratio is None else str(ratio)
+    if len(set(ratio.values())) == 1:
+        return str(next(iter(ratio.values())))
+    return ", ".join(f"{layer} {value}" for layer, value in ratio.items())
 
 
-def _statistics(combos: pd.DataFrame, column: str) -> tuple[dict[str, Any], str]:
-    score, final = combos["score"].to_numpy(), combos[column].to_numpy()
-    higher_is_better = HIGHER_IS_BETTER[METRIC_COLUMNS[column]]
-    if len(combos) < 2:
-        names = ["agreement", "tau", "p", "agreement_without_diverged", "anomaly_ratio", "counterexample_ratio"]
-        undefined = {**dict.fromkeys([*names, "tie_share"], np.nan), **dict.fromkeys(["valid", *_PAIR_COUNTS])}
-        return undefined, f"statistics need at least 2 combinations with an outcome; there are {len(combos)}"
-    tau, p = kendall(score, final)
-    s = signed(tau, higher_is_better=higher_is_better)
-    pairs = counterexamples(score, final, higher_is_better=higher_is_better)
-    finite = np.isfinite(score) & (combos["diverged"] == 0).to_numpy()
-    beside = kendall(score[finite], final[finite])[0] if finite.sum() > 1 else np.nan
-    statistics = {
-        "agreement": s,
-        "tau": tau,
-        "p": p,
-        "valid": None if np.isnan(tau) else is_valid(s, p),
-        "agreement_without_diverged": signed(beside, higher_is_better=higher_is_better),
-        "anomaly_ratio": anomaly_ratio(score, final, higher_is_better=higher_is_better),
-        "counterexample_ratio": pairs.ratio,
-        "counterexamples": pairs.counterexamples,
-        "pairs": pairs.pairs,
-        "tied_score": pairs.tied_score,
-        "tied_final": pairs.tied_final,
-        "tie_share": tie_share(final),
-    }
-    constant = [name for name, values in (("scores", score), (f"{column} values", final)) if len(set(values)) == 1]
-    return statistics, f"tau is not defined: all {' and all '.join(constant)} are equal" if constant else ""
+def _counts(runs: pd.DataFrame, results: Outcomes) -> dict[str, int]:
+    k, space = runs["repeat"].nunique(), space_of(results)
+    expected = space.size if space.kind == "enumerated" and space.size is not None else len(results.first)
+    sums = {word: int(results.status[word].sum()) for word in ("failed", "diverged", "unfinished")}
+    n, incomplete = int((results.k > 0).sum()), int((results.k < k).sum())
+    return {"n": n, "k": k, "runs": len(runs), "missing": expected * k - len(runs), **sums, "incomplete": incomplete}
 
 
-def _ceiling(runs: pd.DataFrame, column: str, k: int) -> tuple[dict[str, float], str]:
-    names = ["repeat_tau", "rho_1", "rho_k", "ceiling"]
-    finals = runs[runs["status"] == "ok"].pivot(index="_key", columns="repeat", values=column)
-    finals = finals.reindex(columns=runs["repeat"].unique()).dropna()
-    undefined = {**dict.fromkeys(names, np.nan), "ceiling_n": 0}
-    if k < 2:
-        return undefined, "no repeats, so no noise ceiling" if k else ""
-    if len(finals) < 2:
-        return undefined, f"no noise ceiling: it needs 2 combinations with all {k} repeats; there are {len(finals)}"
-    estimate = noise_ceiling(finals.to_numpy())
-    values = (estimate.t, estimate.rho_1, estimate.rho_k, estimate.s_max)
-    note = f"no noise ceiling: in one repeat all {column} values are equal" if np.isnan(estimate.t) else ""
-    return {**dict(zip(names, values, strict=True)), "ceiling_n": len(finals)}, note
+def _with_holm(table: pd.DataFrame) -> pd.DataFrame:
+    """Add p_used and p_holm: Holm's adjustment over the rows of the table with the same metric."""
+    p = table["p_permutation"].fillna(table["p"])
+    table["p_used"] = np.where(table["p_permutation"].notna(), "permutation", "scipy")
+    table["p_holm"] = np.nan
+    for _, family in p.dropna().groupby(table["metric"]):
+        table.loc[family.index, "p_holm"] = multipletests(family.to_numpy(), method="holm")[1]
+    return table
 
 
 def _number(value: float, form: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from oraclecheck.analysis.correlation import kendall
 
@@ -52,6 +52,26 @@ def noise_ceiling(finals: ArrayLike) -> NoiseCeiling:
         raise ValueError(f"finals must be finite; got {int((~np.isfinite(values)).sum())} values that are not")
     k = values.shape[1]
     t = float(np.mean([kendall(values[:, r], values[:, q])[0] for r, q in combinations(range(k), 2)]))
-    rho_1 = float(np.clip(np.sin(np.pi * t / 2), 0, 1))
-    rho_k = k * rho_1 / (1 + (k - 1) * rho_1)
-    return NoiseCeiling(t, rho_1, rho_k, float(2 / np.pi * np.arcsin(np.sqrt(rho_k))))
+    rho_1, rho_k = reliability(t, k)
+    return NoiseCeiling(t, float(rho_1), float(rho_k), float(ceiling(rho_k)))
+
+
+def reliability(t: ArrayLike, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Reliability of one repeat and of the mean of k repeats, each in [0, 1], from the mean tau-b between repeats."""
+    rho_1 = np.clip(np.sin(np.pi * np.asarray(t) / 2), 0, 1)
+    return rho_1, k * rho_1 / (1 + (k - 1) * rho_1)
+
+
+def ceiling(rho_k: ArrayLike) -> NDArray[np.float64]:
+    """Agreement that a perfect predictor shows where the mean of the repeats has this reliability."""
+    return 2 / np.pi * np.arcsin(np.sqrt(rho_k))
+
+
+def noise_free(s: ArrayLike, rho_k: ArrayLike) -> NDArray[np.float64]:
+    """Agreement with the true mean, freed of retraining noise: s* = (2/pi) asin(sin(pi s / 2) / sqrt(rho_k)).
+
+    Shown beside s, never instead of it. Clipped to [-1, 1]; where rho_k is 0, the sign of s (nothing is known).
+    """
+    s, rho_k = np.asarray(s, dtype=np.float64), np.asarray(rho_k, dtype=np.float64)
+    root = np.where(rho_k == 0, 1e-300, np.sqrt(rho_k))
+    return 2 / np.pi * np.arcsin(np.clip(np.sin(np.pi * s / 2) / root, -1, 1))

@@ -1,0 +1,92 @@
+"""A p-value that knows that combinations share filters: relabel the filters, recompute tau."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
+
+RELABELLINGS = 1999
+"""Random relabellings; with the identity they make p a multiple of 1/2000."""
+
+# Relabellings compared at a time.
+_BLOCK = 250
+
+
+def relabellings(removed: Sequence[Mapping[str, Sequence[int]]], count: int, seed: int) -> NDArray[np.intp]:
+    """Where each combination goes when the filters of every layer are relabelled at random.
+
+    Args:
+        removed: The removed filters of each combination; all combinations of a space, each once, in any order.
+        count: Relabellings.
+        seed: Their seed.
+
+    Returns:
+        Shape (count, n): entry [b, i] is the combination that combination i becomes under relabelling b.
+
+    Raises:
+        ValueError: If the combinations are not all those of a space.
+    """
+    generator = np.random.default_rng(seed)
+    size, before, after = 1, np.zeros(len(removed), np.uint64), np.zeros((count, len(removed)), np.uint64)
+    for layer in removed[0]:
+        chosen = np.array([combination[layer] for combination in removed])
+        filters = int(chosen.max(initial=-1)) + 1
+        size *= math.comb(filters, chosen.shape[1])
+        # A set of filters is known by the sum of its members' 64-bit keys; that two of 1,000 sets share a sum has a
+        # probability below 1e-13, and the check below would find it.
+        keys = generator.integers(2**63, size=filters, dtype=np.uint64)
+        orders = generator.permuted(np.tile(np.arange(filters), (count, 1)), axis=1)
+        for column in chosen.T:
+            before += keys[column]
+            after += keys[orders[:, column]]
+    order = np.argsort(before)
+    ranked = before[order]
+    if size != len(removed) or (len(ranked) > 1 and (ranked[1:] == ranked[:-1]).any()):
+        raise ValueError(f"relabelling filters needs all {size} combinations, each once; got {len(removed)}")
+    return order[np.searchsorted(ranked, after)]
+
+
+def permutation_p(score: ArrayLike, final: ArrayLike, targets: NDArray[np.intp]) -> float:
+    """Two-sided p of tau-b when the combinations of a census exchange their scores as their filters are relabelled.
+
+    scipy's p takes the combinations as independent. They share filters: with random, unrelated filter effects it is
+    below 0.05 in 37 to 71 % of cases. This one is below 0.05 in 5 %: it asks whether the score knows more about this
+    network than it would if its filters had other names.
+
+    Args:
+        score: Criterion score of each combination, shape (n,), without NaN.
+        final: Final metric of the same combinations, shape (n,), without NaN.
+        targets: From `relabellings`, shape (count, n).
+
+    Returns:
+        (1 + relabellings with a tau at least as large in absolute value) / (1 + count); NaN if tau is not defined.
+    """
+    ranks, finals = _ranks(score), _ranks(final)
+    if max(ranks.max(), finals.max()) < 2 or min(ranks.max(), finals.max()) < 2:
+        return math.nan
+    # Relabelling keeps the ties of either column, so that |tau| is as large as its numerator.
+    observed = abs(int(_surplus(ranks[None, :], finals)[0]))
+    extreme = sum(
+        int((np.abs(_surplus(ranks[targets[start : start + _BLOCK]], finals)) >= observed).sum())
+        for start in range(0, len(targets), _BLOCK)
+    )
+    return (1 + extreme) / (1 + len(targets))
+
+
+def _ranks(values: ArrayLike) -> NDArray[np.int64]:
+    return rankdata(np.asarray(values, np.float64), method="dense").astype(np.int64)
+
+
+def _surplus(scores: NDArray[np.int64], final: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Concordant minus discordant pairs of each row of scores with one final metric."""
+    order = np.argsort(final, kind="stable")
+    # Draws last: a comparison with all later combinations then runs along memory.
+    sorted_scores = np.ascontiguousarray(scores[:, order].T.astype(np.int16))
+    ends = np.searchsorted(final[order], final[order], side="right")
+    surplus = np.zeros(len(scores), np.int64)
+    for i, end in enumerate(ends):
+        later = sorted_scores[end:]
+        surplus += (later > sorted_scores[i]).sum(axis=0) - (later < sorted_scores[i]).sum(axis=0)
+    return surplus
