@@ -13,6 +13,8 @@ from omegaconf import MISSING
 Stage = Enum("Stage", ["run", "pretrain"])
 Wiring = Enum("Wiring", ["correct", "released_code"])
 Order = Enum("Order", ["auto", "lexicographic", "sampled"])
+Optimizer = Enum("Optimizer", ["sgd", "adamw"])
+Schedule = Enum("Schedule", ["step", "cosine"])
 Logger = Enum("Logger", ["wandb", "none"])
 WandbMode = Enum("WandbMode", ["offline", "online"])
 
@@ -63,13 +65,22 @@ class PruningConfig:
 
 @dataclass
 class RecipeConfig:
-    """SGD with momentum; `lr` is `epoch: rate` pairs, 0-based, as the papers write them."""
+    """How a network is trained; `lr` is `epoch: rate` pairs, 0-based, as the papers write them.
+
+    `mixup` and `cutmix` are the alphas of their Beta distributions, `gradient_clip` the largest norm of a gradient.
+    """
 
     epochs: int = MISSING
     batch_size: int = MISSING
     lr: str = MISSING
     momentum: float = 0.9
     weight_decay: float = 1e-4
+    optimizer: Optimizer = Optimizer.sgd
+    schedule: Schedule = Schedule.step
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    gradient_clip: float | None = None
 
 
 @dataclass

@@ -95,7 +95,20 @@ def _label(cfg: DictConfig, ratio: Mapping[str, float], wiring: str) -> str:
 
 
 def _recipe(key: str, cfg: DictConfig) -> Recipe:
-    return parse_recipe(key, cfg.epochs, cfg.batch_size, cfg.lr, cfg.momentum, cfg.weight_decay)
+    return parse_recipe(
+        key,
+        cfg.lr,
+        epochs=cfg.epochs,
+        batch_size=cfg.batch_size,
+        momentum=cfg.momentum,
+        weight_decay=cfg.weight_decay,
+        optimizer=cfg.optimizer.name,
+        decay=cfg.schedule.name,
+        label_smoothing=cfg.label_smoothing,
+        mixup=cfg.mixup,
+        cutmix=cfg.cutmix,
+        gradient_clip=cfg.gradient_clip,
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -148,7 +148,7 @@ class Setting:
         recipe = {
             "network": self.network,
             "data": self._data_identity(),
-            "recipe": asdict(self.pretrain),
+            "recipe": self.pretrain.identity(),
             "seed": self.pretrain_seed,
             "channels_last": self.channels_last,
             "precision": self.trainer.precision,
@@ -203,7 +203,7 @@ class Setting:
             "order": space.order,
             "order_seed": space.seed if space.order == "sampled" else None,
             "seed": self.seed,
-            "retrain": asdict(self.retrain),
+            "retrain": self.retrain.identity(),
             "retrain_fraction": self.fraction,
             "evaluation": {"augmented": False, "batch_size": evaluation.BATCH_SIZE},
             "precision": self.trainer.precision,

@@ -1,12 +1,15 @@
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from oraclecheck.training.recipe import Recipe, parse_recipe
 
 
-def recipe(epochs: int, lr: str) -> Recipe:
-    return parse_recipe("retrain", epochs, 256, lr, 0.9, 1e-4)
+def recipe(epochs: int, lr: str, **others: object) -> Recipe:
+    return parse_recipe(
+        "retrain", lr, **{"epochs": epochs, "batch_size": 256, "momentum": 0.9, "weight_decay": 1e-4, **others}
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,3 +51,38 @@ def test_rate_is_constant_between_boundaries():
 def test_malformed_schedule_names_its_key(lr):
     with pytest.raises(ValueError, match=r"^retrain\.lr must"):
         recipe(5, lr)
+
+
+def test_cosine_starts_at_its_rate_and_is_half_of_it_at_half_time():
+    cosine = recipe(10, "0: 0.2", decay="cosine")
+    assert cosine.rate(0) == 0.2 and cosine.rate(5) == pytest.approx(0.1)
+    network = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.2)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
+    for epoch in range(10):
+        assert cosine.rate(epoch) == pytest.approx(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    assert cosine.scaled(0.5).rate(2) == pytest.approx(cosine.rate(4))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("label_smoothing", 1.0), ("mixup", -0.1), ("cutmix", float("inf")), ("gradient_clip", 0.0), ("momentum", 1.0)],
+)
+def test_value_out_of_range_names_its_key(name, value):
+    with pytest.raises(ValueError, match=rf"^retrain\.{name} must .*; got {value}"):
+        recipe(5, "0: 0.1", **{name: value})
+
+
+def test_cosine_with_steps_is_refused():
+    with pytest.raises(ValueError, match=r"^retrain\.lr must be one rate"):
+        recipe(5, "0: 0.1, 3: 0.01", decay="cosine")
+
+
+def test_identity_leaves_out_what_changes_nothing():
+    """Studies made before a recipe could say these things keep their identity."""
+    plain = recipe(5, "0: 0.1")
+    names = {"epochs", "batch_size", "schedule", "momentum", "weight_decay"}
+    assert plain.identity().keys() == names and plain.identity()["schedule"] == ((0, 0.1),)
+    assert recipe(5, "0: 0.1", mixup=0.2).identity().keys() == names | {"mixup"}

@@ -70,9 +70,9 @@ def _stage(channels: int, filters: int, blocks: int, stride: int) -> nn.Sequenti
 
 
 def resnet50_cifar(classes: int = 100) -> ResNet:
-    """torchvision's ResNet50 with a stem for 32x32 images: a 3x3 convolution of stride 1 and no max-pooling."""
+    """ResNet50 as in torchvision, with a stem for 32x32 images: a 3x3 convolution of stride 1 and no max-pooling."""
     network = ResNet(Bottleneck, [3, 4, 6, 3], num_classes=classes)
     network.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
     nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")  # as torchvision does
-    network.maxpool = nn.Identity()  # type: ignore[assignment]
+    network.maxpool = nn.Identity()
     return network

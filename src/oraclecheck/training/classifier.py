@@ -30,9 +30,9 @@ class Classifier(L.LightningModule):
         return self.network(images)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
-        """Mean cross-entropy of a batch."""
+        """Mean cross-entropy of a batch, with the recipe's label smoothing."""
         images, labels = batch
-        loss = cross_entropy(self.network(images), labels)
+        loss = cross_entropy(self.network(images), labels, label_smoothing=self.recipe.label_smoothing)
         self._loss_sum += loss.detach()
         self._steps += 1
         return loss
@@ -45,9 +45,12 @@ class Classifier(L.LightningModule):
         return mean
 
     def configure_optimizers(self):
-        """SGD as the papers use it, its rate set at each epoch's start."""
-        recipe = self.recipe
-        optimizer = torch.optim.SGD(
-            self.network.parameters(), lr=1.0, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-        )
+        """The optimizer as the papers use it, its rate set at each epoch's start."""
+        recipe, parameters = self.recipe, self.network.parameters()
+        optimizer: torch.optim.Optimizer
+        if recipe.optimizer == "adamw":
+            betas = (recipe.momentum, 0.999)
+            optimizer = torch.optim.AdamW(parameters, lr=1.0, betas=betas, weight_decay=recipe.weight_decay)
+        else:
+            optimizer = torch.optim.SGD(parameters, lr=1.0, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
         return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.rate)]

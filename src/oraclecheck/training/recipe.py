@@ -1,20 +1,26 @@
 """Training recipes: how long, how fast and how large the steps are."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """SGD with momentum at a learning rate that is constant within an epoch.
+    """An optimizer at a learning rate that is constant within an epoch, and how the loss is regularised.
 
     Args:
         epochs: Passes over the training set, at least 1.
         batch_size: Images per step, at least 1.
         schedule: (epoch, learning rate) pairs, 0-based and ascending, the first at epoch 0.
-        momentum: In [0, 1), without Nesterov's correction.
+        momentum: In [0, 1), without Nesterov's correction; AdamW's first beta.
         weight_decay: At least 0, on all parameters.
+        optimizer: "sgd", or "adamw" with 0.999 as its second beta.
+        decay: "step": the rates of the schedule; "cosine": its only rate falls to 0 along half a cosine.
+        label_smoothing: In [0, 1), of the loss that is trained; no metric knows it.
+        mixup: Alpha of the Beta distribution that images are mixed by; 0 for none.
+        cutmix: Alpha of the Beta distribution that patches are sized by; 0 for none.
+        gradient_clip: Largest norm of the gradient of all parameters; None for any.
     """
 
     epochs: int
@@ -22,10 +28,25 @@ class Recipe:
     schedule: tuple[tuple[int, float], ...]
     momentum: float
     weight_decay: float
+    optimizer: str = "sgd"
+    decay: str = "step"
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    gradient_clip: float | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """The recipe as a mapping, without what has its default: a study keeps its identity as recipes learn more."""
+        return {
+            column.name: getattr(self, column.name)
+            for column in fields(self)
+            if column.default is MISSING or getattr(self, column.name) != column.default
+        }
 
     def rate(self, epoch: int) -> float:
         """Learning rate of a 0-based epoch."""
-        return next(rate for start, rate in reversed(self.schedule) if start <= epoch)
+        rate = next(rate for start, rate in reversed(self.schedule) if start <= epoch)
+        return rate * (1 + math.cos(math.pi * epoch / self.epochs)) / 2 if self.decay == "cosine" else rate
 
     def scaled(self, fraction: float) -> "Recipe":
         """The recipe with a fraction of its epochs, its schedule shrunk with them (Feng et al., Appendix E).
@@ -42,29 +63,35 @@ class Recipe:
         return replace(self, epochs=epochs, schedule=tuple(schedule))
 
 
-def parse_recipe(key: str, epochs: int, batch_size: int, lr: str, momentum: float, weight_decay: float) -> Recipe:
+def parse_recipe(key: str, lr: str, **values: Any) -> Recipe:
     """A recipe from its configuration.
 
     Args:
         key: The configuration group, `pretrain` or `retrain`, for messages.
-        epochs: See `Recipe`.
-        batch_size: See `Recipe`.
         lr: `epoch: rate` pairs such as "0: 1e-2, 20: 1e-3".
-        momentum: See `Recipe`.
-        weight_decay: See `Recipe`.
+        **values: The other fields of `Recipe`.
 
     Raises:
         ValueError: If a value is out of its range or `lr` is malformed.
     """
+    recipe = Recipe(schedule=(), **values)
+    clip = recipe.gradient_clip
     for name, value, rule, holds in (
-        ("epochs", epochs, "be at least 1", epochs >= 1),
-        ("batch_size", batch_size, "be at least 1", batch_size >= 1),
-        ("momentum", momentum, "lie in [0, 1)", 0 <= momentum < 1),
-        ("weight_decay", weight_decay, "be at least 0", 0 <= weight_decay < math.inf),
+        ("epochs", recipe.epochs, "be at least 1", recipe.epochs >= 1),
+        ("batch_size", recipe.batch_size, "be at least 1", recipe.batch_size >= 1),
+        ("momentum", recipe.momentum, "lie in [0, 1)", 0 <= recipe.momentum < 1),
+        ("weight_decay", recipe.weight_decay, "be at least 0", 0 <= recipe.weight_decay < math.inf),
+        ("label_smoothing", recipe.label_smoothing, "lie in [0, 1)", 0 <= recipe.label_smoothing < 1),
+        ("mixup", recipe.mixup, "be at least 0", 0 <= recipe.mixup < math.inf),
+        ("cutmix", recipe.cutmix, "be at least 0", 0 <= recipe.cutmix < math.inf),
+        ("gradient_clip", clip, "be positive, or null for none", clip is None or 0 < clip < math.inf),
     ):
         if not holds:
             raise ValueError(f"{key}.{name} must {rule}; got {value}")
-    return Recipe(epochs, batch_size, _parse_schedule(f"{key}.lr", lr, epochs), momentum, weight_decay)
+    schedule = _parse_schedule(f"{key}.lr", lr, recipe.epochs)
+    if recipe.decay == "cosine" and len(schedule) > 1:
+        raise ValueError(f'{key}.lr must be one rate, such as "0: 1e-3", where {key}.schedule is cosine; got {lr!r}')
+    return replace(recipe, schedule=schedule)
 
 
 def _parse_schedule(key: str, text: str, epochs: int) -> tuple[tuple[int, float], ...]:

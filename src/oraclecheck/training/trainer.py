@@ -51,7 +51,9 @@ def fit(
     torch.set_num_threads(settings.threads)
     L.seed_everything(seed % 2**32, verbose=False)
     module = Classifier(network, recipe)
-    trainer = _trainer(settings, max_epochs=recipe.epochs, callbacks=list(callbacks))
+    trainer = _trainer(
+        settings, max_epochs=recipe.epochs, callbacks=list(callbacks), gradient_clip_val=recipe.gradient_clip
+    )
     trainer.fit(module, ShuffledBatches(images, recipe.batch_size, seed))
     return module.network
 
