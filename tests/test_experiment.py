@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from conftest import QUICK
 from data.test_sources import write_idx
 from oraclecheck.data import sources
+from oraclecheck.data.loading import Preparation, load
 from oraclecheck.networks.lenet import LeNet5Mini
 
 
@@ -27,7 +28,7 @@ def test_record_measures_the_networks_it_names(command):
     dense = LeNet5Mini()
     dense.load_state_dict(torch.load(next(Path("multirun/dense").glob("*.pt")), weights_only=True)["state_dict"])
     dense.double()
-    data = sources.load(sources.Digits(""), Path("multirun/.cache"), (0.3057,), (0.3234,))
+    data = load(sources.Digits(), Path("multirun/.cache"), Preparation((0.3057,), (0.3234,)))
     for network in ("dense", "pruned"):
         if network == "pruned":
             for i in record["removed"]["conv1"]:

@@ -15,6 +15,7 @@ Wiring = Enum("Wiring", ["correct", "released_code"])
 Order = Enum("Order", ["auto", "lexicographic", "sampled"])
 Optimizer = Enum("Optimizer", ["sgd", "adamw"])
 Schedule = Enum("Schedule", ["step", "cosine"])
+TrainEval = Enum("TrainEval", ["plain", "augmented"])
 Logger = Enum("Logger", ["wandb", "none"])
 WandbMode = Enum("WandbMode", ["offline", "online"])
 
@@ -41,15 +42,28 @@ class ModelConfig:
 
 
 @dataclass
+class AugmentConfig:
+    """Random changes of training images; none by default."""
+
+    crop_padding: int = 0
+    flip: bool = False
+
+
+@dataclass
 class DataConfig:
-    """A data set; `source` is a class of oraclecheck.data.sources and its arguments."""
+    """A data set; `source` is a class of oraclecheck.data.sources and its arguments.
+
+    `train_eval: augmented` measures training-set metrics, the pruned train loss among them, on augmented images.
+    """
 
     name: str = MISSING
     source: dict[str, Any] = MISSING
     mean: list[float] = MISSING
     std: list[float] = MISSING
     classes: int = MISSING
-    root: str = MISSING
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    train_eval: TrainEval = TrainEval.plain
+    root: str | None = None
     download: bool = False
 
 

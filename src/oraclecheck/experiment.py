@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from oraclecheck import __version__
-from oraclecheck.data import sources
+from oraclecheck.data import loading
 from oraclecheck.data.images import ImageData
 from oraclecheck.files import write_json
 from oraclecheck.interpret import interpret
@@ -114,11 +114,10 @@ def prune_and_retrain(
 
 def load_data(setting: Setting) -> ImageData:
     """The data of a setting, on its device; a process reads it once, however many jobs it runs."""
-    device = device_of(setting.trainer)
-    return _load_once(setting.source, setting.cache, setting.mean, setting.std, setting.channels_last, device)
+    return _load_once(setting.source, setting.cache, setting.preparation, device_of(setting.trainer))
 
 
-_load_once = lru_cache(maxsize=2)(sources.load)
+_load_once = lru_cache(maxsize=2)(loading.load)
 
 
 def measure_dense(setting: Setting, checkpoint: Checkpoint, data: Callable[[], ImageData]) -> Dense:
@@ -132,9 +131,9 @@ def measure_dense(setting: Setting, checkpoint: Checkpoint, data: Callable[[], I
         metrics = json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):
         images = data()
-        measured = network.to(images.train.labels.device)
+        measured = network.to(images.train.device)
         metrics = {
-            **_metrics("dense_train", evaluate(measured, images.train)),
+            **_metrics("dense_train", evaluate(measured, images.measured_train)),
             **_metrics("dense_test", evaluate(measured, images.test)),
         }
         network = network.cpu()

@@ -8,6 +8,9 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from oraclecheck.data.augmentation import Augmentation
+from oraclecheck.data.loading import Preparation
+from oraclecheck.data.sources import Source
 from oraclecheck.pruning.combination import CombinationSpace, parse_set
 from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_ratio
 from oraclecheck.records.wandb import WandbSettings
@@ -42,10 +45,9 @@ def interpret(cfg: DictConfig) -> Setting:
         input_shape=tuple(cfg.model.input_shape),
         channels_last=cfg.model.channels_last,
         data=cfg.data.name,
+        source=_source(cfg),
+        preparation=_preparation(cfg),
         classes=cfg.data.classes,
-        source=instantiate(cfg.data.source, root=cfg.data.root, download=cfg.data.download),
-        mean=tuple(cfg.data.mean),
-        std=tuple(cfg.data.std),
         ratio=ratio,
         space=CombinationSpace.of(layers, cfg.pruning.order.name, cfg.pruning.order_seed),
         wiring=wiring,
@@ -74,12 +76,6 @@ def _check_ranges(cfg: DictConfig) -> None:
         raise ValueError(f"trainer.threads must be at least 1; got {cfg.trainer.threads}")
     if cfg.trainer.precision not in PRECISIONS:
         raise ValueError(f"trainer.precision must be one of {', '.join(PRECISIONS)}; got {cfg.trainer.precision!r}")
-    channels = cfg.model.input_shape[0]
-    if len(cfg.data.mean) != channels or len(cfg.data.std) != channels or min(cfg.data.std) <= 0:
-        raise ValueError(
-            f"data.mean and data.std must have a number for each channel ({channels}), those of data.std positive; "
-            f"got {list(cfg.data.mean)} and {list(cfg.data.std)}"
-        )
 
 
 def _label(cfg: DictConfig, ratio: Mapping[str, float], wiring: str) -> str:
@@ -92,6 +88,35 @@ def _label(cfg: DictConfig, ratio: Mapping[str, float], wiring: str) -> str:
     if wiring != "correct":
         parts.append(wiring)
     return "-".join([cfg.model.name, cfg.data.name, *parts])
+
+
+def _source(cfg: DictConfig) -> Source:
+    source = instantiate(cfg.data.source)
+    if list(source.shape) != list(cfg.model.input_shape):
+        raise ValueError(
+            f"model.input_shape must be that of the images of {cfg.data.name}, {list(source.shape)}; {cfg.model.name} "
+            f"takes {list(cfg.model.input_shape)}: choose another data set or model"
+        )
+    return source
+
+
+def _preparation(cfg: DictConfig) -> Preparation:
+    data = cfg.data
+    channels = cfg.model.input_shape[0]
+    if len(data.mean) != channels or len(data.std) != channels or min(data.std) <= 0:
+        raise ValueError(
+            f"data.mean and data.std must have a number for each channel ({channels}), those of data.std positive; "
+            f"got {list(data.mean)} and {list(data.std)}"
+        )
+    if data.augment.crop_padding < 0:
+        raise ValueError(f"data.augment.crop_padding must be at least 0; got {data.augment.crop_padding}")
+    augmentation = Augmentation(**_plain(data.augment))
+    augmented = data.train_eval.name == "augmented"
+    if augmented and not augmentation:
+        raise ValueError(
+            f"data.train_eval must be plain where data.augment changes nothing; got {data.train_eval.name}"
+        )
+    return Preparation(tuple(data.mean), tuple(data.std), augmentation, augmented, cfg.model.channels_last)
 
 
 def _recipe(key: str, cfg: DictConfig) -> Recipe:

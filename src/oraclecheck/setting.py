@@ -14,8 +14,10 @@ from hydra.utils import instantiate
 from torch import nn
 
 from oraclecheck.criteria.magnitude import l1_choice
-from oraclecheck.data import sources
+from oraclecheck.data import loading
 from oraclecheck.data.images import ImageData
+from oraclecheck.data.loading import Preparation
+from oraclecheck.data.sources import Source
 from oraclecheck.files import digest
 from oraclecheck.pruning.combination import CombinationSpace, Removed
 from oraclecheck.pruning.rehearsal import rehearse
@@ -43,10 +45,9 @@ class Setting:
         input_shape: Shape of one image.
         channels_last: Whether networks and images use that memory layout.
         data: Name of the data set.
-        classes: Number of its classes.
         source: Where its images come from.
-        mean: Normalisation of images, one number for each channel.
-        std: See `mean`.
+        preparation: How they become batches.
+        classes: Number of its classes.
         ratio: Prunable layer -> pruning ratio.
         space: The combinations there are.
         wiring: "correct" or "released_code".
@@ -71,10 +72,9 @@ class Setting:
     input_shape: tuple[int, ...]
     channels_last: bool
     data: str
+    source: Source
+    preparation: Preparation
     classes: int
-    source: sources.Source
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
     ratio: dict[str, float]
     space: CombinationSpace
     wiring: str
@@ -171,10 +171,15 @@ class Setting:
     def evaluation_path(self, dense_hash: str) -> Path:
         """Where the metrics of a dense network on this data are kept."""
         content = [self.network, dense_hash, self._data_identity(), self.channels_last, self.trainer.threads]
+        if self.preparation.augmented_train_eval:
+            content.append("augmented")
         return self.out / "dense" / f"evaluation-{digest(content)[:16]}.json"
 
     def _data_identity(self) -> dict[str, Any]:
-        return {**sources.identity(self.source), "mean": list(self.mean), "std": list(self.std)}
+        preparation = self.preparation
+        content = {**loading.identity(self.source), "mean": list(preparation.mean), "std": list(preparation.std)}
+        # where there is none, the identity is what it was before there could be one
+        return {**content, "augment": preparation.augmentation.identity()} if preparation.augmentation else content
 
     def study_if_known(self) -> Study | None:
         """The study this command adds to; None while its dense network is not trained."""
@@ -205,7 +210,7 @@ class Setting:
             "seed": self.seed,
             "retrain": self.retrain.identity(),
             "retrain_fraction": self.fraction,
-            "evaluation": {"augmented": False, "batch_size": evaluation.BATCH_SIZE},
+            "evaluation": {"augmented": self.preparation.augmented_train_eval, "batch_size": evaluation.BATCH_SIZE},
             "precision": self.trainer.precision,
             "threads": self.trainer.threads,
         }

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 from torchvision import datasets, transforms
 
-from oraclecheck.data import sources
+from oraclecheck.data import loading
 from oraclecheck.data.images import ImageData
-from oraclecheck.data.sources import Digits, MNISTFamily, load
+from oraclecheck.data.loading import Preparation, load
+from oraclecheck.data.sources import Digits, MNISTFamily
 
 MEAN, STD = (0.1307,), (0.3081,)
+GREY = Preparation(MEAN, STD)
 DATASETS = ("MNIST", "FashionMNIST", "KMNIST")
 
 
@@ -44,14 +46,14 @@ def by_torchvision(dataset: str, root: Path, train: bool) -> tuple[Tensor, Tenso
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_images_equal_torchvisions_transforms_bit_for_bit(tmp_path, dataset):
     root = write_idx(tmp_path, dataset)
-    data = load(MNISTFamily(str(root), dataset), tmp_path / "cache", MEAN, STD)
+    data = load(MNISTFamily(str(root), dataset), tmp_path / "cache", GREY)
     for images, train in ((data.train, True), (data.test, False)):
         expected, labels = by_torchvision(dataset, root, train)
         assert torch.equal(images.normalise(images.images), expected) and torch.equal(images.labels, labels)
 
 
 def test_mnist_is_mnist(data_root, tmp_path):
-    data = load(MNISTFamily(str(data_root), "MNIST"), tmp_path, MEAN, STD)
+    data = load(MNISTFamily(str(data_root), "MNIST"), tmp_path, GREY)
     assert data.train.images.shape == (60000, 1, 32, 32) and len(data.test) == 10000
     assert data.train.labels.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     expected, _ = by_torchvision("MNIST", data_root, train=False)
@@ -59,7 +61,7 @@ def test_mnist_is_mnist(data_root, tmp_path):
 
 
 def test_digits_are_split_in_fixed_stratified_thirds(tmp_path):
-    data = load(Digits(""), tmp_path, (0.0,), (1.0,))
+    data = load(Digits(), tmp_path, GREY)
     assert (len(data.train), len(data.test)) == (1198, 599)
     assert data.train.images.shape[1:] == (1, 32, 32) and data.train.images.max() == 255
     shares = data.test.labels.bincount() / (data.train.labels.bincount() + data.test.labels.bincount())
@@ -78,35 +80,35 @@ def test_truncated_files_are_a_clear_error(tmp_path):
     path = root / "MNIST/raw/train-images-idx3-ubyte"
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match=r"data\.root must hold a readable MNIST"):
-        load(MNISTFamily(str(root), "MNIST"), tmp_path / "cache", MEAN, STD)
+        load(MNISTFamily(str(root), "MNIST"), tmp_path / "cache", GREY)
     assert not list((tmp_path / "cache").glob("*.pt"))
 
 
 def test_cache_is_keyed_by_content_not_by_path(tmp_path):
     same = [write_idx(tmp_path / name, "MNIST") for name in ("a", "b")]
     other = write_idx(tmp_path / "c", "MNIST", seed=1)
-    first, second, third = (sources.identity(MNISTFamily(str(root), "MNIST")) for root in (*same, other))
+    first, second, third = (loading.identity(MNISTFamily(str(root), "MNIST")) for root in (*same, other))
     assert first == second != third
 
 
 def test_cache_is_used_again(tmp_path, monkeypatch):
     source = MNISTFamily(str(write_idx(tmp_path, "MNIST")), "MNIST")
-    load(source, tmp_path / "cache", MEAN, STD)
+    load(source, tmp_path / "cache", GREY)
     monkeypatch.setattr(MNISTFamily, "read", lambda _: pytest.fail("computed twice"))
-    assert isinstance(load(source, tmp_path / "cache", MEAN, STD), ImageData)
+    assert isinstance(load(source, tmp_path / "cache", GREY), ImageData)
 
 
 def _load_and_digest(root: str, cache: str, queue) -> None:
     read = MNISTFamily.read
     MNISTFamily.read = lambda self: (Path(cache, f"read-by-{os.getpid()}").touch(), time.sleep(0.5), read(self))[-1]
-    data = load(MNISTFamily(root, "MNIST"), Path(cache), MEAN, STD)
+    data = load(MNISTFamily(root, "MNIST"), Path(cache), GREY)
     queue.put(hashlib.sha256(data.train.images.numpy().tobytes()).hexdigest())
 
 
 def test_cache_is_computed_once_by_many_processes(tmp_path):
     root = write_idx(tmp_path, "MNIST")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "oraclecheck.data.sources"])
+    context.set_forkserver_preload([__name__, "oraclecheck.data.loading"])
     queue = context.Queue()
     workers = [
         context.Process(target=_load_and_digest, args=(str(root), str(tmp_path / "cache"), queue)) for _ in range(6)

@@ -1,25 +1,41 @@
-"""Where images come from. A source knows its recipe, whether its files are there, and how to turn them into tensors.
-
-Tensors are computed once and kept in one cache file, named by the recipe and by the content it was computed from.
-"""
+"""Where images come from. A source knows its recipe, whether its files are there, and how to turn them into tensors."""
 
 import hashlib
+import warnings
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
-from filelock import FileLock
 from PIL import Image
 from torch import Tensor
 
-from oraclecheck.data.images import ImageData, ImageSet
-from oraclecheck.files import digest, remove_remains, write_atomically
-
 IMAGE_SIZE = 32  # both papers' LeNet5-Mini takes 32x32 images
-CPU = torch.device("cpu")
+
+
+class Source(Protocol):
+    """A data set that is small enough to lie in memory; hashable, so that a process reads it once."""
+
+    def __hash__(self) -> int: ...
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of its images."""
+        ...
+
+    def check(self) -> None:
+        """Raise ValueError, with the remedy, if files are missing."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the tensors: content and resampling, never a path; JSON-serialisable."""
+        ...
+
+    def read(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Train images (n, *shape), uint8, train labels (n,), int64, test images, test labels."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -29,8 +45,7 @@ class Digits:
     Upscaled to 32x32 (PIL bilinear); a fixed stratified third is the test set.
     """
 
-    root: str
-    download: bool = False
+    shape: ClassVar[tuple[int, int, int]] = (1, IMAGE_SIZE, IMAGE_SIZE)
 
     def check(self) -> None:
         """Nothing can be missing: the images are part of scikit-learn."""
@@ -45,7 +60,8 @@ class Digits:
     def identity(self) -> dict[str, Any]:
         """What decides the tensors."""
         content = hashlib.sha256(b"".join(array.tobytes() for array in self._arrays)).hexdigest()
-        return {"dataset": "sklearn digits", "split": "stratified third, seed 0", "content": content}
+        split = "stratified third, seed 0"
+        return {"dataset": "sklearn digits", "split": split, "content": content, **_RESIZED}
 
     def read(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Train images, train labels, test images, test labels."""
@@ -53,16 +69,17 @@ class Digits:
 
         images, labels = self._arrays
         train, test = train_test_split(np.arange(len(labels)), test_size=1 / 3, stratify=labels, random_state=0)
-        return (*_tensors(images[train], labels[train]), *_tensors(images[test], labels[test]))
+        parts = ((_resized(images[part]), torch.from_numpy(labels[part])) for part in (train, test))
+        return tuple(tensor for part in parts for tensor in part)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
-class MNISTFamily:
-    """MNIST, FashionMNIST or KMNIST in the on-disk format of torchvision, resized to 32x32 (PIL bilinear).
+class TorchvisionFiles:
+    """A data set in the on-disk format of torchvision, which reads it and may fetch it.
 
     Args:
-        root: Folder that holds `<dataset>/raw/*-ubyte`, as torchvision lays it out.
-        dataset: "MNIST", "FashionMNIST" or "KMNIST".
+        root: Folder in which torchvision keeps the data set.
+        dataset: Name of torchvision's class.
         download: Whether torchvision may fetch missing files.
     """
 
@@ -71,98 +88,105 @@ class MNISTFamily:
     download: bool = False
 
     @property
-    def _files(self) -> list[Path]:
-        folder = Path(self.root) / self.dataset / "raw"
-        parts = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
-        return [folder / f"{part}-ubyte" for part in parts]
+    def files(self) -> list[Path]:
+        """The files that hold the images and labels."""
+        raise NotImplementedError
+
+    def images(self, dataset: Any) -> Tensor:
+        """The images of torchvision's data set, uint8, (n, *shape)."""
+        raise NotImplementedError
 
     def check(self) -> None:
         """Raise ValueError, with the remedy, if files are missing and may not be fetched."""
-        missing = [path for path in self._files if not path.is_file()]
+        missing = [path for path in self.files if not path.is_file()]
         if missing and not self.download:
             raise ValueError(
                 f"data.root must hold {self.dataset}; {missing[0]} is missing: set data.root or $ORACLECHECK_DATA to "
-                f"the folder above {self.dataset}/raw, or let torchvision fetch it with data.download=true"
+                f"the folder above {missing[0].relative_to(self.root).parent}, or let torchvision fetch it with "
+                "data.download=true"
             )
 
     def identity(self) -> dict[str, Any]:
         """What decides the tensors."""
         self.check()
-        if not all(path.is_file() for path in self._files):
-            self._dataset(train=True)
-        return {"dataset": self.dataset, "content": [_content_hash(path) for path in self._files]}
+        if not all(path.is_file() for path in self.files):
+            self._open(train=True)
+        return {"dataset": self.dataset, "content": [content_hash(path) for path in self.files]}
 
     def read(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Train images, train labels, test images, test labels."""
         parts: list[Tensor] = []
         for train in (True, False):
-            dataset = self._dataset(train)
-            parts.extend(_tensors(dataset.data.numpy(), dataset.targets.numpy()))
+            dataset = self._open(train)
+            parts += [self.images(dataset), torch.as_tensor(dataset.targets, dtype=torch.int64)]
         train_images, train_labels, test_images, test_labels = parts
         return train_images, train_labels, test_images, test_labels
 
-    def _dataset(self, train: bool) -> Any:
+    def _open(self, train: bool) -> Any:
         from torchvision import datasets
 
         try:
-            return getattr(datasets, self.dataset)(root=self.root, train=train, download=self.download)
+            with warnings.catch_warnings():
+                # CIFAR's pickles are older than the numpy that reads them, which says so for every file.
+                warnings.simplefilter("ignore", np.exceptions.VisibleDeprecationWarning)
+                return getattr(datasets, self.dataset)(root=self.root, train=train, download=self.download)
         except (RuntimeError, OSError, ValueError) as error:
             raise ValueError(f"data.root must hold a readable {self.dataset}; got {self.root}: {error}") from error
 
 
-Source = Digits | MNISTFamily
+@dataclass(frozen=True)
+class MNISTFamily(TorchvisionFiles):
+    """MNIST, FashionMNIST or KMNIST (`<root>/<dataset>/raw/*-ubyte`), resized to 32x32 (PIL bilinear)."""
+
+    shape: ClassVar[tuple[int, int, int]] = (1, IMAGE_SIZE, IMAGE_SIZE)
+
+    @property
+    def files(self) -> list[Path]:
+        """The four IDX files."""
+        folder = Path(self.root) / self.dataset / "raw"
+        parts = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+        return [folder / f"{part}-ubyte" for part in parts]
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the tensors."""
+        return {**super().identity(), **_RESIZED}
+
+    def images(self, dataset: Any) -> Tensor:
+        """The resized images."""
+        return _resized(dataset.data.numpy())
 
 
-@lru_cache(maxsize=8)  # reads every byte of the data set
-def identity(source: Source) -> dict[str, Any]:
-    """What decides the tensors of a source: its content, size and resampling, never its path."""
-    return {**source.identity(), "size": IMAGE_SIZE, "resize": "PIL bilinear"}
+@dataclass(frozen=True)
+class CIFAR(TorchvisionFiles):
+    """CIFAR10 (`<root>/cifar-10-batches-py`) or CIFAR100 (`<root>/cifar-100-python`); torchvision checks the MD5."""
+
+    shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
+
+    @property
+    def files(self) -> list[Path]:
+        """The pickled batches and the names of the classes."""
+        from torchvision import datasets
+
+        cifar = getattr(datasets, self.dataset)
+        names = [name for name, _ in (*cifar.train_list, *cifar.test_list)] + [cifar.meta["filename"]]
+        return [Path(self.root) / cifar.base_folder / name for name in names]
+
+    def images(self, dataset: Any) -> Tensor:
+        """The images, channels first."""
+        return torch.from_numpy(dataset.data).permute(0, 3, 1, 2).contiguous()
 
 
-def load(
-    source: Source,
-    cache: Path,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-    channels_last: bool = False,
-    device: torch.device = CPU,
-) -> ImageData:
-    """Training and test images of a source, from the cache file if it was computed before.
-
-    Any number of processes may call this at once: one computes, the others wait and share its pages.
-
-    Args:
-        source: Where the images come from.
-        cache: Folder of the cache file.
-        mean: Normalisation, one number for each channel.
-        std: Normalisation, one number for each channel.
-        channels_last: Memory layout of the batches.
-        device: Where the tensors are to lie.
-    """
-    path = cache / f"{digest(identity(source))[:16]}.pt"
-    if not path.is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
-            if not path.is_file():
-                names = ("train_images", "train_labels", "test_images", "test_labels")
-                remove_remains(path)
-                computed = dict(zip(names, source.read(), strict=True))
-                write_atomically(path, lambda file: torch.save(computed, file))
-    tensors = torch.load(path, weights_only=True, mmap=True)
-    train, test = (
-        ImageSet(tensors[f"{part}_images"], tensors[f"{part}_labels"], mean, std, channels_last)
-        for part in ("train", "test")
-    )
-    return ImageData(train, test).to(device)
-
-
-def _content_hash(path: Path) -> str:
+def content_hash(path: Path) -> str:
+    """SHA-256 (hex) of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _tensors(images: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Grey images (n, h, w), uint8, as (n, 1, 32, 32) by PIL's bilinear resize, and their labels."""
+_RESIZED = {"size": IMAGE_SIZE, "resize": "PIL bilinear"}
+
+
+def _resized(images: np.ndarray) -> Tensor:
+    """Grey images (n, h, w), uint8, as (n, 1, 32, 32) by PIL's bilinear resize."""
     side = (IMAGE_SIZE, IMAGE_SIZE)
     resized = [np.asarray(Image.fromarray(image).resize(side, Image.Resampling.BILINEAR)) for image in images]
-    return torch.from_numpy(np.stack(resized))[:, None].contiguous(), torch.from_numpy(labels.astype(np.int64))
+    return torch.from_numpy(np.stack(resized))[:, None].contiguous()

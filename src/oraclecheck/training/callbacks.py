@@ -51,7 +51,7 @@ class Pruning(L.Callback):
             return
         assert isinstance(pl_module, Classifier)
         start = time.perf_counter()
-        self.train = evaluate(pl_module.network, self.data.train)
+        self.train = evaluate(pl_module.network, self.data.measured_train)
         self.test = evaluate(pl_module.network, self.data.test)
         self.seconds += time.perf_counter() - start
 
@@ -108,4 +108,4 @@ class History(L.Callback):
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Evaluate on the training set, while the network is still on its device."""
         assert isinstance(pl_module, Classifier)
-        self.train = evaluate(pl_module.network, self.data.train)
+        self.train = evaluate(pl_module.network, self.data.measured_train)

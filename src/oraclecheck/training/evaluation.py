@@ -1,4 +1,4 @@
-"""Evaluation: loss and accuracy on a whole set, in eval mode, without augmentation, in float32."""
+"""Evaluation: loss and accuracy on a whole set, in eval mode, in float32."""
 
 import math
 from dataclasses import dataclass
@@ -38,8 +38,8 @@ def evaluate(network: nn.Module, images: ImageSet) -> Evaluation:
     modes = {module: module.training for module in network.modules()}
     network.eval()
     # Made before the large activations: small tensors kept alive between them would fragment the heap.
-    losses = torch.empty(len(images), device=images.labels.device)
-    correct = torch.empty(len(images), dtype=torch.bool, device=images.labels.device)
+    losses = torch.empty(len(images), device=images.device)
+    correct = torch.empty(len(images), dtype=torch.bool, device=images.device)
     with torch.inference_mode():
         for start, (batch, labels) in zip(count(step=BATCH_SIZE), images.batches(BATCH_SIZE), strict=False):
             here = slice(start, start + len(labels))

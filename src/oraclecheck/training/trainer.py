@@ -10,7 +10,7 @@ import lightning as L
 import torch
 from torch import nn
 
-from oraclecheck.data.images import ImageSet, ShuffledBatches
+from oraclecheck.data.images import ImageSet
 from oraclecheck.training.classifier import Classifier
 from oraclecheck.training.recipe import Recipe
 
@@ -54,7 +54,7 @@ def fit(
     trainer = _trainer(
         settings, max_epochs=recipe.epochs, callbacks=list(callbacks), gradient_clip_val=recipe.gradient_clip
     )
-    trainer.fit(module, ShuffledBatches(images, recipe.batch_size, seed))
+    trainer.fit(module, images.shuffled(recipe.batch_size, seed))
     return module.network
 
 
