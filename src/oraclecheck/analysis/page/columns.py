@@ -1,0 +1,283 @@
+"""What each number of the report is called, how it is computed, and how it is printed.
+
+Paper 1 is Feng, Tao and Wang, "Is Oracle Pruning the True Oracle?" (arXiv 2412.00143). In the formulas c is the
+criterion's score (the pruned train loss), y the final metric, ȳ its mean over a combination's k repeats, and d is −1
+for accuracy and +1 for loss. An underscore makes a subscript on the page.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from oraclecheck.analysis.rounding import UNDEFINED, agreement
+
+ALWAYS, TELLING, ON_DEMAND = "always", "telling", "on demand"
+"""When a column is shown unasked; telling: where a row has a value other than zero."""
+
+_PAPER_1 = "paper 1"
+_P_DIGITS = 0.001
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of `tables.correlate`.
+
+    Attributes:
+        name: Its name there.
+        heading: What the page calls it.
+        kind: How it is printed: "signed" and "unsigned" with two decimals (more where it takes them to stand on its
+            side of 0.2), "share" in percent, "p" as a p-value, "unit" in the metric's unit (percentage points for
+            accuracy).
+        shown: Whether it is there unasked.
+        meaning: Definition with formula, as text.
+        source: Who defined it; empty if it is plain counting.
+        ends: Names of the columns with its interval's lower and upper end, printed in the same cell.
+    """
+
+    name: str
+    heading: str
+    kind: Literal["text", "count", "signed", "unsigned", "share", "p", "unit", "flag"]
+    shown: str
+    meaning: str
+    source: str = ""
+    ends: tuple[str, str] | None = None
+
+    def applies(self, table: pd.DataFrame) -> bool:
+        """Whether the table has this column."""
+        return any(name in table.columns for name in (self.name, *(self.ends or ())))
+
+    def at_first(self, table: pd.DataFrame) -> bool:
+        """Whether the page shows it before anybody asks for it."""
+        if self.shown != TELLING:
+            return self.shown == ALWAYS
+        values = table[self.name] if self.name in table.columns else pd.Series(dtype=float)
+        return bool((values.notna() & (values != 0)).any())
+
+    def sort_key(self, row: Mapping[str, Any]) -> str:
+        """What the page sorts by; empty where the number is not defined."""
+        value = row.get(self.name)
+        if value is None and self.ends:
+            value = row.get(self.ends[0])
+        if value is None or _undefined(value):
+            return ""
+        return str(value) if self.kind == "text" else repr(float(value))
+
+    def text(self, row: Mapping[str, Any]) -> str:
+        """The number as it is printed."""
+        return _text(row.get(self.name), self.kind, row) if self.name in row else ""
+
+    def interval(self, row: Mapping[str, Any]) -> str:
+        """The interval as it is printed; empty if there is none."""
+        if not self.ends or any(_undefined(row.get(end)) for end in self.ends):
+            return ""
+        low, high = (_text(row[end], self.kind, row).removesuffix(" pp").removesuffix(" %") for end in self.ends)
+        return f"[{low}, {high}]"
+
+
+def p_value(p: float) -> str:
+    """A p-value with two significant digits."""
+    if p == 0 or p >= _P_DIGITS:
+        return f"{p:.2g}"
+    mantissa, exponent = f"{p:.1e}".split("e")
+    return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+
+
+def _undefined(value: Any) -> bool:
+    return value is None or (not isinstance(value, list) and bool(pd.isna(value)))
+
+
+def _text(value: Any, kind: str, row: Mapping[str, Any]) -> str:
+    if _undefined(value):
+        return UNDEFINED
+    if kind == "text":
+        return str(value)
+    if kind == "flag":
+        return "yes" if value else "no"
+    if kind == "p":
+        return p_value(value)
+    if kind == "unit":
+        text = f"{100 * value:.2f} pp" if row.get("metric") == "accuracy" else f"{value:.4f}"
+    elif kind == "share":
+        text = f"{100 * value:.1f} %"
+    elif kind == "count":
+        text = f"{value:,.0f}"
+    else:
+        text = agreement(value)
+        text = f"+{text}" if kind == "signed" and value > 0 else text
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def _ends(name: str) -> tuple[str, str]:
+    return f"{name}_low", f"{name}_high"
+
+
+GROUPS: dict[str, tuple[Column, ...]] = {
+    "Study": (
+        Column("study", "Study", "text", ALWAYS, "Everything that is fixed while combinations and repeats vary."),
+        Column(
+            "final", "Final", "text", ON_DEMAND,
+            "Which epoch the metric is taken from: the last retraining epoch, or the one with the best test accuracy "
+            "(what the released code of paper 1 calls final; choosing an epoch by its test accuracy is optimistic).",
+        ),
+        Column("metric", "Metric", "text", ALWAYS, "Test accuracy (higher is better) or test loss (lower is better)."),
+        Column(
+            "verdict", "Verdict", "text", ALWAYS,
+            "valid: the interval of s lies above 0.2 and p < 0.05 (the filter-permutation p where it is defined). "
+            "invalid: with k ≥ 2 repeats that agree with each other (lower end of ρ_k above 0), the interval of the "
+            "noise-free s* ends at or below 0.2. undecided: neither, and the reason says what is lacking.",
+            "oraclecheck; threshold of Definition 3.1 of paper 1",
+        ),
+        Column("reason", "Reason", "text", ON_DEMAND, "Why the verdict is what it is."),
+        Column("model", "Model", "text", ON_DEMAND, "The network's name."),
+        Column("data", "Data", "text", ON_DEMAND, "The data set's name."),
+        Column("layers", "Layers", "text", ON_DEMAND, "The layers that lose filters."),
+        Column(
+            "pruning_ratio", "Ratio", "text", ON_DEMAND,
+            "Fraction of a layer's filters removed; their number is ⌈n · ratio⌉.",
+        ),
+        Column(
+            "wiring", "Wiring", "text", ON_DEMAND,
+            "correct: the next layer loses the inputs of the removed filters. released_code: it keeps the inputs that "
+            "the L1 norm chooses, whatever the combination, as the released code of paper 1 does.",
+        ),
+        Column("order", "Order", "text", ON_DEMAND, "How combinations are numbered: lexicographic or sampled."),
+        Column(
+            "space", "Space", "text", ON_DEMAND,
+            "enumerated: every combination there is (a census of this network). sampled: a random sample of them.",
+        ),
+        Column("space_size", "Space size", "count", ON_DEMAND, "How many combinations there are."),
+        Column("retrain_fraction", "Retraining", "share", ON_DEMAND, "Share of the recipe's epochs that was run."),
+        Column("pretrain_seed", "Dense seed", "count", ON_DEMAND, "Seed of the dense network's training."),
+        Column("dense_hash", "Dense hash", "text", ON_DEMAND, "SHA-256 of the dense network's tensors."),
+        Column("study_hash", "Study hash", "text", ON_DEMAND, "SHA-256 of what defines the study."),
+        Column("note", "Note", "text", ON_DEMAND, "What is not defined, and why."),
+    ),
+    "Runs": (
+        Column("n", "n", "count", ALWAYS, "Combinations with an outcome."),
+        Column("k", "k", "count", ALWAYS, "Repeats: retrainings of one combination that differ only in their seed."),
+        Column("runs", "Runs", "count", ON_DEMAND, "Records: one for each combination and repeat."),
+        Column("missing", "Missing", "count", TELLING, "Runs that should be there and have no record."),
+        Column("failed", "Failed", "count", TELLING, "Runs that ended in an error. They are not outcomes."),
+        Column(
+            "diverged", "Diverged", "count", TELLING,
+            "Runs whose loss became NaN or infinite. They are outcomes, and rank worst.",
+        ),
+        Column("unfinished", "Unfinished", "count", TELLING, "Runs that started and have no outcome."),
+        Column("incomplete", "Incomplete", "count", TELLING, "Combinations with fewer than k outcomes."),
+    ),
+    "Agreement": (
+        Column(
+            "agreement", "s", "signed", ALWAYS,
+            "Agreement s = d · τ_b(c, ȳ), between −1 and 1: positive where the combination with the lower pruned train "
+            "loss ends better, 0 where the one says nothing about the other. The interval holds 95 %; the column "
+            "Interval says what was resampled for it.",
+            "Kendall's τ_b as in scipy; paper 1, Eq. 3, prints τ_a",
+            _ends("agreement"),
+        ),
+        Column(
+            "interval", "Interval", "text", ON_DEMAND,
+            "What the 95 % interval of s resamples: combinations (a sampled space, 10,000 bootstrap draws, all repeats "
+            "of a combination kept together), repeats (a census: the combinations are all there are, the retraining "
+            "seeds are not), or nothing (a census without repeats has no interval).",
+            "oraclecheck",
+        ),
+        Column("tau", "τ_b", "signed", ON_DEMAND, "Kendall's τ_b(c, ȳ), not signed by d.", "scipy.stats.kendalltau"),
+        Column("tau_a", "τ_a", "signed", ON_DEMAND, "d · (C − D) / (n(n−1)/2) over concordant and discordant pairs.",
+               "paper 1, Eq. 3"),
+        Column("spearman", "Spearman", "signed", ON_DEMAND, "d · Spearman's rank correlation of c and ȳ.", "scipy"),
+        Column("pearson", "Pearson", "signed", ON_DEMAND, "d · Pearson's linear correlation of c and ȳ.", "scipy"),
+        Column(
+            "agreement_without_diverged", "s without diverged", "signed", ON_DEMAND,
+            "s over the combinations none of whose repeats diverged.",
+        ),
+        Column(
+            "agreement_missing", "s if all were known", "signed", ON_DEMAND,
+            "What s could become if the missing and failed combinations were known: its least and greatest value.",
+            "oraclecheck", _ends("agreement_missing"),
+        ),
+    ),
+    "p-values": (
+        Column(
+            "p", "p", "p", ON_DEMAND,
+            "Two-sided p of τ_b. It takes the combinations as independent; they share filters, so it is too small: "
+            "with ten filters whose effects are random it is below 0.05 in 37 % (n = 45) to 71 % (n = 252) of cases.",
+            "scipy.stats.kendalltau, as paper 1",
+        ),
+        Column(
+            "valid", "Valid (3.1)", "flag", ALWAYS, "s > 0.2 and p < 0.05, both unrounded.", "paper 1, Definition 3.1"
+        ),
+        Column(
+            "p_permutation", "p (filters)", "p", TELLING,
+            "Filter-permutation p, for a census: the filters of each layer are relabelled at random, τ_b between the "
+            "relabelled score and ȳ is computed anew, 1,999 times; p = (1 + #{|τ′| ≥ |τ|}) / 2000.",
+            "oraclecheck",
+        ),
+        Column(
+            "p_holm", "p (Holm)", "p", TELLING,
+            "p adjusted by Holm's method over the rows of this table with the same metric; it tests τ = 0, not 0.2.",
+            "Holm 1979",
+        ),
+        Column("p_used", "p adjusted", "text", ON_DEMAND, "Which p was adjusted: permutation or scipy."),
+    ),
+    "Noise": (
+        Column(
+            "ceiling", "Ceiling", "unsigned", TELLING,
+            "Noise ceiling s_max = (2/π) · asin(√ρ_k): the agreement that a perfect predictor of the true mean would "
+            "show, since nothing agrees with a noisy measurement better than it agrees with itself. It assumes a "
+            "Gaussian copula and speaks about one dense network and one test set.",
+            "oraclecheck", _ends("ceiling"),
+        ),
+        Column("repeat_tau", "t", "signed", ON_DEMAND, "Mean of τ_b(y_r, y_q) over the pairs of repeats r, q."),
+        Column("rho_1", "ρ_1", "unsigned", ON_DEMAND, "Reliability of one repeat: sin(π t / 2), clipped to 0 … 1.",
+               "Greiner's relation"),
+        Column(
+            "rho_k", "ρ_k", "unsigned", ON_DEMAND,
+            "Reliability of the mean of k repeats: k · ρ_1 / (1 + (k − 1) · ρ_1).", "Spearman–Brown", _ends("rho_k"),
+        ),
+        Column("ceiling_n", "Ceiling n", "count", ON_DEMAND, "Combinations with all k repeats, on which t rests."),
+        Column(
+            "noise_free", "Noise-free s*", "signed", TELLING,
+            "What s would be without retraining noise: s* = (2/π) · asin(sin(π s / 2) / √ρ_k), clipped to −1 … 1. "
+            "Shown beside s, never instead of it.",
+            "oraclecheck", _ends("noise_free"),
+        ),
+        Column(
+            "collapsed", "Collapsed", "count", TELLING,
+            "Combinations whose final metric has collapsed; if there are any, the ceiling can be up to 0.11 too high.",
+        ),
+    ),
+    "The criterion's choice": (
+        Column(
+            "anomaly_ratio", "Anomaly ratio", "share", ALWAYS,
+            "Share of the n combinations whose ȳ is strictly better than that of the criterion's choice, the one with "
+            "the least pruned train loss; tied choices are averaged.",
+            "paper 1, Eq. 4", ("anomaly_low", "anomaly_high"),
+        ),
+        Column(
+            "regret", "Regret", "unit", TELLING,
+            "How much better the best combination ends than the criterion's choice, cross-fitted: the best is chosen "
+            "on some repeats and measured on the others. Accuracy in percentage points; above 0 the choice is worse.",
+            "oraclecheck", _ends("regret"),
+        ),
+    ),
+    "Pairs": (
+        Column(
+            "counterexample_ratio", "Counterexamples", "share", ALWAYS,
+            "Share of all n(n−1)/2 pairs in which the combination with the strictly lower pruned train loss ends "
+            "strictly worse.",
+            "paper 1, Table A5",
+        ),
+        Column("counterexamples", "Counterexample pairs", "count", ON_DEMAND, "The number of these pairs."),
+        Column("pairs", "Pairs", "count", ON_DEMAND, "n(n−1)/2."),
+        Column("tied_score", "Tied scores", "count", ON_DEMAND, "Pairs with equal pruned train loss."),
+        Column("tied_final", "Tied finals", "count", ON_DEMAND, "Pairs with equal final metric."),
+        Column(
+            "tie_share", "Ties", "share", ON_DEMAND,
+            "Share of pairs with equal final metric; accuracy on a small test set ties often.",
+        ),
+    ),
+}  # fmt: skip
+"""All columns, by what they speak about, in the page's order."""

@@ -1,0 +1,123 @@
+"""The points of the interactive scatter, small enough to travel inside the page."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from oraclecheck.analysis.tables import HIGHER_IS_BETTER
+
+# The page says last and best, the columns say final and best.
+COLUMNS = {"last": "final", "best": "best"}
+
+# Filters of one combination that are named before the rest is counted.
+_NAMED_FILTERS = 24
+
+# What a pointer reads off a repeat; means are kept exact, because "strictly better" compares them.
+_REPEAT_DIGITS = 6
+
+_LARGEST_EXACT_INTEGER = 2**53
+
+
+def scatter_points(runs: pd.DataFrame, combos: pd.DataFrame) -> dict[str, Any]:
+    """One study's combinations with an outcome, as columns.
+
+    Args:
+        runs: The study's records.
+        combos: The study's rows of `tables.combinations_table`; accuracies are fractions.
+
+    Returns:
+        JSON-serialisable once its numbers went through `plain`: `combo`, `picked` (None or the criterion), `removed`
+        (text), `score`, `y` (final, then metric, gives the means), `repeats` (their numbers) and `each` (final, then
+        metric, gives one list a combination: a number, "diverged", "failed", or None where there is no record; absent
+        for a single repeat), `choice` (row of the least score, None if there is none).
+    """
+    shown = combos[combos["k"] > 0]
+    unpicked = [i for i, name in enumerate(shown["picked_by"]) if name is None or pd.isna(name)]
+    score = shown["score"].to_numpy(float)
+    repeats = sorted(int(r) for r in runs["repeat"].unique())
+    points: dict[str, Any] = {
+        "combo": [None if pd.isna(c) else _index(int(c)) for c in shown["combo"]],
+        "picked": [None if pd.isna(name) else str(name) for name in shown["picked_by"]],
+        "removed": [abbreviate(removed) for removed in shown["removed"]],
+        "score": score.tolist(),
+        "choice": unpicked[int(np.argmin(score[unpicked]))] if unpicked else None,
+        "y": _by_metric(lambda column: shown[column].to_numpy(float).tolist()),
+        "repeats": repeats,
+    }
+    if len(repeats) > 1:
+        rows = _rows(runs, shown, repeats)
+        points["each"] = _by_metric(lambda column: _values(runs, rows, column))
+    return points
+
+
+def abbreviate(removed: Mapping[str, Iterable[int]] | None) -> str:
+    """The removed filters by layer, the first few of them if they are many."""
+    if not isinstance(removed, Mapping) or not removed:
+        return ""
+    layers = {str(layer): [int(i) for i in filters] for layer, filters in removed.items()}
+    total = sum(map(len, layers.values()))
+    texts, named = [], 0
+    for layer, filters in layers.items():
+        room = filters[: max(0, _NAMED_FILTERS - named)]
+        if not room:
+            break
+        named += len(room)
+        texts.append(f"{layer}: {', '.join(map(str, room))}{' …' if len(room) < len(filters) else ''}")
+    rest = f" … ({total:,} filters in {len(layers)} layer{'s' if len(layers) > 1 else ''})" if named < total else ""
+    return "; ".join(texts) + rest
+
+
+def plain(value: Any) -> Any:
+    """The same value with numbers that JSON can hold: null for NaN, "Infinity" and "-Infinity" as strings."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        if math.isnan(value):
+            return None
+        if math.isinf(value):
+            return "Infinity" if value > 0 else "-Infinity"
+        return float(value)
+    return value
+
+
+def _by_metric(values: Any) -> dict[str, dict[str, list]]:
+    return {
+        final: {metric: values(f"{column}_test_{metric}") for metric in HIGHER_IS_BETTER}
+        for final, column in COLUMNS.items()
+    }
+
+
+def _index(combo: int) -> int | str:
+    """JavaScript's numbers are not exact beyond 2^53."""
+    return combo if combo < _LARGEST_EXACT_INTEGER else str(combo)
+
+
+def _rows(runs: pd.DataFrame, shown: pd.DataFrame, repeats: list[int]) -> list[list[int | None]]:
+    """For each combination and repeat the row of its record among the runs."""
+    place = {key: i for i, key in enumerate(zip(_keys(runs), runs["repeat"], strict=True))}
+    return [[place.get((key, repeat)) for repeat in repeats] for key in _keys(shown)]
+
+
+def _keys(table: pd.DataFrame) -> list[tuple[str, str]]:
+    columns = zip(table["picked_by"], table["combo"], table["removed"], strict=True)
+    return [
+        ("" if pd.isna(picked) else str(picked), json.dumps(removed, sort_keys=True) if pd.isna(combo) else str(combo))
+        for picked, combo, removed in columns
+    ]
+
+
+def _values(runs: pd.DataFrame, rows: list[list[int | None]], column: str) -> list[list[float | str | None]]:
+    values, status = runs[column].to_numpy(float), list(runs["status"])
+
+    def value(row: int | None) -> float | str | None:
+        if row is None:
+            return None
+        return status[row] if status[row] != "ok" else float(f"{values[row]:.{_REPEAT_DIGITS}g}")
+
+    return [[value(row) for row in repeats] for repeats in rows]

@@ -1,0 +1,102 @@
+"""The verdict of each study and metric in a sentence that can be quoted, and the strip that draws it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from oraclecheck.analysis.identity import short_layers
+from oraclecheck.analysis.page.columns import p_value
+from oraclecheck.analysis.rounding import agreement
+
+FINALS = {"last": "after the last epoch", "best": "at the best epoch"}
+
+_CLAIMS = {
+    "valid": "The pruned train loss is a valid criterion for the {outcome}",
+    "invalid": "The pruned train loss is not a valid criterion for the {outcome}",
+    "undecided": "It is undecided whether the pruned train loss is a valid criterion for the {outcome}",
+}
+_UNJUDGED = "The pruned train loss and the {outcome}"
+
+
+def sentence(row: Mapping[str, Any]) -> str:
+    """The verdict with every number it rests on.
+
+    Args:
+        row: A row of `tables.correlate` or `tables.across_networks`; higher agreement is better.
+    """
+    outcome = f"test {row['metric']} {FINALS.get(row.get('final', ''), 'after retraining')}"
+    claim = _CLAIMS.get(row.get("verdict") or "", _UNJUDGED).format(outcome=outcome)
+    numbers = [_agreement(row), *_ceiling(row), *_p(row), *_counts(row)]
+    reason = str(row.get("reason") or "").strip().rstrip(".")
+    return f"{claim}: {', '.join(numbers)}.{f' {reason[:1].upper()}{reason[1:]}.' if reason else ''}"
+
+
+def strip(row: Mapping[str, Any]) -> dict[str, float | None]:
+    """Agreement, its interval and the noise ceiling, None where not defined: what the strip draws."""
+    names = {"s": "agreement", "low": "agreement_low", "high": "agreement_high", "ceiling": "ceiling"}
+    return {short: float(row[name]) if _has(row, name) else None for short, name in names.items()}
+
+
+def title(row: Mapping[str, Any]) -> str:
+    """What people call the study; its folder's name if nothing more is known."""
+    if not (_has(row, "model") and _has(row, "data")):
+        return str(row["study"])
+    layers, ratio = short_layers(str(row.get("layers") or "")), str(row.get("pruning_ratio") or "")
+    what = ratio if " " in ratio else f"{layers} at {ratio}"
+    return f"{row['model']} on {row['data']}, {what}" if layers else f"{row['model']} on {row['data']}"
+
+
+def particulars(row: Mapping[str, Any]) -> list[str]:
+    """What tells the study from its siblings."""
+    found = []
+    if row.get("wiring") == "released_code":
+        found.append("wired as the released code")
+    if _has(row, "pretrain_seed"):
+        found.append(f"dense network trained with seed {int(row['pretrain_seed'])}")
+    if _has(row, "retrain_fraction") and row["retrain_fraction"] != 1:
+        found.append(f"{100 * row['retrain_fraction']:g} % of the retraining epochs")
+    if _has(row, "space") and _has(row, "space_size"):
+        size = f"{int(row['space_size']):,}"
+        found.append(
+            {"enumerated": f"all {size} combinations", "sampled": f"sampled from {size}"}.get(row["space"], "")
+        )
+    return [text for text in found if text]
+
+
+def _has(row: Mapping[str, Any], name: str) -> bool:
+    return name in row and row[name] is not None and not pd.isna(row[name])
+
+
+def _signed(value: float) -> str:
+    return agreement(value).replace("-", "\N{MINUS SIGN}")
+
+
+def _agreement(row: Mapping[str, Any]) -> str:
+    if not _has(row, "agreement"):
+        return "the agreement s is not defined"
+    text = f"agreement s = {_signed(row['agreement'])}"
+    if _has(row, "agreement_low") and _has(row, "agreement_high"):
+        over = f" over {row['interval']}" if row.get("interval") in ("combinations", "repeats") else ""
+        return f"{text} (95 % interval{over} {_signed(row['agreement_low'])} to {_signed(row['agreement_high'])})"
+    return f"{text} (no interval)"
+
+
+def _ceiling(row: Mapping[str, Any]) -> list[str]:
+    if "networks" in row:
+        return []
+    return [f"noise ceiling {row['ceiling']:.2f}" if _has(row, "ceiling") else "noise ceiling unknown"]
+
+
+def _p(row: Mapping[str, Any]) -> list[str]:
+    for name, words in (("p_permutation", "filter-permutation p"), ("p", "p")):
+        if _has(row, name):
+            return [f"{words} = {p_value(row[name])}"]
+    return []
+
+
+def _counts(row: Mapping[str, Any]) -> list[str]:
+    if "networks" in row:
+        return [f"{int(row['networks'])} dense networks"]
+    repeats = f"{int(row['k'])} repeat{'' if row['k'] == 1 else 's'}"
+    return [f"{int(row['n']):,} combinations", repeats]

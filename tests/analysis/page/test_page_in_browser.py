@@ -1,0 +1,198 @@
+"""The page as a reader meets it: real mouse and keys in the machine's Chromium."""
+
+import pytest
+from page_studies import HOSTILE
+
+pytest.importorskip("selenium")
+from selenium.webdriver import ActionChains, Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.select import Select
+from selenium.webdriver.support.wait import WebDriverWait
+
+WIDE = {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+
+POINT = """
+const plot = document.getElementById("plot"), box = plot.getBoundingClientRect(), layout = plot._fullLayout;
+const [x, y] = arguments;
+return [box.left + layout.xaxis._offset + layout.xaxis.d2p(x), box.top + layout.yaxis._offset + layout.yaxis.d2p(y)];
+"""
+
+
+@pytest.fixture(scope="module")
+def opened(browser, page):
+    """The page, loaded once."""
+    browser.get(page.as_uri())
+    return browser
+
+
+@pytest.fixture
+def chrome(opened):
+    """The page in its first state, whatever the test before did."""
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", WIDE)
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    for name, value in (("metric", "accuracy"), ("final", "last")):
+        switch(opened, name, value)
+    Select(opened.find_element(By.ID, "study")).select_by_index(0)
+    return opened
+
+
+def switch(chrome, state, value):
+    button = chrome.find_element(By.CSS_SELECTOR, f"#scatter [data-state={state}][value={value}]")
+    if not button.is_selected():
+        ActionChains(chrome, duration=0).move_to_element(button).click().perform()
+
+
+def hover(chrome, x, y, expected):
+    """Move the mouse to a point of the plot, given in the axes' units, and wait for the words that should appear."""
+    chrome.execute_script("document.getElementById('scatter').scrollIntoView()")
+    left, top = map(int, chrome.execute_script(POINT, x, y))
+    actions = ActionChains(chrome, duration=0)
+    actions.w3c_actions.pointer_action.move_to_location(left + 3, top + 2).move_to_location(left, top)
+    actions.perform()
+    wait(chrome, lambda: expected in chrome.find_element(By.ID, "tip").text)
+    return chrome.find_element(By.ID, "tip").text
+
+
+def wait(chrome, condition):
+    """Give the page two seconds: it draws when the browser has time for it."""
+    WebDriverWait(chrome, 2, poll_frequency=0.02).until(lambda _: condition())
+
+
+def column(chrome, name):
+    cells = chrome.find_elements(By.CSS_SELECTOR, f"#table tbody [data-column={name}]")
+    return [cell.text.split("\n")[0] for cell in cells if cell.is_displayed()]
+
+
+def heading(chrome, name):
+    return chrome.find_element(By.CSS_SELECTOR, f"#table thead [data-column={name}]")
+
+
+def test_page_renders_without_errors_and_without_network(chrome):
+    assert chrome.find_elements(By.CSS_SELECTOR, "#plot .scatterlayer .point")
+    assert chrome.execute_script("return performance.getEntriesByType('resource').map((e) => e.name)") == []
+    assert [entry for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_page_cannot_reach_the_network(chrome):
+    refused = chrome.execute_async_script(
+        "const done = arguments[0];"
+        "document.addEventListener('securitypolicyviolation', (e) => done(e.violatedDirective));"
+        "fetch('http://127.0.0.1:9/').catch(() => {});"
+    )
+    assert refused == "connect-src"
+    chrome.get_log("browser")
+
+
+def test_hostile_names_are_text(chrome):
+    Select(chrome.find_element(By.ID, "study")).select_by_index(1)
+    hover(chrome, 1.0, 60.0, "Combination 1")
+    assert chrome.execute_script("return window.hacked === undefined && document.images.length === 0")
+    assert HOSTILE in chrome.find_element(By.CSS_SELECTOR, "#runs .reason").text
+    assert HOSTILE in column(chrome, "study")
+
+
+def test_heading_sorts_by_number_with_undefined_last(chrome):
+    button = heading(chrome, "agreement").find_element(By.TAG_NAME, "button")
+    ActionChains(chrome, duration=0).move_to_element(button).click().perform()
+    assert column(chrome, "agreement") == ["−0.25", "−0.23", "+0.50", "+0.52"]
+    assert heading(chrome, "agreement").get_attribute("aria-sort") == "ascending"
+    button.click()
+    assert column(chrome, "agreement") == ["+0.52", "+0.50", "−0.23", "−0.25"]
+    button = heading(chrome, "ceiling").find_element(By.TAG_NAME, "button")
+    for _ in range(2):
+        button.click()
+        assert column(chrome, "ceiling") == ["0.90", "0.90", "–", "–"]
+
+
+def test_heading_sorts_by_keyboard(chrome):
+    heading(chrome, "p_holm").find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
+    assert column(chrome, "p_holm") == ["2.0 × 10⁻⁵", "2.0 × 10⁻⁵", "0.04", "0.04"]
+    assert heading(chrome, "agreement").get_attribute("aria-sort") == "none"
+
+
+def test_columns_come_on_demand(chrome):
+    assert column(chrome, "tau") == []
+    chrome.find_element(By.CSS_SELECTOR, ".columns summary").click()
+    box = chrome.find_element(By.CSS_SELECTOR, ".columns [data-column=tau]")
+    box.click()
+    assert sorted(column(chrome, "tau")) == ["+0.25", "+0.25", "−0.50", "−0.50"]
+    box.click()
+    chrome.find_element(By.CSS_SELECTOR, ".columns summary").click()
+    assert column(chrome, "tau") == []
+
+
+def test_hovering_a_point_shows_its_combination_filters_and_repeats(chrome):
+    tip = hover(chrome, 0.3, 96, "Combination 2")
+    assert "conv1: 2, 9" in tip and "96 %" in tip and "0: 95 % · 1: 97 %" in tip
+    hover(chrome, 0.1, 91, "Combination 0 – the oracle’s choice")
+    hover(chrome, 0.25, 93, "Pick of l1")
+
+
+def test_diverged_combination_is_drawn_at_the_edge(chrome):
+    finite = [81, 91, 93, 96]
+    tip = hover(chrome, 0.5, min(finite) - 0.08 * (max(finite) - min(finite)), "Combination 4")
+    assert "0: 85 % · 1: diverged" in tip
+    assert "1 diverged, drawn at the edge" in chrome.find_element(By.ID, "legend").text
+
+
+def test_legend_counts_strictly_better_combinations(chrome):
+    assert "strictly better than the choice (1 of 5, 20.0 %)" in chrome.find_element(By.ID, "legend").text
+
+
+def test_switches_change_plot_verdicts_and_numbers(chrome):
+    switch(chrome, "metric", "loss")
+    assert "test loss after the last epoch" in chrome.find_element(By.CSS_SELECTOR, "#plot .ytitle").text
+    hover(chrome, 0.3, 0.04, "0.04")
+    switch(chrome, "final", "best")
+    hover(chrome, 0.3, 0.03, "0.03")
+    assert "s = 0.53" in chrome.find_element(By.ID, "caption").text
+    shown = [quote.text for quote in chrome.find_elements(By.CSS_SELECTOR, "#verdicts .quote") if quote.is_displayed()]
+    assert len(shown) == 4 and all("at the best epoch" in quote for quote in shown)
+    assert sorted(column(chrome, "agreement")) == ["+0.51", "+0.53", "−0.22", "−0.24"]
+
+
+def test_study_selector_changes_the_points(chrome):
+    before = len(chrome.find_elements(By.CSS_SELECTOR, "#plot .point"))
+    Select(chrome.find_element(By.ID, "study")).select_by_index(1)
+    assert (before, len(chrome.find_elements(By.CSS_SELECTOR, "#plot .point"))) == (6, 3)
+    assert "combination 2" in chrome.find_element(By.ID, "legend").text
+
+
+def test_combination_is_found_by_its_index(chrome):
+    field = chrome.find_element(By.ID, "find")
+    field.send_keys("1")
+    assert "Combination 1" in chrome.find_element(By.ID, "details").text
+    field.send_keys("7")
+    assert "No outcome of a combination 17" in chrome.find_element(By.ID, "details").text
+    field.send_keys(Keys.BACKSPACE, Keys.BACKSPACE)
+
+
+def test_click_on_a_point_keeps_it_in_view(chrome):
+    hover(chrome, 0.2, 81, "Combination 1")
+    ActionChains(chrome).click().perform()
+    hover(chrome, 0.3, 96, "Combination 2")
+    assert "Combination 1" in chrome.find_element(By.ID, "details").text
+
+
+def test_page_is_dark_where_the_reader_prefers_it(chrome):
+    ink = "return document.querySelector('#plot .xtitle').style.fill"
+    light = chrome.execute_script(ink)
+    dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
+    background = chrome.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert background == "rgb(21, 24, 27)"
+    wait(chrome, lambda: chrome.execute_script(ink) != light)
+
+
+def test_page_fits_a_telephone(chrome):
+    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", WIDE | {"width": 390, "height": 844, "mobile": True})
+    wait(chrome, lambda: chrome.execute_script("return document.documentElement.scrollWidth") == 390)
+
+
+def test_every_control_and_region_has_a_name(chrome):
+    nameless = chrome.execute_script(
+        "return [...document.querySelectorAll('a, button, input, select, [role=region], [role=img]')].filter((e) =>"
+        " !e.closest('.modebar') && !e.textContent.trim() && !e.ariaLabel && !e.getAttribute('aria-labelledby')"
+        " && !e.labels?.[0]?.textContent.trim()).map((e) => e.outerHTML)"
+    )
+    assert nameless == []
