@@ -18,7 +18,7 @@ ACCURACIES = [0.95, 0.90, 0.80, 0.92, 0.90]  # the least score ends with 0.90: t
 
 
 def combos(scores=SCORES, accuracies=ACCURACIES, **columns: Any) -> pd.DataFrame:
-    table = pd.DataFrame({"score": scores, "final_test_accuracy": accuracies, "k": 3})
+    table = pd.DataFrame({"study": "demo", "score": scores, "final_test_accuracy": accuracies, "k": 3})
     table["picked_by"] = pd.Series([None] * len(table), dtype=object)
     table["final_test_loss"] = 1 - table["final_test_accuracy"]
     table["best_test_accuracy"] = table["final_test_accuracy"][::-1].to_numpy()
@@ -57,9 +57,9 @@ def test_a_lower_loss_is_better():
 
 
 def test_the_best_epoch_has_its_own_column():
-    ax = drawn(combos(), epoch="best")
+    ax = drawn(combos(), final="best")
     assert points(ax, "oracle's choice") == [(0.1, 92.0)]
-    assert ax.get_ylabel() == "best test accuracy (%)"
+    assert ax.get_ylabel() == "best-epoch test accuracy (%)"
 
 
 def test_words_and_numbers_of_the_figure():
@@ -176,7 +176,12 @@ def test_saved_png_is_one_column_wide_at_300_dpi(tmp_path):
 
 
 def test_unknown_words_are_refused():
-    with pytest.raises(ValueError, match="metric must be accuracy or loss and epoch final or best; got f1 and final"):
+    with pytest.raises(ValueError, match="metric must be accuracy or loss; got f1"):
         drawn(combos(), metric="f1")
-    with pytest.raises(ValueError, match="got accuracy and last"):
-        drawn(combos(), epoch="last")
+    with pytest.raises(ValueError, match="final must be last or best; got first"):
+        drawn(combos(), final="first")
+
+
+def test_a_metric_that_a_study_lacks_is_one_sentence():
+    with pytest.raises(ValueError, match="must be in the records; demo has no final_test_loss"):
+        drawn(combos().assign(final_test_loss=math.nan), metric="loss")

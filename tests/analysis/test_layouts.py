@@ -8,6 +8,7 @@ import subprocess
 
 import pandas as pd
 import pytest
+from hand_made import correlated
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -63,7 +64,7 @@ def test_an_infinite_metric_is_called_diverged():
     assert rounding.outcome(float("-inf"), 2) == "diverged"
 
 
-def paper_rows(data_root, correlated) -> pd.DataFrame:
+def paper_rows(data_root) -> pd.DataFrame:
     """A row of `correlate` for each cell of Table 2, from the published points."""
     rows = []
     for path in sorted((data_root / "paper_scatter").glob("lenet5_mini-mnist-*.csv")):
@@ -75,8 +76,8 @@ def paper_rows(data_root, correlated) -> pd.DataFrame:
     return correlated(*rows)
 
 
-def test_table_2_is_reproduced_cell_by_cell_from_the_published_points(data_root, correlated):
-    (grid,) = paper_grids(paper_rows(data_root, correlated))
+def test_table_2_is_reproduced_cell_by_cell_from_the_published_points(data_root):
+    (grid,) = paper_grids(paper_rows(data_root))
     assert grid.headings == ("ratio", "conv1", "conv2", "conv3", "conv1/2", "conv1/3", "conv2/3", "conv1/2/3")
     found = {(row["ratio"], layers): text for row in cells(grid) for layers, text in row.items() if layers != "ratio"}
     expected = pd.read_csv(data_root / "paper_tables" / "table_2_tau_accuracy.csv", dtype={"pruning_ratio": str})
@@ -90,7 +91,7 @@ def test_table_2_is_reproduced_cell_by_cell_from_the_published_points(data_root,
     assert set(found.values()) == {""}  # nobody measured conv1/2 at 0.2
 
 
-def test_a_grid_marks_what_is_invalid_before_rounding(correlated):
+def test_a_grid_marks_what_is_invalid_before_rounding():
     table = correlated(
         {"tau": 0.2004, "p": 0.0004, "metric": "loss"}, {"tau": 0.1996, "valid": False, "metric": "loss"}
     )
@@ -100,12 +101,12 @@ def test_a_grid_marks_what_is_invalid_before_rounding(correlated):
     assert "tau > 0.2 and p < 0.05 is valid" in grid.notes[0]
 
 
-def test_a_grid_shows_an_undefined_tau_as_a_dash_without_a_mark(correlated):
+def test_a_grid_shows_an_undefined_tau_as_a_dash_without_a_mark():
     table = correlated({"tau": float("nan"), "p": float("nan"), "valid": None}, {"pruning_ratio": "0.3"})
     assert cells(paper_grids(table)[0])[0]["conv1"] == "–"
 
 
-def test_a_grid_is_made_for_each_setting_and_metric(correlated):
+def test_a_grid_is_made_for_each_setting_and_metric():
     both = [{"pruning_ratio": ratio, "wiring": w} for w in ("correct", "released_code") for ratio in ("0.2", "0.3")]
     table = correlated(*both, *({**row, "metric": "loss"} for row in both))
     names = ["accuracy_correct", "accuracy_released_code", "loss_correct", "loss_released_code"]
@@ -113,12 +114,12 @@ def test_a_grid_is_made_for_each_setting_and_metric(correlated):
     assert [grid.name for grid in honest_grids(table)] == [f"honest_{name}" for name in names]
 
 
-def test_no_grid_is_made_of_one_cell_or_of_two_studies_in_one(correlated):
+def test_no_grid_is_made_of_one_cell_or_of_two_studies_in_one():
     assert paper_grids(correlated({})) == []
     assert paper_grids(correlated({}, {"study": "other"}, {"pruning_ratio": "0.3"})) == []
 
 
-def test_the_honest_grid_has_interval_ceiling_permuted_p_and_verdict(correlated):
+def test_the_honest_grid_has_interval_ceiling_permuted_p_and_verdict():
     undecided = {"verdict": "undecided", "reason": "no repeats: x", "ceiling": float("nan")}
     (grid,) = honest_grids(correlated({}, {"pruning_ratio": "0.3", **undecided}))
     assert grid.headings == ("ratio", "", "conv1")
@@ -143,7 +144,7 @@ def test_layers_are_written_as_in_the_paper():
     assert short_layers("/".join(f"conv{i}" for i in range(1, 17))) == "conv1/…/conv16 (16 layers)"
 
 
-def test_one_study_shows_every_number_with_its_interval(correlated):
+def test_one_study_shows_every_number_with_its_interval():
     layout = study_layout(correlated({}, {"metric": "loss", "diverged": 0}))
     assert layout.title == "lenet5_mini-mnist-conv1_0.2-0a1b2c3d: 45 of 45 combinations (enumerated), 3 repeats"
     assert layout.headings == ("", "final test accuracy", "final test loss")
@@ -156,7 +157,7 @@ def test_one_study_shows_every_number_with_its_interval(correlated):
     assert "agreement without diverged" not in column and "agreement if all were known" not in column
 
 
-def test_one_study_says_what_it_lacks_and_what_that_could_change(correlated):
+def test_one_study_says_what_it_lacks_and_what_that_could_change():
     gaps = {"runs": 130, "missing": 3, "failed": 1, "unfinished": 1, "diverged": 2}
     bounds = {"agreement_missing_low": 0.5, "agreement_missing_high": 0.7, "agreement_without_diverged": 0.55}
     layout = study_layout(correlated({**gaps, **bounds}))
@@ -166,16 +167,16 @@ def test_one_study_says_what_it_lacks_and_what_that_could_change(correlated):
     assert layout.notes[-1] == "of 133 runs 3 missing, 1 failed, 1 unfinished: the numbers do not include them"
 
 
-def test_one_study_fits_80_columns_whatever_happened(correlated):
+def test_one_study_fits_80_columns_whatever_happened():
     row = {"missing": 3, "diverged": 2, "study": "a-very-long-name" * 8}
     assert max(map(len, printed(study_layout(correlated(row, {**row, "metric": "loss"}))).splitlines())) <= 80
 
 
-def test_a_study_name_with_brackets_is_printed_as_it_is(correlated):
+def test_a_study_name_with_brackets_is_printed_as_it_is():
     assert "[bold]x[/bold]" in printed(study_layout(correlated({"study": "[bold]x[/bold]"})))
 
 
-def test_several_studies_are_named_by_what_differs(correlated):
+def test_several_studies_are_named_by_what_differs():
     table = correlated({}, {"layers": "conv2", "study": "lenet5_mini-mnist-conv2_0.2-ffffffff", "valid": False})
     layout = studies_layout(table, NO_NETWORKS)
     assert layout.headings[:3] == ("layers", "study", "metric")
@@ -184,7 +185,7 @@ def test_several_studies_are_named_by_what_differs(correlated):
     assert "model lenet5_mini, data mnist, ratio 0.2, wiring correct" in layout.title
 
 
-def test_means_over_networks_follow_the_studies(correlated):
+def test_means_over_networks_follow_the_studies():
     table = correlated(*({"pretrain_seed": seed, "study": f"s{seed}"} for seed in range(3)))
     mean = correlated({"networks": 3, "agreement": 0.5, "n": None}).drop(columns=["tau", "p", "ceiling", "valid", "k"])
     layout = studies_layout(table, mean)
@@ -198,7 +199,7 @@ def across(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.iloc[[0]].assign(networks=len(rows))
 
 
-def test_rows_are_grouped_by_the_columns_that_a_user_names(correlated):
+def test_rows_are_grouped_by_the_columns_that_a_user_names():
     seeds = [{"pretrain_seed": seed, "study": f"s{seed}"} for seed in range(3)]
     alone, joined = group(correlated(*seeds, {"layers": "conv2", "study": "other"}), ["layers"], across)
     assert alone["study"].tolist() == ["other"]
@@ -218,7 +219,7 @@ def test_rows_are_grouped_by_the_columns_that_a_user_names(correlated):
         ([{"study": "a"}, {"study": "b"}], ["layers"], "a, b share a row: add study"),
     ],
 )
-def test_rows_that_mix_studies_are_refused_with_the_column_that_would_help(correlated, rows, by, message):
+def test_rows_that_mix_studies_are_refused_with_the_column_that_would_help(rows, by, message):
     with pytest.raises(ValueError, match=message):
         group(correlated(*rows), by, across)
 
@@ -249,13 +250,24 @@ def test_a_pick_and_a_diverged_combination_are_named_as_such():
 
 
 def test_a_comparison_shows_the_difference_with_its_interval():
-    row = {"studies": ("a", "b"), "final": "last", "metric": "accuracy", "n": 45, "agreement_a": 0.61, "notes": ""}
-    row |= {"agreement_b": 0.64, "difference": -0.03, "difference_low": -0.1, "difference_high": 0.05}
-    layout = comparison_layout(pd.DataFrame([{**row, "final_tau": 0.7, "final_spearman": 0.85}]))
-    assert layout.title == "A: a, B: b, 45 combinations in both"
-    assert dict(layout.rows)["difference"] == "-0.03"
-    assert dict(layout.rows)["95 % interval"] == "[-0.10, 0.05]"
-    assert dict(layout.rows)["tau of the final metrics"] == "0.70"
+    row = {"study_a": "a", "study_b": "b", "final": "last", "metric": "accuracy", "n": 45, "note": ""}
+    row |= {"agreement_a": 0.61, "agreement_b": 0.64, "only_a": 0, "only_b": 3}
+    for name, (value, low, high) in {
+        "difference": (-0.03, -0.1, 0.05),
+        "final_tau": (0.7, 0.6, 0.8),
+        "final_spearman": (0.85, float("nan"), float("nan")),
+    }.items():
+        row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+    layout = comparison_layout(pd.DataFrame([row]))
+    assert layout.title == "A: a, B: b: 45 combinations in both"
+    assert dict(layout.rows) == {
+        "agreement of A": "0.61",
+        "agreement of B": "0.64",
+        "difference A - B": "-0.03 [-0.10, 0.05]",
+        "tau of the two final metrics": "0.70 [0.60, 0.80]",
+        "Spearman of the two": "0.85",
+    }
+    assert layout.notes == ("left out: 0 combinations only in A, 3 only in B",)
 
 
 AWKWARD = Layout(
@@ -288,10 +300,10 @@ def test_latex_has_booktabs_rules_and_a_real_minus():
     assert r"\caption{50 \% of a\_b \& c\textbar{}d\textbackslash{}e}" in text
 
 
-def test_latex_compiles(tmp_path, data_root, correlated):
+def test_latex_compiles(tmp_path, data_root):
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not installed")
-    table = paper_rows(data_root, correlated)
+    table = paper_rows(data_root)
     long = Layout("long", "long", ("n",), tuple((str(i),) for i in range(200)), ("note",))
     layouts = [*paper_grids(table), *honest_grids(table), studies_layout(table, NO_NETWORKS), AWKWARD, long]
     body = "\n".join(latex(layout) for layout in layouts)

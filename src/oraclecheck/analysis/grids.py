@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from oraclecheck.analysis.identity import heading, shared, spell, varying
+from oraclecheck.analysis.identity import heading, in_reading_order, shared, spell, varying
 from oraclecheck.analysis.layouts import definition, metric_name, tau_and_p, verdict
 from oraclecheck.analysis.rounding import agreement, agreement_interval, decimal, p_value
 from oraclecheck.analysis.typesetting import Layout
@@ -99,10 +99,4 @@ def _cells(rows: pd.DataFrame, cell: Callable[[pd.Series], str]) -> list[tuple[s
 
 
 def _layers(rows: pd.DataFrame) -> list[str]:
-    """Single layers first, conv2 before conv10."""
-    return sorted(rows["layers"].unique(), key=lambda name: (name.count("/"), _natural(name)))
-
-
-def _natural(text: str) -> list[tuple[bool, int, str]]:
-    parts = re.findall(r"\d+|\D+", text)
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+    return list(in_reading_order(rows[["layers"]])["layers"].unique())

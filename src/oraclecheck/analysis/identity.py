@@ -1,6 +1,7 @@
 """What tells studies apart, in words for a reader, and which studies may share a row of a table."""
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
@@ -30,7 +31,8 @@ def heading(name: str) -> str:
 
 
 def spell(name: str, value: object) -> str:
-    """An identity column's value for a reader."""
+    """An identity column's value for a reader, from a table of runs or from one of studies."""
+    value = as_text(value) if isinstance(value, list | dict) else value
     if value is None or pd.isna(value):  # type: ignore[call-overload]
         return UNDEFINED
     if name == "retrain_fraction":
@@ -40,6 +42,16 @@ def spell(name: str, value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return short_layers(str(value)) if name == "layers" else str(value)
+
+
+def as_text(value: object) -> str:
+    """A value of a table of runs as the table of studies has it: layers and ratios in one string."""
+    if isinstance(value, list):
+        return "/".join(map(str, value))
+    if isinstance(value, dict):
+        ratios = {str(ratio) for ratio in value.values()}
+        return ratios.pop() if len(ratios) == 1 else ", ".join(f"{layer} {ratio}" for layer, ratio in value.items())
+    return str(value)
 
 
 def short_layers(layers: str) -> str:
@@ -52,6 +64,18 @@ def short_layers(layers: str) -> str:
     if stem and all(name.startswith(stem) and rest.isdigit() for name, rest in zip(names, numbers, strict=True)):
         names = [names[0], *numbers[1:]]
     return "/".join(names)
+
+
+def in_reading_order(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows by model, data, layers (single ones first, conv2 before conv10), ratio, and the rest of the identity."""
+    names = [name for name in IDENTITY if name in table]
+    places = [[_place(as_text(row[name])) for name in names] for _, row in table.iterrows()]
+    return table.iloc[sorted(range(len(places)), key=places.__getitem__)]
+
+
+def _place(text: str) -> tuple[int, list[tuple[bool, int, str]]]:
+    parts = re.findall(r"\d+|\D+", text)
+    return text.count("/"), [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
 
 
 def varying(table: pd.DataFrame) -> list[str]:

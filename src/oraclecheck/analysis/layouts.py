@@ -19,6 +19,7 @@ from oraclecheck.analysis.rounding import (
     percent,
     percent_interval,
 )
+from oraclecheck.analysis.tables import FINALS
 from oraclecheck.analysis.typesetting import Layout
 
 UNIT = {"accuracy": 100, "loss": 1}
@@ -90,12 +91,11 @@ def combinations_layout(combos: pd.DataFrame, *, final: str = "last", metrics: I
         metrics: "accuracy", "loss", or both.
     """
     metrics = list(metrics)
-    prefix = "final" if final == "last" else "best"
     rows = []
     for _, combo in combos.iterrows():
         picked = not pd.isna(combo["picked_by"])
         name = f"pick of {combo['picked_by']}" if picked else str(combo["combo"])
-        finals = (outcome(UNIT[metric] * combo[f"{prefix}_test_{metric}"], 4) for metric in metrics)
+        finals = (outcome(UNIT[metric] * combo[f"{FINALS[final]}_test_{metric}"], 4) for metric in metrics)
         rows.append((name, removed(combo["removed"]), outcome(combo["score"], 4), *finals, str(combo["k"])))
     units = {"accuracy": " (%)", "loss": ""}
     names = (f"{metric_name(final, metric)}{units[metric]}" for metric in metrics)
@@ -117,17 +117,17 @@ def comparison_layout(comparison: pd.DataFrame) -> Layout:
             {
                 "agreement of A": agreement(row["agreement_a"]),
                 "agreement of B": agreement(row["agreement_b"]),
-                "difference": decimal(row["difference"]),
-                "95 % interval": _plain_interval(row["difference_low"], row["difference_high"]),
-                "tau of the final metrics": decimal(row["final_tau"]),
-                "Spearman of the final metrics": decimal(row["final_spearman"]),
+                "difference A - B": _difference(row, "difference"),
+                "tau of the two final metrics": _difference(row, "final_tau"),
+                "Spearman of the two": _difference(row, "final_spearman"),
             }
         )
     rows = tuple((name, *(column[name] for column in columns)) for name in columns[0])
     headings = ("", *(metric_name(row["final"], row["metric"]) for _, row in comparison.iterrows()))
-    a, b = first["studies"]
-    title = f"A: {a}, B: {b}, {first['n']} combinations in both"
-    return Layout("comparison", title, headings, rows, tuple(_once(comparison["notes"])))
+    title = f"A: {first['study_a']}, B: {first['study_b']}: {first['n']} combinations in both"
+    alone = f"left out: {first['only_a']} combinations only in A, {first['only_b']} only in B"
+    notes = [alone] if first["only_a"] or first["only_b"] else []
+    return Layout("comparison", title, headings, rows, tuple(_once([*notes, *comparison["note"]])))
 
 
 def count(row: pd.Series) -> str:
@@ -224,6 +224,10 @@ def _statistics(row: pd.Series) -> dict[str, str]:
 
 def _with_interval(row: pd.Series, name: str) -> str:
     return _join(agreement(row[name]), agreement_interval(row[f"{name}_low"], row[f"{name}_high"]))
+
+
+def _difference(row: pd.Series, name: str) -> str:
+    return _join(decimal(row[name]), _plain_interval(row[f"{name}_low"], row[f"{name}_high"]))
 
 
 def _join(value: str, interval: str) -> str:

@@ -1,10 +1,8 @@
 """Rows of `correlate` by hand, so that layouts and figures are tested without it."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
-import pytest
 
 ROW: dict[str, Any] = {
     "study": "lenet5_mini-mnist-conv1_0.2-0a1b2c3d",
@@ -64,11 +62,6 @@ ROW: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def correlated() -> Callable[..., pd.DataFrame]:
+def correlated(*rows: dict[str, Any]) -> pd.DataFrame:
     """A table of `correlate` from one mapping for each row, of the columns in which it differs from a common one."""
-
-    def make(*rows: dict[str, Any]) -> pd.DataFrame:
-        return pd.DataFrame([ROW | row for row in rows or [{}]])
-
-    return make
+    return pd.DataFrame([ROW | row for row in rows or [{}]])

@@ -1,0 +1,91 @@
+"""How figures look in print and in a notebook: sizes, type and colours, and how they are saved."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's vermillion and bluish green keep the paper's red and green apart for colour-blind readers; everywhere
+# a marker says the same in grey.
+BETTER = ("#D55E00", "^")
+NOT_BETTER = ("#009E73", "o")
+VERDICTS = {"valid": ("#009E73", "o"), "invalid": ("#D55E00", "v"), "undecided": ("#666666", "s")}
+
+COLUMN, FULL = 3.3, 6.9
+"""Inches: one column of a two-column paper, and both."""
+
+NOTEBOOK = 1.5
+"""How much larger than in print a figure is made on a screen, at the same type size."""
+
+PRINT: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "pdf.fonttype": 42,
+}
+
+
+def save_figure(draw: Callable[[Figure], object], stem: Path, *, width: float, height: float) -> list[Path]:
+    """Write a figure as `<stem>.png` (300 dpi) and `<stem>.pdf` (vector, TrueType).
+
+    The looks do not depend on the user's matplotlibrc, and the files hold no time stamp: the same numbers give the same
+    bytes.
+
+    Args:
+        draw: Draws on an empty figure.
+        stem: Path without a suffix, in an existing folder.
+        width: Inches.
+        height: Inches.
+
+    Returns:
+        The paths of the two files.
+    """
+    with style.context(["default", PRINT]):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        draw(figure)
+        png, pdf = (stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "pdf"))
+        figure.savefig(png, dpi=300, metadata={"Software": None})
+        figure.savefig(pdf, metadata={"CreationDate": None})
+    return [png, pdf]
+
+
+@contextmanager
+def axes_or_new(ax: Axes | None, *, width: float, height: float) -> Iterator[Axes]:
+    """The given Axes, or new ones that a notebook shows; inches are those of print."""
+    if ax is not None:
+        yield ax
+        return
+    with notebook_figure(width, height) as figure:
+        yield figure.subplots()
+
+
+@contextmanager
+def notebook_figure(width: float, height: float) -> Iterator[Figure]:
+    """A figure that a notebook shows at the end of its cell."""
+    # Notebooks show what pyplot knows, and nothing else; everywhere else pyplot's global state is in the way.
+    from matplotlib import pyplot
+
+    with style.context(["default", PRINT]):
+        yield pyplot.figure(figsize=(NOTEBOOK * width, NOTEBOOK * height), layout="constrained")
+
+
+def minus(text: str) -> str:
+    """A typographic minus before numbers, as matplotlib's own tick labels have."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def scientific(p: float) -> str:
+    """A p-value as mathematics: 0.012, or a power of ten."""
+    if p >= 0.001 or p == 0:
+        return f"{p:.2g}"
+    mantissa, exponent = f"{p:.1e}".split("e")
+    return rf"${mantissa}\times10^{{{int(exponent)}}}$"
