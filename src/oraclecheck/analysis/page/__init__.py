@@ -17,7 +17,7 @@ from oraclecheck.analysis.page.columns import GROUPS
 from oraclecheck.analysis.page.gaps import gaps
 from oraclecheck.analysis.page.points import plain, scatter_points
 from oraclecheck.analysis.page.settings import flat, provenance
-from oraclecheck.analysis.page.verdicts import FINALS, particulars, sentence, strip, title
+from oraclecheck.analysis.page.verdicts import FINALS, distinct_titles, particulars, sentence, strip, title
 from oraclecheck.analysis.tables import combinations_table
 from oraclecheck.files import write_atomically
 
@@ -51,10 +51,9 @@ def write_page(
         ValueError: As `tables.combinations_table`.
     """
     combos = combinations_table(runs)
-    names = list(dict.fromkeys(table["study"]))
     studies = [
-        _study(name, runs[runs["study"] == name], table[table["study"] == name], settings or {}, sweeps or {})
-        for name in names
+        _study(name, words, runs[runs["study"] == name], table[table["study"] == name], settings or {}, sweeps or {})
+        for name, words in distinct_titles(table).items()
     ]
     points = [_points(study, runs, combos) for study in studies]
     style, script, plotly = (_HERE / "page.css").read_text(), (_HERE / "page.js").read_text(), get_plotlyjs()
@@ -64,7 +63,7 @@ def write_page(
         .render(
             studies=studies,
             rows=_records(table),
-            networks=[] if networks is None else [_claim(row) for row in _records(networks)],
+            groups_of_networks=[] if networks is None else _groups_of_networks(networks),
             groups=_groups(table),
             finals={final: words for final, words in FINALS.items() if final in set(table["final"])},
             total=len(runs),
@@ -80,6 +79,7 @@ def write_page(
 
 def _study(
     name: str,
+    words: str,
     runs: pd.DataFrame,
     table: pd.DataFrame,
     settings: Mapping[str, Mapping[str, Any]],
@@ -89,7 +89,7 @@ def _study(
     known = settings.get(name, {})
     return {
         "name": name,
-        "title": title(rows[0]),
+        "title": words,
         "particulars": particulars(rows[0]),
         "claims": [_claim(row) for row in rows],
         "gaps": gaps(runs, rows[0]),
@@ -98,6 +98,17 @@ def _study(
         "provenance": provenance(runs),
         "sweep": sweeps.get(name, ""),
     }
+
+
+def _groups_of_networks(networks: pd.DataFrame) -> list[dict[str, Any]]:
+    """The claims about architectures, those about the same one together."""
+    groups: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in _records(networks):
+        words = (title(row), *particulars(row))
+        group = groups.setdefault(words, {"title": words[0], "particulars": words[1:], "claims": []})
+        group["claims"].append(_claim(row))
+        group["studies"], group["note"] = row["studies"], row["note"]
+    return list(groups.values())
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

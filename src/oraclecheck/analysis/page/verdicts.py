@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from oraclecheck.analysis.identity import short_layers
+from oraclecheck.analysis.identity import heading, short_layers, short_names, spell, varying
 from oraclecheck.analysis.page.columns import p_value
 from oraclecheck.analysis.rounding import agreement
 
@@ -16,6 +16,7 @@ _CLAIMS = {
     "invalid": "The pruned train loss is not a valid criterion for the {outcome}",
     "undecided": "It is undecided whether the pruned train loss is a valid criterion for the {outcome}",
 }
+_IN_TITLE = ("model", "data", "layers", "pruning_ratio")
 _UNJUDGED = "The pruned train loss and the {outcome}"
 
 
@@ -23,11 +24,15 @@ def sentence(row: Mapping[str, Any]) -> str:
     """The verdict with every number it rests on.
 
     Args:
-        row: A row of `tables.correlate` or `tables.across_networks`; higher agreement is better.
+        row: A row of `tables.correlate` or `networks.across_networks`; higher agreement is better.
     """
     outcome = f"test {row['metric']} {FINALS.get(row.get('final', ''), 'after retraining')}"
     claim = _CLAIMS.get(row.get("verdict") or "", _UNJUDGED).format(outcome=outcome)
-    numbers = [_agreement(row), *_ceiling(row), *_p(row), *_counts(row)]
+    if "networks" in row:
+        claim = f"Over dense networks, {claim[0].lower()}{claim[1:]}"
+        numbers = [_agreement(row), f"{int(row['networks'])} dense networks"]
+    else:
+        numbers = [_agreement(row), _ceiling(row), *_p(row), *_counts(row)]
     reason = str(row.get("reason") or "").strip().rstrip(".")
     return f"{claim}: {', '.join(numbers)}.{f' {reason[:1].upper()}{reason[1:]}.' if reason else ''}"
 
@@ -45,6 +50,25 @@ def title(row: Mapping[str, Any]) -> str:
     layers, ratio = short_layers(str(row.get("layers") or "")), str(row.get("pruning_ratio") or "")
     what = ratio if " " in ratio else f"{layers} at {ratio}"
     return f"{row['model']} on {row['data']}, {what}" if layers else f"{row['model']} on {row['data']}"
+
+
+def distinct_titles(table: pd.DataFrame) -> dict[str, str]:
+    """Study -> title with what tells it from the others; the end of its name if the columns do not tell them apart.
+
+    Args:
+        table: Rows of `tables.correlate`.
+    """
+    names = [name for name in varying(table) if name not in _IN_TITLE]
+    firsts = table.drop_duplicates("study")
+    titles = {}
+    for (_, row), short in zip(firsts.iterrows(), short_names(firsts["study"]), strict=True):
+        tails = [f"{heading(name)} {spell(name, row[name])}" for name in names]
+        titles[str(row["study"])] = (", ".join([title(dict(row)), *tails]), short)
+    texts = [text for text, _ in titles.values()]
+    return {
+        study: text if texts.count(text) == 1 or text == study else f"{text}, {short}"
+        for study, (text, short) in titles.items()
+    }
 
 
 def particulars(row: Mapping[str, Any]) -> list[str]:
@@ -75,17 +99,20 @@ def _signed(value: float) -> str:
 def _agreement(row: Mapping[str, Any]) -> str:
     if not _has(row, "agreement"):
         return "the agreement s is not defined"
-    text = f"agreement s = {_signed(row['agreement'])}"
+    text = f"{'mean ' if 'networks' in row else ''}agreement s = {_signed(row['agreement'])}"
     if _has(row, "agreement_low") and _has(row, "agreement_high"):
-        over = f" over {row['interval']}" if row.get("interval") in ("combinations", "repeats") else ""
+        resampled = "networks" if "networks" in row else row.get("interval")
+        over = f" over {resampled}" if resampled in ("networks", "combinations", "repeats") else ""
         return f"{text} (95 % interval{over} {_signed(row['agreement_low'])} to {_signed(row['agreement_high'])})"
     return f"{text} (no interval)"
 
 
-def _ceiling(row: Mapping[str, Any]) -> list[str]:
-    if "networks" in row:
-        return []
-    return [f"noise ceiling {row['ceiling']:.2f}" if _has(row, "ceiling") else "noise ceiling unknown"]
+def _ceiling(row: Mapping[str, Any]) -> str:
+    if not _has(row, "ceiling"):
+        return "noise ceiling unknown"
+    collapsed = int(row["collapsed"]) if _has(row, "collapsed") else 0
+    are = f"{collapsed:,} combination{' has' if collapsed == 1 else 's have'} collapsed"
+    return f"noise ceiling {agreement(row['ceiling'])}{f' (maybe too high: {are})' if collapsed else ''}"
 
 
 def _p(row: Mapping[str, Any]) -> list[str]:
@@ -96,7 +123,5 @@ def _p(row: Mapping[str, Any]) -> list[str]:
 
 
 def _counts(row: Mapping[str, Any]) -> list[str]:
-    if "networks" in row:
-        return [f"{int(row['networks'])} dense networks"]
     repeats = f"{int(row['k'])} repeat{'' if row['k'] == 1 else 's'}"
     return [f"{int(row['n']):,} combinations", repeats]
