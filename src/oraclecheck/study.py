@@ -80,3 +80,20 @@ def _first_difference(found: Any, expected: Any, key: str = "") -> str:
             if found.get(name) != expected.get(name):
                 return _first_difference(found.get(name), expected.get(name), f"{key}.{name}".lstrip("."))
     return f"{key or 'the definition'} is {found!r} instead of {expected!r}"
+
+
+def read_settings(*sources: Path | str) -> dict[str, dict[str, Any]]:
+    """What the study files in some folders say: study -> its `definition` and `config`; unreadable files are left out.
+
+    Args:
+        *sources: Studies' folders and folders of studies; others, such as files of runs, hold none.
+    """
+    found = {}
+    for source in map(Path, sources):
+        for path in [source / STUDY_FILE, *sorted(source.glob(f"*/{STUDY_FILE}"))]:
+            try:
+                content = json.loads(path.read_bytes())
+                found[str(content["study"])] = {name: dict(content[name]) for name in ("definition", "config")}
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+    return found

@@ -12,7 +12,7 @@ from oraclecheck.analysis.page.columns import GROUPS, p_value
 from oraclecheck.analysis.page.gaps import gaps
 from oraclecheck.analysis.page.points import abbreviate, plain, scatter_points
 from oraclecheck.analysis.page.settings import flat, provenance
-from oraclecheck.analysis.page.verdicts import sentence
+from oraclecheck.analysis.page.verdicts import distinct_titles, sentence
 from oraclecheck.analysis.tables import combinations_table
 
 
@@ -100,7 +100,7 @@ def test_five_thousand_points_of_three_repeats_stay_below_three_megabytes():
         ({"conv1": [0], "conv2": [1, 2]}, "conv1: 0; conv2: 1, 2"),
         (
             {"a": list(range(20)), "b": list(range(10)), "c": [1]},
-            f"a: {', '.join(map(str, range(20)))}; b: 0, 1, 2, 3 … … (31 filters in 3 layers)",
+            f"a: {', '.join(map(str, range(20)))}; b: 0, 1, 2, 3 … (31 filters in 3 layers)",
         ),
         (None, ""),
     ],
@@ -126,8 +126,36 @@ def test_sentence_says_what_is_not_known():
     assert text.startswith("It is undecided whether") and "at the best epoch" in text
 
 
+def test_titles_tell_studies_apart():
+    rows = [
+        {"study": f"a-0000000{i}", "model": "m", "data": "d", "layers": "conv1/conv2", "pruning_ratio": "0.5"}
+        for i in range(3)
+    ]
+    table = pd.DataFrame([row | {"pretrain_seed": min(i, 1), "wiring": "correct"} for i, row in enumerate(rows)])
+    assert list(distinct_titles(table).values()) == [
+        "m on d, conv1/2 at 0.5, dense seed 0",
+        "m on d, conv1/2 at 0.5, dense seed 1, 00000001",
+        "m on d, conv1/2 at 0.5, dense seed 1, 00000002",
+    ]
+
+
+def test_sentence_over_dense_networks_claims_no_more_than_their_mean():
+    row = {"metric": "loss", "final": "last", "networks": 4, "agreement": 0.2004, "agreement_low": 0.1}
+    row |= {"agreement_high": 0.3, "verdict": "undecided", "reason": "sample: the interval holds 0.2"}
+    assert sentence(row) == (
+        "Over dense networks, it is undecided whether the pruned train loss is a valid criterion for the test loss "
+        "after the last epoch: mean agreement s = 0.2004 (95 % interval over networks 0.10 to 0.30), 4 dense networks. "
+        "Sample: the interval holds 0.2."
+    )
+
+
+def test_sentence_flags_a_ceiling_that_rests_on_collapsed_combinations():
+    row = {"metric": "loss", "final": "last", "n": 9, "k": 2, "agreement": 0.5, "ceiling": 0.9, "collapsed": 1}
+    assert "noise ceiling 0.90 (maybe too high: 1 combination has collapsed)" in sentence(row)
+
+
 def test_p_values_keep_two_digits():
-    assert [p_value(p) for p in (0.0, 0.0005, 0.001, 0.0481, 1.0)] == ["0", "5.0 × 10⁻⁴", "0.001", "0.048", "1"]
+    assert [p_value(p) for p in (0.0, 0.0005, 0.001, 0.0481, 1.0)] == ["< 10⁻³⁰⁰", "5.0 × 10⁻⁴", "0.001", "0.048", "1"]
 
 
 def test_every_column_has_one_definition_and_prints_undefined_as_a_dash():
@@ -146,23 +174,30 @@ def test_regret_is_printed_in_the_metric_s_unit():
 
 
 def test_gaps_group_runs_by_the_last_line_of_their_error():
-    errors = ["Traceback\nOSError: disk"] * 30 + ["Traceback\nKeyError: 'x'"]
+    errors = [f"Traceback\nOSError: block {n}" for n in range(30)] + ["Traceback\nKeyError: 'x'"] * 2
     rows = [run("s", c, 0, status="failed", error=error) for c, error in enumerate(errors)]
-    rows.append(run("s", 31, 1, status="unfinished"))
-    missing, failed, unfinished = gaps(as_runs(rows), {"missing": 4})
-    assert (missing["status"], missing["count"]) == ("missing", 4)
-    assert failed["count"] == 31 and failed["unlisted"] == 0
-    assert [(kind["reason"], kind["count"]) for kind in failed["kinds"]] == [
-        ("OSError: disk", 30),
-        ("KeyError: 'x'", 1),
-    ]
-    assert failed["kinds"][0]["runs"].startswith("0/0, 1/0,") and failed["kinds"][0]["runs"].endswith("and 6 more")
-    assert failed["kinds"][0]["traceback"] == errors[0]
-    assert unfinished["kinds"][0]["runs"] == "31/1"
+    rows.append(run("s", 32, 0, status="unfinished"))
+    failed, unfinished = gaps(as_runs(rows), {"missing": 0})
+    assert failed["count"] == 32 and failed["unlisted"] == 0
+    first, second = failed["kinds"]
+    assert (first["reason"], first["count"], first["numbers_differ"]) == ("OSError: block 0", 30, True)
+    assert (second["reason"], second["count"], second["numbers_differ"]) == ("KeyError: 'x'", 2, False)
+    assert first["runs"].startswith("0/0, 1/0,") and first["runs"].endswith("23/0 and 6 more")
+    assert first["traceback"] == errors[0]
+    assert unfinished["kinds"][0]["runs"] == "32/0"
+
+
+def test_gaps_name_the_missing_runs_of_a_census():
+    rows = [run("s", c, r, **outcome(0.9, 1.0)) for c in (0, 1, 3) for r in (0, 1) if (c, r) != (1, 0)]
+    (missing,) = gaps(as_runs(rows), {"missing": 3, "space": "enumerated", "space_size": 4})
+    assert missing["count"] == 3 and missing["kinds"][0]["runs"] == "1/0, 2/0, 2/1"
+    (missing,) = gaps(as_runs(rows), {"missing": 1, "space": "sampled", "space_size": 10**30})
+    assert missing["kinds"][0]["runs"] == "1/0"
 
 
 def test_gaps_say_how_many_they_do_not_list():
-    rows = [run("s", c, 0, status="failed", error=f"ValueError: {c}") for c in range(130)]
+    letters = [chr(ord("A") + n // 26) + chr(ord("A") + n % 26) for n in range(130)]
+    rows = [run("s", c, 0, status="failed", error=f"ValueError: {word}") for c, word in enumerate(letters)]
     (failed,) = gaps(as_runs(rows), {"missing": 0})
     assert len(failed["kinds"]) == 100 and failed["unlisted"] == 30
 

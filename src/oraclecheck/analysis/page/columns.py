@@ -78,8 +78,10 @@ class Column:
 
 
 def p_value(p: float) -> str:
-    """A p-value with two significant digits."""
-    if p == 0 or p >= _P_DIGITS:
+    """A p-value with two significant digits; one too small for a computer's numbers says so."""
+    if p == 0:
+        return "< 10⁻³⁰⁰"
+    if p >= _P_DIGITS:
         return f"{p:.2g}"
     mantissa, exponent = f"{p:.1e}".split("e")
     return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"

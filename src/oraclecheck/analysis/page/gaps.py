@@ -1,6 +1,7 @@
 """Runs without an outcome, and the outcomes that diverged: which, how many, and why."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import pandas as pd
@@ -25,13 +26,23 @@ def gaps(runs: pd.DataFrame, counts: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     Returns:
         One entry for each status that occurs: `status`, `count`, `meaning`, and `kinds`, at most 100 groups of runs
-        with the same reason, each with `reason` (the error's last line), `count`, `runs` (text) and `traceback` (of
-        the first); `unlisted` counts the runs of further groups.
+        whose reason is the same but for its numbers, each with `reason` (the first error's last line),
+        `numbers_differ`, `count`, `runs` (text) and `traceback` (of the first); `unlisted` counts the runs of further
+        groups.
     """
     found = []
     if missing := int(counts.get("missing") or 0):
         meaning = "Missing: they should be there and have no record."
-        found.append({"status": "missing", "count": missing, "meaning": meaning, "kinds": [], "unlisted": 0})
+        unnamed = [
+            {
+                "reason": "",
+                "numbers_differ": False,
+                "count": missing,
+                "runs": _missing(runs, counts, missing),
+                "traceback": "",
+            }
+        ]
+        found.append({"status": "missing", "count": missing, "meaning": meaning, "kinds": unnamed, "unlisted": 0})
     for status, meaning in _MEANING.items():
         group = runs[runs["status"] == status]
         if len(group):
@@ -48,18 +59,31 @@ def _kinds(group: pd.DataFrame) -> list[dict[str, Any]]:
     errors = group["error"] if "error" in group.columns else pd.Series("", index=group.index)
     reasons = errors.map(_last_line)
     kinds = []
-    for reason, same in group.groupby(reasons, sort=False):
-        traceback = errors[same.index[0]]
+    # Sizes and addresses differ between failures of one kind.
+    for _, same in group.groupby(reasons.str.replace(r"\d+(\.\d+)?", "0", regex=True), sort=False):
+        traceback, reason = errors[same.index[0]], reasons[same.index[0]]
         named = [_run(row) for _, row in same.iloc[:_NAMED_RUNS].iterrows()]
         kinds.append(
             {
                 "reason": reason,
+                "numbers_differ": reasons[same.index].nunique() > 1,
                 "count": len(same),
                 "runs": _listing(named, len(same)),
                 "traceback": traceback if isinstance(traceback, str) and traceback.strip() != reason else "",
             }
         )
     return sorted(kinds, key=lambda kind: -kind["count"])
+
+
+def _missing(runs: pd.DataFrame, counts: Mapping[str, Any], missing: int) -> str:
+    """The first of the missing runs: of the whole space if it was enumerated, otherwise of what was started."""
+    counted = runs[runs["picked_by"].isna() & runs["combo"].notna()]
+    have = set(zip(counted["combo"].astype(object), counted["repeat"].astype(int), strict=True))
+    repeats = sorted({repeat for _, repeat in have})
+    census = counts.get("space") == "enumerated"
+    combos = range(int(counts["space_size"])) if census else sorted({combo for combo, _ in have})
+    absent = ((combo, repeat) for combo in combos for repeat in repeats if (combo, repeat) not in have)
+    return _listing([f"{combo}/{repeat}" for combo, repeat in islice(absent, _NAMED_RUNS)], missing)
 
 
 def _last_line(error: Any) -> str:
@@ -72,7 +96,6 @@ def _run(row: pd.Series) -> str:
     return f"{name}/{row['repeat']}"
 
 
-def _listing(named: Iterable[str], count: int) -> str:
-    names = list(named)
-    rest = f" and {count - len(names):,} more" if count > len(names) else ""
+def _listing(names: list[str], count: int) -> str:
+    rest = f" and {count - len(names):,} more" if names and count > len(names) else ""
     return f"{', '.join(names)}{rest}"

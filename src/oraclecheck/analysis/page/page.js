@@ -2,15 +2,10 @@
 (() => {
   const studies = JSON.parse(document.getElementById("points").textContent);
   const finals = { last: "after the last epoch", best: "at the best epoch" };
-  const state = { study: 0, metric: "accuracy", final: document.querySelector("[data-state=final]")?.value ?? firstFinal(), pinned: null };
+  const state = { study: 0, metric: "accuracy", final: document.querySelector("#numbers tr[data-final]").dataset.final, pinned: null };
   const plot = document.getElementById("plot"), tip = document.getElementById("tip");
   const symbols = ["square-open", "diamond-open", "triangle-down-open", "pentagon-open", "hexagon-open"];
-  const MANY = 10000; // more points than this stay fluid only in WebGL, which not every machine has
   let layers = []; // rows of the study behind each trace of the plot
-
-  function firstFinal() {
-    return studies.length ? Object.keys(studies[0].captions)[0] ?? "last" : "last";
-  }
 
   const number = (value) => (value === null ? NaN : Number(value));
   const minus = (text) => text.replace("-", "−");
@@ -67,22 +62,22 @@
     const { x, y, sign, rows, counted, better } = sorted(study);
     const unit = state.metric === "accuracy" ? 100 : 1;
     const placeX = edges(x, -1).place, placeY = edges(y, sign).place;
-    const ink = color("ink"), type = x.length > MANY ? "scattergl" : "scatter";
+    const ink = color("ink");
     const small = x.length > 1000 ? 5 : x.length > 300 ? 6.5 : 8.5;
     layers = [];
     const traces = [];
-    const add = (points, marker, kind = type) => {
+    const add = (points, marker) => {
       layers.push(points);
-      traces.push({ type: kind, mode: "markers", hoverinfo: "none", x: points.map((i) => placeX(x[i])), y: points.map((i) => unit * placeY(y[i])), marker });
+      traces.push({ type: "scatter", mode: "markers", hoverinfo: "none", x: points.map((i) => placeX(x[i])), y: points.map((i) => unit * placeY(y[i])), marker });
     };
     const opacity = x.length > 1000 ? 0.65 : 0.9;
     add(rows.other, { color: color("other"), symbol: "circle", size: small, opacity });
     add(rows.better, { color: color("better"), symbol: "triangle-up", size: small * 1.15, opacity });
     add(rows.diverged, { color: ink, symbol: "x-thin-open", size: 8, line: { width: 1.6 } });
-    [...rows.picks.values()].forEach((points, i) => add(points, { color: ink, symbol: symbols[i % symbols.length], size: 11, line: { width: 1.8 } }, "scatter"));
-    add(rows.choice, { color: ink, symbol: "star", size: 17, line: { color: color("paper"), width: 1 } }, "scatter");
+    [...rows.picks.values()].forEach((points, i) => add(points, { color: ink, symbol: symbols[i % symbols.length], size: 11, line: { width: 1.8 } }));
+    add(rows.choice, { color: ink, symbol: "star", size: 17, line: { color: color("paper"), width: 1 } });
     const pinned = state.pinned !== null && !Number.isNaN(y[state.pinned]) ? [state.pinned] : [];
-    add(pinned, { color: ink, symbol: "circle-open", size: 20, line: { width: 2 } }, "scatter");
+    add(pinned, { color: ink, symbol: "circle-open", size: 20, line: { width: 2 } });
 
     const guides = rows.choice.flatMap((i) => {
       const line = { color: color("soft"), width: 1, dash: "dash" };
@@ -102,9 +97,10 @@
     };
     const config = { responsive: true, displaylogo: false, modeBarButtons: [["toImage"], ["zoom2d", "pan2d"], ["zoomIn2d", "zoomOut2d", "resetScale2d"]], toImageButtonOptions: { format: "svg", filename: `${study.study}_${state.metric}_${state.final}` } };
     Plotly.react(plot, traces, layout, config);
+    const caption = study.captions[state.final]?.[state.metric] ?? `No statistics were computed of the test ${state.metric} ${finals[state.final]}.`;
     plot.setAttribute("role", "img");
-    plot.setAttribute("aria-label", `Scatter of ${name} over pruned train loss, ${counted} combinations. ${study.captions[state.final]?.[state.metric] ?? ""}`);
-    document.getElementById("caption").textContent = study.captions[state.final]?.[state.metric] ?? "";
+    plot.setAttribute("aria-label", `Scatter of ${name} over pruned train loss, ${counted} combinations. ${caption}`);
+    document.getElementById("caption").textContent = caption;
     legend(study, rows, counted, better);
   }
 
@@ -149,7 +145,7 @@
       [`test ${state.metric}`, show(study.y[state.final][state.metric][row], state.metric)],
     ];
     const each = study.each?.[state.final][state.metric][row];
-    if (each) pairs.push(["repeats", study.repeats.map((r, i) => (each[i] === null ? null : `${r}: ${show(each[i], state.metric)}`)).filter((text) => text).join(" · ")]);
+    if (each) pairs.push(["repeats", study.repeats.map((r, i) => (each[i] === null ? null : `${r}:\u00a0${show(each[i], state.metric).replace(" ", "\u00a0")}`)).filter((text) => text).join(" · ")]);
     const list = element("dl", undefined, "point");
     for (const [term, value] of pairs) list.append(element("dt", term), element("dd", value));
     return [element("p", row === study.choice ? `${name} – the oracle’s choice` : name, "point-name"), list];
@@ -178,7 +174,8 @@
 
   function update() {
     const study = studies[state.study];
-    for (const marked of document.querySelectorAll("[data-final]")) marked.hidden = marked.dataset.final !== state.final;
+    const judged = document.querySelector(`[data-final=${state.final}]`) !== null;
+    for (const marked of document.querySelectorAll("[data-final]")) marked.hidden = judged && marked.dataset.final !== state.final;
     for (const input of document.querySelectorAll("[data-state]")) {
       input.checked = input.value === state[input.dataset.state];
       if (input.dataset.state === "metric" && study) input.disabled = study.y[state.final][input.value].every((value) => value === null);

@@ -67,8 +67,10 @@ def abbreviate(removed: Mapping[str, Iterable[int]] | None) -> str:
             break
         named += len(room)
         texts.append(f"{layer}: {', '.join(map(str, room))}{' …' if len(room) < len(filters) else ''}")
-    rest = f" … ({total:,} filters in {len(layers)} layer{'s' if len(layers) > 1 else ''})" if named < total else ""
-    return "; ".join(texts) + rest
+    text = "; ".join(texts)
+    if named == total:
+        return text
+    return f"{text.removesuffix(' …')} … ({total:,} filters in {len(layers)} layer{'s' if len(layers) > 1 else ''})"
 
 
 def plain(value: Any) -> Any:

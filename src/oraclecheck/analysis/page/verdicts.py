@@ -118,7 +118,8 @@ def _ceiling(row: Mapping[str, Any]) -> str:
 def _p(row: Mapping[str, Any]) -> list[str]:
     for name, words in (("p_permutation", "filter-permutation p"), ("p", "p")):
         if _has(row, name):
-            return [f"{words} = {p_value(row[name])}"]
+            value = p_value(row[name])
+            return [f"{words} {value if value.startswith('<') else f'= {value}'}"]
     return []
 
 
