@@ -1,109 +1,175 @@
-"""One command from records to tables and figures: `python -m oraclecheck.report multirun/<study>`."""
+"""One command from runs to tables and figures: `python -m oraclecheck.report multirun/<study>`."""
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from oraclecheck.waiting import waiting
+
 # pandas, scipy and matplotlib take seconds to import; `--help` and a mistyped path should not wait for them.
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Console
 
-# Where there is no terminal to ask for its width (a pipe, a log file).
-_LOG_COLUMNS = 100
+    from oraclecheck.analysis.findings import Findings
+
+COMPLETE, INCOMPLETE, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+
+# Where there is no terminal to ask for its width (a pipe, a log file), tables are as wide as they need to be.
+_LOG_COLUMNS, _MOST_COLUMNS = 100, 400
+
+_HERE = Path("report")
+"""Where the report of a source without a folder of its own goes."""
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"oraclecheck: {message}\n")
+        self.exit(USER_ERROR, f"oraclecheck: {message}\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Report on the studies in the given folders; the exit code is 0, or 2 if the user has to mend something.
+    """Report on runs; returns the exit code.
+
+    0: every run has an outcome. 1: the report is there, but runs are missing, failed or unfinished, and lines on stderr
+    say which. 2: the user has to mend something, and a line says what; nothing was written.
 
     Args:
         argv: Command line without the program's name; None reads `sys.argv`.
     """
     options = _parser().parse_args(argv)
     try:
-        _report(options.folders, options.out)
+        return _report(options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except (ValueError, OSError) as error:
-        print(f"oraclecheck: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def report_study(runs: "pd.DataFrame", out_dir: Path, console: "Console") -> None:
-    """Print, store and draw what the records of one study say.
-
-    Args:
-        runs: One row per record of one study, with the columns of a record.
-        out_dir: Folder for `table.csv`, `combinations.csv` and `scatter_{accuracy,loss}.{png,pdf}`; made if absent,
-            files of an earlier report are replaced.
-        console: Where the table and the paths go.
-
-    Raises:
-        ValueError: As `tables.correlate`.
-    """
-    from oraclecheck.analysis.figures import save_scatter
-    from oraclecheck.analysis.tables import combinations_table, correlate, format_table
-
-    table, combos = correlate(runs), combinations_table(runs)
-    console.print(format_table(table))
-    out_dir.mkdir(parents=True, exist_ok=True)
-    paths = _store(table, combos, out_dir)
-    for metric in ("accuracy", "loss"):
-        paths += save_scatter(combos, out_dir / f"scatter_{metric}", metric=metric)
-    for path in paths:
-        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
-    if gaps := _gaps(table, combos):
-        console.print(gaps, markup=False, highlight=False, soft_wrap=True)
+        _say(" ".join(str(error).split()))
+        return USER_ERROR
 
 
 def _parser() -> _Parser:
     parser = _Parser(prog="python -m oraclecheck.report", description=__doc__)
-    parser.add_argument(
-        "folders", nargs="+", type=Path, metavar="FOLDER", help="a study, multirun/<study>, or a folder of studies"
+    add = parser.add_argument
+    add(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="a study, multirun/<study>; a folder of studies; a CSV or Parquet file",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write to DIR/<study>/ instead of <study>/report/")
+    add(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where to write; default: report/ in the study, or here if there is none",
+    )
+    add("--final", choices=["last", "best"], default="last", help="metrics of the last epoch, or of the best one")
+    add("--metric", choices=["accuracy", "loss", "both"], default="both", help="which metrics")
+    add("--by", nargs="+", default=(), metavar="COLUMN", help="columns that name a row, such as layers pruning_ratio")
+    add("--format", choices=["table", "md", "latex", "csv", "json"], default="table", help="what to print")
+    add("--export", type=Path, metavar="FILE", help="also write the runs to FILE, .parquet or .csv")
+    add("--compare", action="store_true", help="compare the two studies, over the combinations that both have")
     return parser
 
 
-def _report(folders: Sequence[Path], out: Path | None) -> None:
+def _report(options: argparse.Namespace) -> int:
+    """Read, compute, and only then print and write."""
+    with waiting("reading the runs"):
+        from oraclecheck.analysis.findings import find
+        from oraclecheck.analysis.report_files import write_overview, write_study
+        from oraclecheck.records.runs_file import SUFFIXES, save_runs
+        from oraclecheck.records.table import load_runs
+
+        if options.export and options.export.suffix not in SUFFIXES:
+            raise ValueError(f"--export must end in {' or '.join(SUFFIXES)}; got {options.export}")
+        runs = load_runs(*options.sources)
+    with waiting("computing the statistics"):
+        findings = find(runs, final=options.final, metric=options.metric, by=options.by, comparing=options.compare)
+    _print(findings, options.format)
+    home, homes = _homes(options.sources, options.out, findings.studies)
+    several = len(findings.studies) > 1
+    with waiting(f"drawing figures in {home}"):
+        if options.export:
+            save_runs(runs, options.export)
+        shared = list(write_overview(findings, home)) if several else []
+        own = [path for study in findings.studies for path in write_study(findings, study, homes[study])]
+    if options.format == "table":
+        written = [*shared, *({path.parent for path in own} if several else own)]
+        for path in [*([options.export] if options.export else []), *sorted(written)]:
+            print(path)
+    gaps = findings.gaps()
+    for line in gaps:
+        _say(line)
+    return INCOMPLETE if gaps else COMPLETE
+
+
+def _homes(sources: Sequence[str], out: Path | None, studies: Sequence[str]) -> tuple[Path, dict[str, Path]]:
+    """The folder of the whole report, and that of each study."""
+    folders = [Path(source) for source in sources if Path(source).is_dir()]
+    homes = {}
+    for study in studies:
+        name = re.sub(r"[^\w.,=+@-]", "-", study).strip(".") or "study"
+        inside = [folder / study for folder in folders if (folder / study).is_dir()]
+        itself = [folder for folder in folders if folder.resolve().name == study]
+        own = [*itself, *inside]
+        homes[study] = own[0] / "report" if own and out is None else (out or _HERE) / name
+    if out is not None:
+        return out, homes
+    if len(studies) == 1:
+        return homes[studies[0]], homes
+    return (folders[0] / "report" if len(sources) == len(folders) == 1 else _HERE), homes
+
+
+def _print(findings: "Findings", form: str) -> None:
+    """Print the report's table, or the document that was asked for and nothing else."""
+    from oraclecheck.analysis.typesetting import latex, markdown
+
+    if form in ("md", "latex"):
+        typeset = markdown if form == "md" else latex
+        print(
+            "\n".join(typeset(layout) for layout in [*findings.compared(), findings.summary(), *findings.grids()]),
+            end="",
+        )
+    elif form == "csv":
+        rows = findings.comparison if findings.comparison is not None else _concatenated(findings)
+        print(rows.to_csv(index=False), end="")
+    elif form == "json":
+        parts = {"studies": findings.rows, "networks": findings.means, "comparison": findings.comparison}
+        content = {name: json.loads(rows.to_json(orient="records")) for name, rows in parts.items() if rows is not None}
+        print(json.dumps(content, indent=1))
+    else:
+        _print_tables(findings)
+
+
+def _concatenated(findings: "Findings") -> "pd.DataFrame":
+    """Studies and means in one table; counts stay whole numbers where a mean has none."""
+    from pandas import concat
+
+    parts = [rows for rows in (findings.rows, findings.means) if len(rows)]
+    whole = [dict.fromkeys(rows.select_dtypes("integer").columns, "Int64") for rows in parts]
+    return concat([rows.astype(types) for rows, types in zip(parts, whole, strict=True)], ignore_index=True)
+
+
+def _print_tables(findings: "Findings") -> None:
     from rich.console import Console
 
-    from oraclecheck.records.table import load_runs
+    from oraclecheck.analysis.grids import paper_grids
+    from oraclecheck.analysis.typesetting import terminal, terminal_cells
 
-    console = Console() if sys.stdout.isatty() else Console(width=_LOG_COLUMNS)
-    # Everything is read before anything is written: a mistyped second folder leaves no half of a report behind.
-    loaded = [(folder, load_runs(folder)) for folder in folders]
-    for folder, runs in loaded:
-        for name, study in runs.groupby("study"):
-            # The folder is the study's own, or holds those of several studies.
-            home = folder / str(name) if (folder / str(name)).is_dir() else folder
-            report_study(study, out / str(name) if out else home / "report", console)
-
-
-def _store(table: "pd.DataFrame", combos: "pd.DataFrame", out_dir: Path) -> list[Path]:
-    paths = [out_dir / "table.csv", out_dir / "combinations.csv"]
-    table.to_csv(paths[0], index=False)
-    combos.assign(removed=combos["removed"].map(json.dumps)).to_csv(paths[1], index=False)
-    return paths
+    console = Console()
+    summary = findings.summary()
+    needed = console.measure(terminal_cells(summary), options=console.options.update(max_width=_MOST_COLUMNS)).maximum
+    if not sys.stdout.isatty():
+        console = Console(width=max(_LOG_COLUMNS, needed))
+    elif needed > console.width:
+        summary = findings.summary(brief=True)
+    for layout in (summary, *paper_grids(findings.table), *findings.compared()):
+        console.print(terminal(layout))
 
 
-def _gaps(table: "pd.DataFrame", combos: "pd.DataFrame") -> str:
-    """One line that says how many runs the numbers lack; empty if none."""
-    first = table.iloc[0]
-    gaps = []
-    if first["missing"] or first["failed"]:
-        expected = first["runs"] + first["missing"]
-        gaps.append(f"{first['missing']} of {expected} runs are missing and {first['failed']} failed")
-    if failed_picks := int(combos.loc[combos["picked_by"].notna(), "failed"].sum()):
-        gaps.append(f"{failed_picks} runs of combinations that a criterion picked failed")
-    return f"{'; '.join(gaps)}: the numbers above do not include them" if gaps else ""
+def _say(line: str) -> None:
+    print(f"oraclecheck: {line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

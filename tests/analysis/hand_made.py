@@ -1,8 +1,15 @@
-"""Rows of `correlate` by hand, so that layouts and figures are tested without it."""
+"""Studies and rows of `correlate` by hand, so that reports, layouts and figures are tested without training."""
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+
+from oraclecheck.files import write_json
+from oraclecheck.records.record import MEASURED, Record
+from oraclecheck.records.store import record_path, write_record
+from oraclecheck.study import STUDY_FILE
 
 ROW: dict[str, Any] = {
     "study": "lenet5_mini-mnist-conv1_0.2-0a1b2c3d",
@@ -65,3 +72,32 @@ ROW: dict[str, Any] = {
 def correlated(*rows: dict[str, Any]) -> pd.DataFrame:
     """A table of `correlate` from one mapping for each row, of the columns in which it differs from a common one."""
     return pd.DataFrame([ROW | row for row in rows or [{}]])
+
+
+def study_folder(parent: Path, name: str = "demo-1a2b3c4d", *, n: int = 6, k: int = 2, **columns: Any) -> Path:
+    """A study's folder with the records of a whole space of n combinations and k repeats.
+
+    Combination i removes filter i and has pruned train loss i; accuracy falls and loss rises with i, but for noise.
+    """
+    folder = parent / name
+    write_json(folder / STUDY_FILE, {"schema": 1, "study": name, "hash": name[-8:], "definition": {}, "config": {}})
+    noise = np.random.default_rng(0).normal(size=(n, k, 2)) / 1000
+    for combo in range(n):
+        for repeat in range(k):
+            accuracy, loss = noise[combo, repeat] + (0.9 - combo / 100, 0.1 + combo / 100)
+            write_run(folder, combo, repeat, accuracy=accuracy, loss=loss, **{"space_size": n, **columns})
+    return folder
+
+
+def write_run(folder: Path, combo: int | None, repeat: int, *, accuracy: float, loss: float, **columns: Any) -> Path:
+    """One record in its place."""
+    metrics = {name: loss if "loss" in name else accuracy for name in MEASURED if name != "best_epoch"}
+    metrics |= {"best_epoch": 0, "pruned_train_loss": float(combo or 0)}
+    identity = {"schema": 1, "study": folder.name, "study_hash": folder.name[-8:], "model": "lenet5_mini"}
+    identity |= {"data": "digits", "layers": ["conv1"], "pruning_ratio": {"conv1": 0.2}, "wiring": "correct"}
+    identity |= {"order": "lexicographic", "space_size": 6, "combo": combo, "removed": {"conv1": [combo or 0]}}
+    identity |= {"picked_by": None, "repeat": repeat, "seed": 0, "retrain_fraction": 1.0, "dense_hash": "d" * 64}
+    record = Record(**{**identity, "pretrain_seed": 0, "status": "ok", **metrics, **columns})
+    path = record_path(folder, record.picked_by or combo or 0, repeat)
+    write_record(path, record)
+    return path

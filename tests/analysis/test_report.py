@@ -1,135 +1,333 @@
-"""The report's command line, fed with records that need no training."""
+"""The report's command, on folders and files as users have them; no training is needed."""
 
+import csv
 import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from rich.console import Console
+from hand_made import study_folder, write_run
 
-from oraclecheck.report import main, report_study
+from oraclecheck.records.table import load_runs
+from oraclecheck.report import main
 
-FILES = ["combinations.csv", "scatter_accuracy.pdf", "scatter_accuracy.png", "scatter_loss.pdf", "scatter_loss.png"]
-FILES.append("table.csv")
+STUDY_FILES = [f"{stem}.{suffix}" for stem in ("combinations", "table") for suffix in ("csv", "md", "tex")]
+STUDY_FILES += [f"scatter_{metric}.{suffix}" for metric in ("accuracy", "loss") for suffix in ("pdf", "png")]
+A, B = "a-11111111", "b-22222222"
 
 
-def study_runs(study: str = "demo-1a2b3c4d", n: int = 6, k: int = 2) -> pd.DataFrame:
-    """A whole space of n combinations with k repeats; combination i removes filter i and scores i."""
-    generator = np.random.default_rng(0)
-    rows = []
-    for combo in range(n):
-        for repeat in range(k):
-            row = {"study": study, "study_hash": study[-8:], "order": "lexicographic", "space_size": n}
-            row |= {"combo": combo, "removed": {"conv1": [combo]}, "picked_by": None, "repeat": repeat}
-            row |= {"status": "ok", "pruned_train_loss": float(combo)}
-            for epoch in ("final", "best"):
-                row[f"{epoch}_test_accuracy"] = 0.9 - combo / 100 + generator.normal() / 1000
-                row[f"{epoch}_test_loss"] = 0.1 + combo / 100 + generator.normal() / 1000
-            rows.append(row)
-    return pd.DataFrame(rows)
+@pytest.fixture(autouse=True)
+def quick_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn and not rendered, which takes half a second each, but where a test asks for `rendered`."""
+    if "rendered" not in request.fixturenames:
+        monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda _, path, **options: Path(path).write_bytes(b""))
 
 
 @pytest.fixture
-def records(monkeypatch) -> dict[str, pd.DataFrame]:
-    """What the folders given on the command line hold, by their path."""
-    held: dict[str, pd.DataFrame] = {}
-    monkeypatch.setattr("oraclecheck.records.table.load_runs", lambda path: held[str(path)])
-    return held
+def rendered() -> None:
+    """Figures are rendered in tests that ask for it."""
 
 
-def test_report_of_a_study_prints_the_table_and_writes_beside_the_records(records, capsys):
-    folder = Path("multirun/demo-1a2b3c4d")
-    records[str(folder)] = study_runs()
-    assert main([str(folder)]) == 0
-    out, err = capsys.readouterr()
-    assert err == ""
-    assert "n = 6, k = 2" in out
-    assert sorted(path.name for path in (folder / "report").iterdir()) == FILES
-    assert all(str(folder / "report" / name) in out.splitlines() for name in FILES)
-    assert "missing and" not in out
+Command = Callable[..., tuple[int, str, list[str]]]
 
 
-def test_report_of_a_folder_of_studies_writes_into_each(records):
-    for name in ("a-11111111", "b-22222222"):
-        Path("multirun", name).mkdir(parents=True)
-    records["multirun"] = pd.concat([study_runs("a-11111111"), study_runs("b-22222222")], ignore_index=True)
-    assert main(["multirun"]) == 0
-    for name in ("a-11111111", "b-22222222"):
-        assert sorted(path.name for path in Path("multirun", name, "report").iterdir()) == FILES
+@pytest.fixture
+def report(capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs the command; gives exit code, stdout and what stderr says but for what takes long."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, list[str]]:
+        code = main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return code, out, [line for line in err.splitlines() if not line.endswith(" ...")]
+
+    return run
+
+
+def names(folder: Path | str) -> list[str]:
+    return sorted(path.name for path in Path(folder).iterdir())
+
+
+def points(path: str, rows: list[tuple[float, float]], columns: str = "pruned_train_loss,final_test_accuracy") -> str:
+    Path(path).write_text("\n".join([columns, *(f"{score},{final}" for score, final in rows)]) + "\n")
+    return path
+
+
+def test_report_of_a_study_prints_the_table_and_writes_beside_the_records(report, rendered):
+    folder = study_folder(Path("multirun"))
+    code, out, err = report(folder)
+    assert (code, err) == (0, [])
+    assert "demo-1a2b3c4d: 6 of 6 combinations (enumerated), 2 repeats" in out
+    assert set(STUDY_FILES) <= set(names(folder / "report"))
+    assert all(str(folder / "report" / name) in out.splitlines() for name in STUDY_FILES)
+    assert all((folder / "report" / name).stat().st_size > 100 for name in STUDY_FILES)
+
+
+def test_report_of_a_folder_of_studies_writes_into_each_and_an_overview(report):
+    for name in (A, B):
+        study_folder(Path("multirun"), name, wiring="correct" if name == A else "released_code")
+    code, out, err = report("multirun")
+    assert (code, err) == (0, [])
+    for name in (A, B):
+        assert set(STUDY_FILES) <= set(names(Path("multirun", name, "report")))
         assert set(pd.read_csv(Path("multirun", name, "report", "table.csv"))["study"]) == {name}
+    overview = {"studies.csv", "studies.md", "studies.tex", "forest_accuracy.pdf", "scatters_loss.png"}
+    assert overview <= set(names("multirun/report"))
+    assert "11111111" in out and "released_code" in out
 
 
-def test_report_writes_to_out_by_the_name_of_the_study(records):
-    records["x"], records["y"] = study_runs("a-11111111"), study_runs("b-22222222")
-    assert main(["x", "y", "--out", "paper"]) == 0
-    assert sorted(path.name for path in Path("paper").iterdir()) == ["a-11111111", "b-22222222"]
-    assert (Path("paper") / "a-11111111" / "table.csv").is_file()
-    assert not Path("x").exists()
+def test_report_writes_to_out_by_the_name_of_the_study(report):
+    one, other = study_folder(Path("x"), A), study_folder(Path("y"), B)
+    assert report(one, other, "--out", "paper", "--metric", "loss")[0] == 0
+    assert {A, B, "studies.csv", "forest_loss.png"} <= set(names("paper"))
+    assert "scatter_accuracy.png" not in names(f"paper/{A}")
+    assert not (one / "report").exists()
 
 
-def test_report_says_in_one_line_what_the_numbers_lack(tmp_path):
-    runs = study_runs().drop(index=[0, 5])
-    runs.loc[3, "status"] = "failed"
-    pick = runs.loc[[4]].assign(combo=None, picked_by="l1", status="failed")
-    console = Console(file=io.StringIO(), width=100)
-    report_study(pd.concat([runs.astype({"combo": object, "picked_by": object}), pick]), tmp_path, console)
-    assert console.file.getvalue().splitlines()[-1] == (
-        "2 of 12 runs are missing and 1 failed; 1 runs of combinations that a criterion picked failed: "
-        "the numbers above do not include them"
+def test_report_of_a_file_of_points_goes_to_report_and_has_only_the_metric_it_has(report):
+    points("demo.csv", [(1, 0.9), (2, 0.8), (3, 0.85)])
+    code, out, err = report("demo.csv")
+    assert (code, err) == (0, [])
+    assert {"table.csv", "scatter_accuracy.pdf"} <= set(names("report/demo"))
+    assert "scatter_loss.pdf" not in names("report/demo")
+    # Of three pairs two are in order, one is not: tau = -1/3 against an accuracy.
+    assert "-0.33 / 1.0e+00" in out
+
+
+def test_means_over_networks_follow_where_studies_differ_only_in_the_dense_network(report):
+    for seed in range(3):
+        study_folder(Path("m"), f"s-{seed:08x}", pretrain_seed=seed, dense_hash=str(seed) * 64)
+    code, out, _ = report("m")
+    assert code == 0
+    assert [line.split()[3:5] for line in out.splitlines() if line.startswith("mean")] == [["3", "networks"]] * 2
+    assert pd.read_csv("m/report/networks.csv")["networks"].tolist() == [3, 3]
+
+
+def test_rows_are_named_by_the_columns_asked_for(report):
+    for seed in range(3):
+        study_folder(Path("m"), f"s-{seed:08x}", pretrain_seed=seed, dense_hash=str(seed) * 64)
+    _, out, _ = report("m", "--by", "layers", "pruning_ratio", "--metric", "accuracy", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [(row["layers"], row["pruning_ratio"], row["networks"]) for row in rows] == [("conv1", "0.2", "3")]
+
+
+def test_rows_that_do_not_tell_studies_apart_are_one_sentence(report):
+    for name in (A, B):
+        study_folder(Path("m"), name, wiring="correct" if name == A else "released_code")
+    code, out, err = report("m", "--by", "layers")
+    assert (code, out) == (2, "")
+    assert err == [
+        "oraclecheck: --by must tell studies apart that are no networks of one setting; a-11111111, b-22222222 share a "
+        "row: add wiring"
+    ]
+    assert report("m", "--by", "layer")[2][0].endswith("got 'layer': did you mean layers?")
+    assert not Path("m/report").exists()
+
+
+@pytest.mark.parametrize("form", ["md", "latex", "csv", "json"])
+def test_a_format_prints_that_document_and_nothing_else(report, form):
+    study_folder(Path("m"), A)
+    folder = study_folder(Path("m"), B, pruning_ratio={"conv1": 0.3})
+    (folder / "3" / "1" / "record.json").unlink()
+    code, out, err = report("m", "--format", form)
+    assert code == 1
+    assert len(err) == 1 and "1 missing" in err[0]
+    if form == "json":
+        content = json.loads(out)
+        assert [row["study"] for row in content["studies"]] == [A, A, B, B]
+        assert content["networks"] == []
+    elif form == "csv":
+        table = pd.read_csv(io.StringIO(out))
+        assert table["missing"].tolist() == [0, 0, 1, 1]
+        assert table["agreement"].tolist() == pd.read_csv("m/report/studies.csv")["agreement"].tolist()
+    elif form == "md":
+        assert all(line[:2] in ("", "| ", "**") or line[0].isalpha() for line in out.splitlines())
+        assert (
+            sum(line.startswith("| :---") for line in out.splitlines()) == 5
+        )  # the studies; the grid and its twin for both metrics
+    else:
+        assert out.startswith("% needs") and out.count(r"\begin{tabular}") == out.count(r"\end{tabular}") == 5
+
+
+@pytest.mark.parametrize("final", ["last", "best"])
+def test_the_final_metric_is_that_of_the_epoch_asked_for(report, final):
+    folder = study_folder(Path("m"), n=3, k=1)
+    for combo, accuracy in enumerate((0.1, 0.2, 0.3)):
+        write_run(folder, combo, 0, accuracy=0.9 - combo / 10, loss=1.0, best_test_accuracy=accuracy, space_size=3)
+    _, out, _ = report(folder, "--final", final, "--format", "csv")
+    accuracy = pd.read_csv(io.StringIO(out)).set_index("metric").loc["accuracy"]
+    assert accuracy["agreement"] == pytest.approx(1 if final == "last" else -1)
+    assert accuracy["final"] == final
+
+
+def test_two_studies_are_compared_over_the_same_combinations(report):
+    study_folder(Path("m"), A, retrain_fraction=0.1)
+    study_folder(Path("m"), B, n=5, space_size=6, k=2)
+    code, out, err = report("m", "--compare")
+    assert code == 1 and "2 missing" in err[0]
+    assert "A: a-11111111, B: b-22222222: 5 combinations in both" in out
+    compared = pd.read_csv("m/report/comparison.csv")
+    assert compared["n"].tolist() == [5, 5]
+    assert {"comparison_accuracy.pdf", "retraining_loss_11111111_22222222.png"} <= set(names("m/report"))
+
+
+def test_a_comparison_of_one_study_is_one_sentence(report):
+    code, _, err = report(study_folder(Path("m")), "--compare")
+    assert (code, err) == (2, ["oraclecheck: --compare must get two studies; got 1: demo-1a2b3c4d"])
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_exported_runs_give_the_same_report(report, suffix):
+    folder = study_folder(Path("m"))
+    _, out, _ = report(folder, "--format", "csv", "--export", f"all.{suffix}")
+    pd.testing.assert_frame_equal(load_runs(f"all.{suffix}"), load_runs(folder))
+    assert report(f"all.{suffix}", "--format", "csv")[1] == out
+
+
+def test_an_export_of_another_kind_is_refused_before_anything_is_read(report):
+    code, _, err = report("nowhere", "--export", "all.xlsx")
+    assert (code, err) == (2, ["oraclecheck: --export must end in .csv or .parquet; got all.xlsx"])
+
+
+def test_missing_failed_and_corrupted_runs_are_counted_and_said(report):
+    folder = study_folder(Path("m"))
+    (folder / "0" / "0" / "record.json").unlink()
+    (folder / "1" / "0" / "record.json").write_text("{broken")
+    write_run(folder, 2, 0, accuracy=0.5, loss=1.0, status="failed", error="Traceback: disk full")
+    code, out, err = report(folder)
+    assert code == 1
+    said = err[-1]
+    assert said.startswith("oraclecheck: demo-1a2b3c4d: of 12 runs ") and "1 failed" in said
+    counts = pd.read_csv(folder / "report" / "table.csv").iloc[0]
+    assert (counts["missing"] + counts["unfinished"], counts["failed"], counts["n"]) == (2, 1, 6)
+    assert "agreement if all were known" in out
+
+
+def test_a_criterions_pick_that_failed_is_said(report):
+    folder = study_folder(Path("m"))
+    failed = {"picked_by": "l1", "status": "failed", "error": "no memory"}
+    write_run(folder, None, 0, accuracy=0.9, loss=0.1, removed={"conv1": [3]}, **failed)
+    code, _, err = report(folder)
+    assert code == 1
+    assert err == ["oraclecheck: demo-1a2b3c4d: 1 runs of combinations that a criterion picked have no outcome"]
+
+
+def test_numbers_are_stored_unrounded(report):
+    folder = study_folder(Path("m"))
+    report(folder)
+    stored = pd.read_csv(folder / "report" / "combinations.csv")
+    assert [json.loads(removed) for removed in stored["removed"]] == [{"conv1": [combo]} for combo in range(6)]
+    means = load_runs(folder).groupby("combo")["final_test_accuracy"].mean()
+    assert stored["final_test_accuracy"].tolist() == pytest.approx(means.tolist(), abs=1e-12)
+    assert json.loads(stored["repeats_final_test_loss"][0]) == pytest.approx(
+        load_runs(folder)["final_test_loss"][:2].tolist()
     )
 
 
-def test_report_stores_numbers_that_read_back_unrounded(tmp_path):
-    runs = study_runs()
-    report_study(runs, tmp_path, Console(file=io.StringIO()))
-    table = pd.read_csv(tmp_path / "table.csv")
-    assert len(table) == 2
-    assert table["agreement"].tolist() == pytest.approx([1, 1])
-    stored = pd.read_csv(tmp_path / "combinations.csv")
-    assert [json.loads(removed) for removed in stored["removed"]] == [{"conv1": [combo]} for combo in range(6)]
-    means = runs.groupby("combo")["final_test_accuracy"].mean()
-    assert stored["final_test_accuracy"].tolist() == pytest.approx(means.tolist(), abs=1e-12)
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ([(1, 0.9)], "at least 2 combinations"),
+        ([(1, 0.9), (2, 0.9), (3, 0.9)], "all metric values are equal"),
+        ([(1, 0.9), (1, 0.8), (1, 0.7)], "all scores are equal"),
+    ],
+)
+def test_what_has_no_tau_is_a_marked_row(report, rows, sentence):
+    code, out, err = report(points("demo.csv", rows))
+    assert (code, err) == (0, [])
+    assert sentence in " ".join(out.split())
+    assert len([line for line in out.splitlines() if line.startswith("tau / p") and line.split()[-1] == "–"]) == 1
+    assert "scatter_accuracy.png" in names("report/demo")
 
 
-def test_report_of_a_single_run_still_writes_everything(tmp_path):
-    console = Console(file=io.StringIO(), width=100)
-    report_study(study_runs(n=1, k=1), tmp_path, console)
-    assert sorted(path.name for path in tmp_path.iterdir()) == FILES
-    assert "statistics need at least 2 combinations" in console.file.getvalue()
+def test_diverged_and_hopeless_studies_are_still_reported(report):
+    folder = study_folder(Path("m"), n=3, k=1)
+    for combo in range(3):
+        write_run(folder, combo, 0, accuracy=0.1, loss=float("inf"), status="diverged", space_size=3)
+    code, out, err = report(folder)
+    assert (code, err) == (0, [])
+    assert "agreement without diverged" in out
+    for combo in range(3):
+        write_run(folder, combo, 0, accuracy=0.1, loss=1.0, status="failed", error="x", space_size=3)
+    code, _, err = report(folder)
+    assert (code, len(err)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "must have the column pruned_train_loss"),
+        ("pruned_train_loss,final_test_accuracy\n", "at least one row"),
+        ("pruned_train_loss,accuracy\n1,2\n", "at least one of final_test_accuracy"),
+        ("pruned_train_loss,final_test_accuracy\n1,nan\n2,0.5\n", "final_test_accuracy must be a number"),
+        ("pruned_train_loss,final_test_accuracy\n1,98.5\n", "divide percents by 100"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_sentence(report, content, message):
+    Path("bad.csv").write_text(content)
+    code, out, err = report("bad.csv")
+    assert (code, out, len(err)) == (2, "", 1)
+    assert err[0].startswith("oraclecheck: ") and message in err[0]
+    assert not Path("report").exists()
+
+
+def test_records_of_one_run_that_contradict_each_other_are_one_sentence(report):
+    folder = study_folder(Path("m"))
+    report(folder, "--export", "old.csv")
+    write_run(folder, 2, 1, accuracy=0.123, loss=1.0, space_size=6)
+    code, out, err = report(folder, "old.csv")
+    assert (code, out, len(err)) == (2, "", 1)
+    assert "combination 2, repeat 1 of demo-1a2b3c4d differs in" in err[0]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "the following arguments are required: FOLDER"),
+        ([], "the following arguments are required: SOURCE"),
         (["x", "--colour"], "unrecognized arguments: --colour"),
+        (["x", "--metric", "f1"], "argument --metric: invalid choice: 'f1' (choose from 'accuracy', 'loss', 'both')"),
     ],
 )
 def test_a_wrong_command_line_is_one_sentence(capsys, arguments, message):
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2
-    assert capsys.readouterr().err == f"oraclecheck: {message}\n"
+    assert capsys.readouterr().err.replace(
+        "choose from accuracy, loss, both", "choose from 'accuracy', 'loss', 'both'"
+    ) == (f"oraclecheck: {message}\n")
 
 
-def test_a_folder_without_records_is_one_sentence_and_nothing_is_written(capsys):
+@pytest.mark.parametrize("source", ["empty", "nowhere", "nowhere.csv"])
+def test_a_source_without_records_is_one_sentence_and_nothing_is_written(report, source):
     Path("empty").mkdir()
-    assert main(["empty", "--out", "paper"]) == 2
-    out, err = capsys.readouterr()
-    assert err.startswith("oraclecheck: ") and err.count("\n") == 1 and "empty" in err
-    assert out == ""
+    code, out, err = report(source, "--out", "paper")
+    assert (code, out, len(err)) == (2, "", 1)
+    assert err[0].startswith("oraclecheck: ") and source in err[0]
     assert not Path("paper").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(records, capsys):
-    records["x"] = study_runs()
+def test_a_second_source_that_is_mistyped_leaves_no_half_of_a_report(report):
+    folder = study_folder(Path("m"))
+    assert report(folder, "mistyped")[0] == 2
+    assert not (folder / "report").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(report):
     Path("taken").write_text("a file, not a folder")
-    assert main(["x", "--out", "taken"]) == 2
-    assert capsys.readouterr().err.startswith("oraclecheck: ")
+    code, _, err = report(study_folder(Path("m")), "--out", "taken")
+    assert code == 2 and len(err) == 1
+
+
+def test_the_printed_table_is_wide_enough_for_its_numbers(report):
+    for i in range(12):
+        study_folder(Path("m"), f"s-{i:08x}", n=4, k=1, layers=["a-layer-with-a-long-name"], wiring=f"wiring{i}")
+    out = report("m", "--metric", "accuracy")[1]
+    assert "…" not in out
+    assert np.sum([line.count("1.00") > 0 for line in out.splitlines()]) == 12
 
 
 def test_importing_the_report_is_cheap():

@@ -27,6 +27,10 @@ UNIT = {"accuracy": 100, "loss": 1}
 _DECIMALS = {"accuracy": 2, "loss": 4}
 
 
+_ALL = ("metric", "n", "k", "s", "95 %", "ceiling", "tau / p", "permuted p", "anomalies", "Def. 3.1", "verdict")
+_BRIEF = ("metric", "s", "95 %", "ceiling", "tau / p", "verdict")
+
+
 def metric_name(final: str, metric: str) -> str:
     """How a final metric is called in headings: the last epoch's is the final one, the best epoch's says so."""
     return f"{'final' if final == 'last' else 'best-epoch'} test {metric}"
@@ -47,24 +51,28 @@ def study_layout(table: pd.DataFrame) -> Layout:
     return Layout("study", title, headings, rows, tuple(_once([*reasons, *table["note"], gaps(first)])))
 
 
-def studies_layout(table: pd.DataFrame, networks: pd.DataFrame, by: Sequence[str] = ()) -> Layout:
+def studies_layout(
+    table: pd.DataFrame, networks: pd.DataFrame, by: Sequence[str] = (), *, brief: bool = False
+) -> Layout:
     """Several studies, a row for each study and metric, then a row for each group of dense networks.
 
     Args:
         table: Rows of `tables.correlate`.
         networks: Rows of `tables.across_networks`, maybe none.
         by: Columns that name a row; none: those in which the studies differ, and what is left of their names.
+        brief: Only the columns that a narrow terminal has room for.
     """
     names = list(by) or varying(table)
-    labelled = [tuple(spell(name, row.get(name)) for name in names) for _, row in table.iterrows()]
-    if not by:
-        labelled = [(*label, tail) for label, tail in zip(labelled, short_names(table["study"]), strict=True)]
-    rows = [(*label, *_row(row)) for label, (_, row) in zip(labelled, table.iterrows(), strict=True)]
+    shown = _BRIEF if brief else _ALL
+
+    def line(row: pd.Series, study: str, seed: str | None = None) -> tuple[str, ...]:
+        label = [seed if seed and name == "pretrain_seed" else spell(name, row.get(name)) for name in names]
+        cells = _cells(row)
+        return (*label, *(() if by else (study,)), *(cells[name] for name in shown))
+
+    rows = [line(row, study) for (_, row), study in zip(table.iterrows(), short_names(table["study"]), strict=True)]
     if len(networks):
-        rows.append(())
-    for _, row in networks.iterrows():
-        label = ["mean" if name == "pretrain_seed" else spell(name, row.get(name)) for name in names]
-        rows.append((*label, *(() if by else ("mean",)), *_row(row)))
+        rows += [(), *(line(row, "mean", "mean") for _, row in networks.iterrows())]
     heads = (*(heading(name) for name in names), *(() if by else ("study",)))
     same = [f"{heading(name)} {spell(name, table[name].iloc[0])}" for name in shared(table) if name not in by]
     setting = f": {', '.join(same)}" if same else ""
@@ -78,8 +86,7 @@ def studies_layout(table: pd.DataFrame, networks: pd.DataFrame, by: Sequence[str
         "criterion's choice.",
         *incomplete,
     ]
-    metrics = ("metric", "n", "k", "s", "95 %", "ceiling", "tau / p", "permuted p", "anomalies", "Def. 3.1", "verdict")
-    return Layout("studies", title, (*heads, *metrics), tuple(rows), tuple(notes), left=len(heads) + 1)
+    return Layout("studies", title, (*heads, *shown), tuple(rows), tuple(notes), left=len(heads) + 1)
 
 
 def combinations_layout(combos: pd.DataFrame, *, final: str = "last", metrics: Iterable[str]) -> Layout:
@@ -134,7 +141,8 @@ def count(row: pd.Series) -> str:
     """How many combinations and repeats a row of `tables.correlate` rests on."""
     of = "" if pd.isna(row["space_size"]) else f" of {int(row['space_size']):,}"
     space = "" if row["space"] == "unknown" else f" ({row['space']})"
-    return f"{row['n']:,}{of} combinations{space}, {row['k']} {'repeat' if row['k'] == 1 else 'repeats'}"
+    diverged = [f"{_number_of(row['diverged'], 'run')} diverged"] if row["diverged"] else []
+    return ", ".join([f"{row['n']:,}{of} combinations{space}", _number_of(row["k"], "repeat"), *diverged])
 
 
 def gaps(row: pd.Series) -> str:
@@ -153,22 +161,22 @@ def removed(filters: dict[str, list[int]]) -> str:
     return "; ".join(f"{layer} {', '.join(map(str, indices))}" for layer, indices in filters.items())
 
 
-def _row(row: pd.Series) -> tuple[str, ...]:
+def _cells(row: pd.Series) -> dict[str, str]:
     """Cells of a study, or of a mean over networks, which lacks most columns."""
     networks = row.get("networks")
-    return (
-        str(row["metric"]),
-        f"{networks} networks" if networks is not None else _whole(row["n"]),
-        _whole(row.get("k")),
-        agreement(row["agreement"]),
-        agreement_interval(row["agreement_low"], row["agreement_high"]),
-        decimal(row.get("ceiling")),
-        tau_and_p(row),
-        p_value(row.get("p_permutation")),
-        percent(row.get("anomaly_ratio")),
-        definition(row.get("valid")),
-        verdict(row),
-    )
+    return {
+        "metric": str(row["metric"]),
+        "n": f"{networks} networks" if networks is not None else _whole(row["n"]),
+        "k": _whole(row.get("k")),
+        "s": agreement(row["agreement"]),
+        "95 %": agreement_interval(row["agreement_low"], row["agreement_high"]),
+        "ceiling": decimal(row.get("ceiling")),
+        "tau / p": tau_and_p(row),
+        "permuted p": p_value(row.get("p_permutation")),
+        "anomalies": percent(row.get("anomaly_ratio")),
+        "Def. 3.1": definition(row.get("valid")),
+        "verdict": verdict(row),
+    }
 
 
 def tau_and_p(row: pd.Series) -> str:
@@ -179,6 +187,10 @@ def tau_and_p(row: pd.Series) -> str:
 def definition(valid: object) -> str:
     """Definition 3.1 in a word; a dash where tau is not defined."""
     return UNDEFINED if valid is None or pd.isna(valid) else ("valid" if valid else "invalid")  # type: ignore[call-overload]
+
+
+def _number_of(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _whole(number: object) -> str:

@@ -8,9 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.box import SIMPLE_HEAD
-from rich.markup import escape
-from rich.table import Table
 from statsmodels.stats.multitest import multipletests
 
 from oraclecheck.analysis.bootstrap import DRAWS
@@ -19,7 +16,6 @@ from oraclecheck.analysis.summary import PAIR_COUNTS, space_of, summarise
 
 FINALS = {"last": "final", "best": "best"}
 _IDENTITY = ["model", "data", "layers", "pruning_ratio", "wiring", "order", "retrain_fraction", "dense_hash"]
-_UNDEFINED = "–"
 
 
 def combinations_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -93,44 +89,6 @@ def metric_columns(final: str, metric: str) -> dict[str, str]:
     return {f"{FINALS[final]}_test_{name}": name for name in metrics}
 
 
-def format_table(table: pd.DataFrame) -> Table:
-    """Lay out the rows of one study (from `correlate`) for a terminal of 80 columns.
-
-    Shares are in percent; "valid (3.1)" is Definition 3.1 of paper 1.
-    """
-    first = table.iloc[0]
-    title = f"{escape(str(first['study']))}\nn = {first['n']}, k = {first['k']}"
-    caption = (
-        f"{first['runs']} runs; {first['missing']} missing, {first['failed']} failed, {first['diverged']} diverged; "
-        f"{first['incomplete']} combinations short of repeats"
-    )
-    notes = [escape(note) for note in dict.fromkeys(table["note"]) if note]
-    layout = Table(title=title, caption="\n".join([caption, *notes]), title_justify="left", caption_justify="left")
-    layout.box, layout.show_edge, layout.padding = SIMPLE_HEAD, False, (0, 0, 0, 0)
-    rows = [_cells(row) for _, row in table.iterrows()]
-    for heading in rows[0]:
-        layout.add_column(heading, justify="left" if heading in ("final", "metric") else "right", no_wrap=True)
-    for row in rows:
-        layout.add_row(*row.values())
-    return layout
-
-
-def _cells(row: pd.Series) -> dict[str, str]:
-    cells = {"final": row["final"], "metric": row["metric"], "s": _number(row["agreement"], "+.2f")}
-    if row["diverged"]:
-        cells["s w/o\ndiverged"] = _number(row["agreement_without_diverged"], "+.2f")
-    return {
-        **cells,
-        "tau": _number(row["tau"], "+.2f"),
-        "p": _number(row["p"], ".1e" if row["p"] < 0.001 else ".3f"),
-        "valid\n(3.1)": _UNDEFINED if pd.isna(row["valid"]) else ("yes" if row["valid"] else "no"),
-        "ceiling": _number(row["ceiling"], ".2f"),
-        "anomaly\n%": _number(100 * row["anomaly_ratio"], ".1f"),
-        "counter-\nex. %": _number(100 * row["counterexample_ratio"], ".1f"),
-        "ties\n%": _number(100 * row["tie_share"], ".1f"),
-    }
-
-
 def _combinations(results: Outcomes) -> pd.DataFrame:
     table = results.first[["study", "study_hash", "combo", "removed", "picked_by"]].copy()
     combos = [None if pd.isna(combo) else int(combo) for combo in table["combo"]]
@@ -186,7 +144,3 @@ def _with_holm(table: pd.DataFrame) -> pd.DataFrame:
     for _, family in p.dropna().groupby(table["metric"]):
         table.loc[family.index, "p_holm"] = multipletests(family.to_numpy(), method="holm")[1]
     return table
-
-
-def _number(value: float, form: str) -> str:
-    return _UNDEFINED if np.isnan(value) else format(value, form)

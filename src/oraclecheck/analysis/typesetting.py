@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Group, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 # What LaTeX would read as a command, or what its 8-bit fonts lack. \textsuperscript works in text and in every class.
 _LATEX = {
@@ -106,22 +108,20 @@ def csv_text(layout: Layout) -> str:
     return text.getvalue()
 
 
-def terminal(layout: Layout) -> Table:
-    """The layout for rich's console."""
-    table = Table(
-        title=escape(layout.title),
-        caption="\n".join(map(escape, layout.notes)) or None,
-        title_justify="left",
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-        title_style="bold",
-        caption_style="",
-    )
+def terminal(layout: Layout) -> Group:
+    """The layout for rich's console, title and notes as wide as the console."""
+    title = Text(layout.title, style="bold")
+    return Group(title, terminal_cells(layout), *(Text(note) for note in layout.notes), Text())
+
+
+def terminal_cells(layout: Layout) -> Table:
+    """The layout for rich's console without title and notes."""
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for i, heading in enumerate(layout.headings):
-        words = i < layout.left
-        table.add_column(escape(heading), justify="left" if words else "right", overflow="fold", no_wrap=not words)
+        justify: JustifyMethod = "left" if i < layout.left else "right"
+        # Words may be folded, numbers must not be torn apart.
+        words = any(re.search(r" [(a-z]", row[i]) for row in layout.rows if row) or i < layout.left
+        table.add_column(escape(heading), justify=justify, overflow="fold", no_wrap=not words)
     for row in layout.rows:
         if row:
             table.add_row(*map(escape, row))

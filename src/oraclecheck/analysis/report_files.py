@@ -1,0 +1,108 @@
+"""The files of a report: tables that read back unrounded, the same for print, and figures."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from oraclecheck.analysis.agreement_figures import save_comparison, save_complexity, save_forest
+from oraclecheck.analysis.figures import save_scatter, save_scatter_grid
+from oraclecheck.analysis.findings import Findings
+from oraclecheck.analysis.identity import short_names
+from oraclecheck.analysis.layouts import combinations_layout, study_layout
+from oraclecheck.analysis.typesetting import Layout, csv_text, latex, markdown
+
+MOST_PANELS = 60
+"""Studies that one figure of scatters can show."""
+
+
+def write_study(findings: Findings, study: str, folder: Path) -> Iterator[Path]:
+    """Write what is said of one study, replacing files of an earlier report.
+
+    Args:
+        findings: Of the study, maybe among others.
+        study: Its name.
+        folder: For `table.{csv,md,tex}`, `combinations.{csv,md,tex}` and `scatter_{accuracy,loss}.{png,pdf}`; made if
+            absent.
+
+    Yields:
+        Each path, once it is written.
+    """
+    table, combos = findings.of_study(study)
+    final, metrics = table["final"].iloc[0], list(table["metric"])
+    folder.mkdir(parents=True, exist_ok=True)
+    yield _write_csv(table, folder / "table.csv")
+    yield from _typeset(study_layout(table), folder / "table")
+    yield _write_csv(_flat(combos), folder / "combinations.csv")
+    yield from _typeset(combinations_layout(combos, final=final, metrics=metrics), folder / "combinations")
+    for metric in metrics:
+        yield from save_scatter(combos, folder / f"scatter_{metric}", metric=metric, final=final)
+
+
+def write_overview(findings: Findings, folder: Path) -> Iterator[Path]:
+    """Write what is said of several studies together, replacing files of an earlier report.
+
+    Args:
+        findings: Of at least two studies.
+        folder: For `studies.{csv,md,tex}`, `networks.csv`, the grids of layers and ratios, forest plots, scatters,
+            complexity panels and comparisons, as far as the studies give them; made if absent.
+
+    Yields:
+        Each path, once it is written.
+    """
+    table, final = findings.table, findings.table["final"].iloc[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    yield _write_csv(table, folder / "studies.csv")
+    yield from _typeset(findings.summary(), folder / "studies")
+    if len(findings.networks):
+        yield _write_csv(findings.networks, folder / "networks.csv")
+    for grid in findings.grids():
+        yield _write_text(csv_text(grid), folder / f"{grid.name}.csv")
+        yield from _typeset(grid, folder / grid.name)
+    for layout in findings.compared():
+        assert findings.comparison is not None
+        yield _write_csv(findings.comparison, folder / "comparison.csv")
+        yield from _typeset(layout, folder / "comparison")
+    for metric in dict.fromkeys(table["metric"]):
+        measured = table[table["metric"] == metric]
+        yield from save_forest(table, findings.networks, folder / f"forest_{metric}", metric=metric)
+        if measured["model"].nunique() > 1:
+            sized = table.assign(dense_params=table["study"].map(_sizes(findings.runs)))
+            sized = sized if sized["dense_params"].notna().all() else table
+            yield from save_complexity(sized, folder / f"complexity_{metric}", metric=metric)
+        if measured["study"].nunique() <= MOST_PANELS:
+            runs = findings.runs[findings.runs["study"].isin(measured["study"])]
+            yield from save_scatter_grid(runs, folder / f"scatters_{metric}", metric=metric, final=final)
+        if findings.comparison is not None and (findings.comparison["metric"] == metric).any():
+            yield from save_comparison(findings.runs, folder / f"comparison_{metric}", metric=metric, final=final)
+        for pair in findings.retraining_pairs():
+            name = "_".join([f"retraining_{metric}", *short_names(pair["study"].unique())])
+            if set(pair["study"]) <= set(measured["study"]):
+                yield from save_comparison(pair, folder / name, metric=metric, final=final)
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> Path:
+    table.to_csv(path, index=False)
+    return path
+
+
+def _flat(combos: pd.DataFrame) -> pd.DataFrame:
+    """Combinations with their nested columns as JSON."""
+    nested = [str(name) for name in combos if name == "removed" or str(name).startswith("repeats_")]
+    return combos.assign(**{name: combos[name].map(json.dumps) for name in nested})
+
+
+def _typeset(layout: Layout, stem: Path) -> Iterator[Path]:
+    for suffix, typeset in (("md", markdown), ("tex", latex)):
+        yield _write_text(typeset(layout), stem.with_name(f"{stem.name}.{suffix}"))
+
+
+def _write_text(text: str, path: Path) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _sizes(runs: pd.DataFrame) -> pd.Series:
+    """Parameters of each study's dense network."""
+    return runs.groupby("study")["dense_params"].first()
