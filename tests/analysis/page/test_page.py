@@ -12,7 +12,7 @@ from oraclecheck.analysis.page.columns import GROUPS, p_value
 from oraclecheck.analysis.page.gaps import gaps
 from oraclecheck.analysis.page.points import abbreviate, plain, scatter_points
 from oraclecheck.analysis.page.settings import flat, provenance
-from oraclecheck.analysis.page.verdicts import distinct_titles, sentence
+from oraclecheck.analysis.page.verdicts import distinct_titles, sentence, tallies
 from oraclecheck.analysis.tables import combinations_table
 
 
@@ -137,6 +137,16 @@ def test_titles_tell_studies_apart():
         "m on d, conv1/2 at 0.5, dense seed 1, 00000001",
         "m on d, conv1/2 at 0.5, dense seed 1, 00000002",
     ]
+
+
+def test_tallies_count_studies_by_verdict():
+    verdicts = ["valid", "undecided", "valid", "invalid"]
+    rows = [
+        {"study": str(i), "final": "last", "metric": "loss", "verdict": verdict} for i, verdict in enumerate(verdicts)
+    ]
+    (tally,) = tallies(pd.DataFrame(rows))
+    assert (tally["studies"], tally["words"]) == (4, "2 valid, 1 invalid, 1 undecided")
+    assert tallies(pd.DataFrame(rows[:1])) == []
 
 
 def test_sentence_over_dense_networks_claims_no_more_than_their_mean():

@@ -17,7 +17,7 @@ from oraclecheck.analysis.page.columns import GROUPS
 from oraclecheck.analysis.page.gaps import gaps
 from oraclecheck.analysis.page.points import plain, scatter_points
 from oraclecheck.analysis.page.settings import flat, provenance
-from oraclecheck.analysis.page.verdicts import FINALS, distinct_titles, particulars, sentence, strip, title
+from oraclecheck.analysis.page.verdicts import FINALS, distinct_titles, particulars, sentence, strip, tallies, title
 from oraclecheck.analysis.tables import combinations_table
 from oraclecheck.files import write_atomically
 
@@ -63,6 +63,7 @@ def write_page(
         .render(
             studies=studies,
             rows=_records(table),
+            tallies=tallies(table),
             groups_of_networks=[] if networks is None else _groups_of_networks(networks),
             groups=_groups(table),
             finals=FINALS,

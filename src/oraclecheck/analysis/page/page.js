@@ -178,7 +178,8 @@
     for (const marked of document.querySelectorAll("[data-final]")) marked.hidden = judged && marked.dataset.final !== state.final;
     for (const input of document.querySelectorAll("[data-state]")) {
       input.checked = input.value === state[input.dataset.state];
-      if (input.dataset.state === "metric" && study) input.disabled = study.y[state.final][input.value].every((value) => value === null);
+      const choice = { ...state, [input.dataset.state]: input.value };
+      input.disabled = study !== undefined && (input.dataset.state === "metric" ? !known(study, choice) : !known(study, { ...choice, metric: "accuracy" }) && !known(study, { ...choice, metric: "loss" }));
     }
     const select = document.getElementById("study");
     if (select) select.value = String(state.study);
@@ -187,14 +188,24 @@
     draw();
   }
 
+  const known = (study, { final, metric }) => study.y[final][metric].some((value) => value !== null);
+
+  /* Another study may lack the metric or the epoch that is chosen. */
+  function settle() {
+    const study = studies[state.study];
+    const choices = Object.keys(finals).flatMap((final) => ["accuracy", "loss"].map((metric) => ({ final, metric })));
+    const rank = (choice) => 2 * (choice.final !== state.final) + (choice.metric !== state.metric);
+    const best = choices.filter((choice) => known(study, choice)).sort((a, b) => rank(a) - rank(b))[0];
+    Object.assign(state, best);
+  }
+
   function change(part, value) {
     state[part] = value;
     if (part === "study") {
       pin(null);
       document.getElementById("find").value = "";
     }
-    const known = studies[state.study]?.y[state.final];
-    if (known?.[state.metric].every((v) => v === null)) state.metric = state.metric === "accuracy" ? "loss" : "accuracy";
+    settle();
     update();
   }
 
@@ -238,6 +249,7 @@
     });
   }
 
+  settle();
   update();
   plot.on?.("plotly_hover", hover);
   plot.on?.("plotly_unhover", () => { tip.hidden = true; });

@@ -43,6 +43,22 @@ def strip(row: Mapping[str, Any]) -> dict[str, float | None]:
     return {short: float(row[name]) if _has(row, name) else None for short, name in names.items()}
 
 
+def tallies(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """How many studies have which verdict, for each final and metric; none for a single study.
+
+    Args:
+        table: Rows of `tables.correlate`.
+    """
+    if "verdict" not in table.columns or table["study"].nunique() < 2:
+        return []
+    found = []
+    for (final, metric), rows in table.groupby(["final", "metric"], sort=False):
+        counts = rows["verdict"].value_counts()
+        words = ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in _CLAIMS)
+        found.append({"final": final, "metric": metric, "studies": len(rows), "words": words})
+    return found
+
+
 def title(row: Mapping[str, Any]) -> str:
     """What people call the study; its folder's name if nothing more is known."""
     if not (_has(row, "model") and _has(row, "data")):
