@@ -53,6 +53,7 @@ def make_runs() -> pd.DataFrame:
     error = f"Traceback (most recent call last):\n  {HOSTILE}\nRuntimeError: {HOSTILE}"
     rows += [run(HOSTILE, combo, 0, model=HOSTILE, **outcome(0.5 + combo / 10, 2 - combo)) for combo in range(3)]
     rows += [run(HOSTILE, 3, 0, model=HOSTILE, status="failed", error=error, removed={HOSTILE: [1]})]
+    rows.append(run("without outcome", 0, 0, status="failed", error="KeyError: 0"))
     return as_runs(rows)
 
 
@@ -70,4 +71,7 @@ def make_table() -> pd.DataFrame:
                 row |= {"p": p, "p_holm": p, "valid": False, "ceiling": ceiling, "anomaly_ratio": 0.2}
                 row |= {"counterexample_ratio": 0.3, "failed": int(study != "plain"), "tau": -s, "note": ""}
                 rows.append(row | {"verdict": "undecided", "reason": "sample: 5 combinations are few"})
+    for final, metric in ((final, metric) for final in ("last", "best") for metric in ("accuracy", "loss")):
+        row = {"study": "without outcome", "final": final, "metric": metric, "n": 0, "k": 1, "failed": 1, "missing": 0}
+        rows.append(row | {"verdict": "undecided", "reason": "sample: there is none"})
     return pd.DataFrame(rows)

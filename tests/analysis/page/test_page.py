@@ -221,6 +221,7 @@ def test_configuration_is_shown_as_the_keys_of_the_command_line():
         ("ratio", "[0.5]"),
         ("empty", "{}"),
     ]
+    assert flat({}) == []
 
 
 def test_provenance_counts_runs_where_machines_differ():

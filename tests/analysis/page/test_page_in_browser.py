@@ -94,19 +94,19 @@ def test_hostile_names_are_text(chrome):
 def test_heading_sorts_by_number_with_undefined_last(chrome):
     button = heading(chrome, "agreement").find_element(By.TAG_NAME, "button")
     ActionChains(chrome, duration=0).move_to_element(button).click().perform()
-    assert column(chrome, "agreement") == ["−0.25", "−0.23", "+0.50", "+0.52"]
+    assert column(chrome, "agreement") == ["−0.25", "−0.23", "+0.50", "+0.52", "–", "–"]
     assert heading(chrome, "agreement").get_attribute("aria-sort") == "ascending"
     button.click()
-    assert column(chrome, "agreement") == ["+0.52", "+0.50", "−0.23", "−0.25"]
+    assert column(chrome, "agreement") == ["+0.52", "+0.50", "−0.23", "−0.25", "–", "–"]
     button = heading(chrome, "ceiling").find_element(By.TAG_NAME, "button")
     for _ in range(2):
         button.click()
-        assert column(chrome, "ceiling") == ["0.90", "0.90", "–", "–"]
+        assert column(chrome, "ceiling") == ["0.90", "0.90", "–", "–", "–", "–"]
 
 
 def test_heading_sorts_by_keyboard(chrome):
     heading(chrome, "p_holm").find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
-    assert column(chrome, "p_holm") == ["2.0 × 10⁻⁵", "2.0 × 10⁻⁵", "0.04", "0.04"]
+    assert column(chrome, "p_holm") == ["2.0 × 10⁻⁵", "2.0 × 10⁻⁵", "0.04", "0.04", "–", "–"]
     assert heading(chrome, "agreement").get_attribute("aria-sort") == "none"
 
 
@@ -115,7 +115,7 @@ def test_columns_come_on_demand(chrome):
     chrome.find_element(By.CSS_SELECTOR, ".columns summary").click()
     box = chrome.find_element(By.CSS_SELECTOR, ".columns [data-column=tau]")
     box.click()
-    assert sorted(column(chrome, "tau")) == ["+0.25", "+0.25", "−0.50", "−0.50"]
+    assert sorted(column(chrome, "tau")) == ["+0.25", "+0.25", "–", "–", "−0.50", "−0.50"]
     box.click()
     chrome.find_element(By.CSS_SELECTOR, ".columns summary").click()
     assert column(chrome, "tau") == []
@@ -147,8 +147,8 @@ def test_switches_change_plot_verdicts_and_numbers(chrome):
     hover(chrome, 0.3, 0.03, "0.03")
     assert "s = 0.53" in chrome.find_element(By.ID, "caption").text
     shown = [quote.text for quote in chrome.find_elements(By.CSS_SELECTOR, "#verdicts .quote") if quote.is_displayed()]
-    assert len(shown) == 4 and all("at the best epoch" in quote for quote in shown)
-    assert sorted(column(chrome, "agreement")) == ["+0.51", "+0.53", "−0.22", "−0.24"]
+    assert len(shown) == 6 and all("at the best epoch" in quote for quote in shown)
+    assert sorted(column(chrome, "agreement")) == ["+0.51", "+0.53", "–", "–", "−0.22", "−0.24"]
 
 
 def test_study_selector_changes_the_points(chrome):
@@ -156,6 +156,13 @@ def test_study_selector_changes_the_points(chrome):
     Select(chrome.find_element(By.ID, "study")).select_by_index(1)
     assert (before, len(chrome.find_elements(By.CSS_SELECTOR, "#plot .point"))) == (6, 3)
     assert "combination 2" in chrome.find_element(By.ID, "legend").text
+
+
+def test_study_without_an_outcome_has_an_empty_plot(chrome):
+    Select(chrome.find_element(By.ID, "study")).select_by_index(2)
+    assert chrome.find_elements(By.CSS_SELECTOR, "#plot .point") == []
+    assert "s is not defined" in chrome.find_element(By.ID, "caption").text
+    assert not chrome.find_element(By.CSS_SELECTOR, "#scatter [value=loss]").is_enabled()
 
 
 def test_combination_is_found_by_its_index(chrome):
@@ -196,3 +203,7 @@ def test_every_control_and_region_has_a_name(chrome):
         " && !e.labels?.[0]?.textContent.trim()).map((e) => e.outerHTML)"
     )
     assert nameless == []
+
+
+def test_page_had_no_errors_whatever_was_done_with_it(chrome):
+    assert [entry for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"] == []

@@ -29,7 +29,7 @@ def provenance(runs: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _leaves(value: Any, key: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping) and value:
+    if isinstance(value, Mapping) and (value or not key):
         for name, item in value.items():
             yield from _leaves(item, f"{key}.{name}".lstrip("."))
     else:
