@@ -54,6 +54,15 @@ def test_sweep_over_wirings_and_ratios_makes_a_study_of_each(command):
     assert len({record["study"] for record in records()}) == 4 and len(records()) == 8
 
 
+def test_ratio_on_the_command_line_replaces_that_of_a_file(command):
+    Path("my_conf/mine").mkdir(parents=True)
+    Path("my_conf/mine/conv1.yaml").write_text("# @package _global_\npruning:\n  ratio: {conv1: 0.2}\n")
+    mine = ("-m", "--config-dir", "my_conf", *QUICK, "logger=none", "+mine=conv1")
+    assert command(*mine)[0] == 0
+    assert command(*mine, "pruning.ratio={conv2: 0.2},{conv3: 0.2}")[0] == 0
+    assert {tuple(record["layers"]) for record in records()} == {("conv1",), ("conv2",), ("conv3",)}
+
+
 def test_stage_pretrain_trains_only_the_dense_network(command):
     code, out, _ = command(*QUICK, "stage=pretrain", "pretrain.seed=1")
     assert code == 0 and not records()

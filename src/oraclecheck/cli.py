@@ -103,7 +103,7 @@ def _launch(arguments: list[str]) -> None:
         # joblib groups jobs that were quick, as done ones are, and then one worker gets many that train
         at = arguments.index(JOBLIB) + 1
         arguments = [*arguments[:at], "hydra.launcher.batch_size=1", *arguments[at:]]
-    before, sys.argv = sys.argv, ["oraclecheck", *arguments]
+    before, sys.argv = sys.argv, ["oraclecheck", *config.replacing(arguments)]
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
     finally:

@@ -3,6 +3,7 @@
 This module and cli.py import nothing heavy, so that `--help` and tab completion answer at once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -12,6 +13,7 @@ from omegaconf import MISSING
 
 Stage = Enum("Stage", ["run", "pretrain"])
 Wiring = Enum("Wiring", ["correct", "released_code"])
+Scheme = Enum("Scheme", ["heads", "width"])
 Order = Enum("Order", ["auto", "lexicographic", "sampled"])
 Optimizer = Enum("Optimizer", ["sgd", "adamw"])
 Schedule = Enum("Schedule", ["step", "cosine"])
@@ -38,6 +40,7 @@ class ModelConfig:
     prunable: list[LayersConfig] = field(default_factory=list)
     ratio: Any = MISSING
     input_shape: list[int] = MISSING
+    weights: str | None = None
     channels_last: bool = False
 
 
@@ -69,9 +72,13 @@ class DataConfig:
 
 @dataclass
 class PruningConfig:
-    """Which filters may go, how many, and how combinations are numbered."""
+    """Which filters may go, how many, and how combinations are numbered.
+
+    `scheme: width` makes vision transformers narrower, as the paper's released code does, instead of removing heads.
+    """
 
     ratio: Any = None
+    scheme: Scheme = Scheme.heads
     wiring: Wiring = Wiring.correct
     order: Order = Order.auto
     order_seed: int = 0
@@ -99,9 +106,10 @@ class RecipeConfig:
 
 @dataclass
 class PretrainConfig(RecipeConfig):
-    """How the dense network is trained, or the checkpoint it is loaded from."""
+    """How the dense network is trained, or torchvision's weights or the checkpoint it is loaded from."""
 
     seed: int = 0
+    weights: str | None = None
     checkpoint: str | None = None
 
 
@@ -156,6 +164,18 @@ class Config:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
+
+
+def replacing(overrides: Sequence[str]) -> list[str]:
+    """The overrides such that a mapping in `pruning.ratio=` replaces what an experiment file says of it.
+
+    Hydra would merge the two, and refuse keys that the file does not have.
+    """
+    first = next((i for i, override in enumerate(overrides) if override.startswith("pruning.ratio=")), None)
+    if first is None:
+        return list(overrides)
+    # "++" for Hydra's sweeper, which of several overrides with the same key keeps the last
+    return [*overrides[:first], "++pruning.ratio=null", *overrides[first:]]
 
 
 def register() -> None:

@@ -162,7 +162,7 @@ def _identity(setting: Setting, study: Study, combination: int | str, removed: R
         "seed": run_seed(setting.seed, removed, repeat, "retrain"),
         "retrain_fraction": setting.fraction,
         "dense_hash": study.definition["dense_hash"],
-        "pretrain_seed": None if setting.checkpoint else setting.pretrain_seed,
+        "pretrain_seed": None if setting.loads else setting.pretrain_seed,
     }
 
 

@@ -7,12 +7,14 @@ from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from oraclecheck.data.augmentation import Augmentation
 from oraclecheck.data.loading import Preparation
 from oraclecheck.data.sources import Source
-from oraclecheck.pruning.combination import CombinationSpace, parse_set
+from oraclecheck.pruning.combination import CombinationSpace, LayerChoice, parse_set
 from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_ratio
+from oraclecheck.pruning.width import width_choices
 from oraclecheck.records.wandb import WandbSettings
 from oraclecheck.setting import CRITERIA, Setting, shadow_network
 from oraclecheck.training.recipe import Recipe, parse_recipe
@@ -31,15 +33,13 @@ def interpret(cfg: DictConfig) -> Setting:
     """
     network = _plain(cfg.model.network)
     shadow = shadow_network(network)
-    patterns = [LayerPattern(entry.layers, entry.count, entry.type) for entry in cfg.model.prunable]
-    ratio = resolve_ratio(shadow, _plain(cfg.pruning.ratio), _plain(cfg.model.ratio), patterns)
-    layers = layer_choices(shadow, ratio)
-    wiring = cfg.pruning.wiring.name
+    scheme, wiring = cfg.pruning.scheme.name, cfg.pruning.wiring.name
+    ratio, layers = _layers(cfg, shadow, scheme)
     _check_ranges(cfg)
     logger = cfg.logger
     return Setting(
         stage=cfg.stage.name,
-        label=_label(cfg, ratio, wiring),
+        label=_label(cfg, ratio, scheme, wiring),
         model=cfg.model.name,
         network=network,
         input_shape=tuple(cfg.model.input_shape),
@@ -50,6 +50,7 @@ def interpret(cfg: DictConfig) -> Setting:
         classes=cfg.data.classes,
         ratio=ratio,
         space=CombinationSpace.of(layers, cfg.pruning.order.name, cfg.pruning.order_seed),
+        scheme=scheme,
         wiring=wiring,
         combinations=parse_set(cfg.combo, "combo", tuple(CRITERIA)),
         repeats=[int(repeat) for repeat in parse_set(cfg.repeat, "repeat")],
@@ -57,6 +58,7 @@ def interpret(cfg: DictConfig) -> Setting:
         pretrain=_recipe("pretrain", cfg.pretrain),
         pretrain_seed=cfg.pretrain.seed,
         checkpoint=Path(cfg.pretrain.checkpoint) if cfg.pretrain.checkpoint else None,
+        weights=cfg.pretrain.weights,
         retrain=_recipe("retrain", cfg.retrain).scaled(cfg.retrain.fraction),
         fraction=cfg.retrain.fraction,
         trainer=TrainerSettings(cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads),
@@ -64,6 +66,16 @@ def interpret(cfg: DictConfig) -> Setting:
         out=Path(cfg.paths.out),
         cache=Path(cfg.paths.cache),
     )
+
+
+def _layers(cfg: DictConfig, shadow: nn.Module, scheme: str) -> tuple[dict[str, float], tuple[LayerChoice, ...]]:
+    """The prunable layers' ratios, and how many filters each loses."""
+    ratio, default = _plain(cfg.pruning.ratio), _plain(cfg.model.ratio)
+    if scheme == "width":
+        return width_choices(shadow, default if ratio is None else ratio)
+    patterns = [LayerPattern(entry.layers, entry.count, entry.type) for entry in cfg.model.prunable]
+    ratios = resolve_ratio(shadow, ratio, default, patterns)
+    return ratios, layer_choices(shadow, ratios)
 
 
 def _check_ranges(cfg: DictConfig) -> None:
@@ -78,13 +90,15 @@ def _check_ranges(cfg: DictConfig) -> None:
         raise ValueError(f"trainer.precision must be one of {', '.join(PRECISIONS)}; got {cfg.trainer.precision!r}")
 
 
-def _label(cfg: DictConfig, ratio: Mapping[str, float], wiring: str) -> str:
+def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str) -> str:
     if cfg.study is not None:
         return cfg.study
     parts = [f"{layer}_{value:g}" for layer, value in ratio.items()]
     if len(parts) > MOST_LAYERS_IN_LABEL:
         values = sorted(set(ratio.values()))
         parts = [f"{len(parts)}_layers_" + "_".join(f"{value:g}" for value in values[:MOST_LAYERS_IN_LABEL])]
+    if scheme == "width":
+        parts.insert(0, scheme)
     if wiring != "correct":
         parts.append(wiring)
     return "-".join([cfg.model.name, cfg.data.name, *parts])

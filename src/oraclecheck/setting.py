@@ -19,9 +19,12 @@ from oraclecheck.data.images import ImageData
 from oraclecheck.data.loading import Preparation
 from oraclecheck.data.sources import Source
 from oraclecheck.files import digest
+from oraclecheck.networks.imagenet import fetch_weights, weights_file
+from oraclecheck.networks.vit import SelfAttention
 from oraclecheck.pruning.combination import CombinationSpace, Removed
 from oraclecheck.pruning.rehearsal import rehearse
 from oraclecheck.pruning.structured import prune, prune_as_released
+from oraclecheck.pruning.width import prune_width
 from oraclecheck.records.wandb import WandbSettings, usable_mode
 from oraclecheck.study import Study
 from oraclecheck.training import evaluation
@@ -50,6 +53,7 @@ class Setting:
         classes: Number of its classes.
         ratio: Prunable layer -> pruning ratio.
         space: The combinations there are.
+        scheme: "heads" for prunable layers that lose filters, units or heads each for itself; "width": see width.py.
         wiring: "correct" or "released_code".
         combinations: The indices, and names of criteria, that this command runs.
         repeats: The repeats of each that it runs.
@@ -57,6 +61,7 @@ class Setting:
         pretrain: Recipe of the dense network.
         pretrain_seed: Its seed.
         checkpoint: A checkpoint to load instead.
+        weights: Torchvision's weights to load unless there is a checkpoint.
         retrain: Retraining recipe, already scaled.
         fraction: What it was scaled by.
         trainer: Device, precision, threads.
@@ -77,6 +82,7 @@ class Setting:
     classes: int
     ratio: dict[str, float]
     space: CombinationSpace
+    scheme: str
     wiring: str
     combinations: list[int | str]
     repeats: list[int]
@@ -84,6 +90,7 @@ class Setting:
     pretrain: Recipe
     pretrain_seed: int
     checkpoint: Path | None
+    weights: str | None
     retrain: Recipe
     fraction: float
     trainer: TrainerSettings
@@ -108,8 +115,10 @@ class Setting:
 
     def prune(self, dense: nn.Module, removed: Removed) -> nn.Module:
         """The pruned network, wired as configured."""
-        example = torch.zeros(2, *self.input_shape)
-        if self.wiring == "released_code":
+        example = torch.zeros(2, *self.input_shape, device=next(dense.parameters()).device)
+        if self.scheme == "width":
+            pruned: nn.Module = prune_width(dense, removed)
+        elif self.wiring == "released_code":
             pruned = prune_as_released(dense, removed, self.space.layers, example)
         else:
             pruned = prune(dense, removed, example)
@@ -128,12 +137,21 @@ class Setting:
         for combination in self.combinations:
             if isinstance(combination, int):
                 self.space.unrank(combination)
+            elif self.scheme == "width":
+                raise ValueError(f"combo must be an index or a set where pruning.scheme is width; got {combination}")
         device_of(self.trainer)
         _check_writable(self.out)
         self.source.check()
-        if self.checkpoint:
-            load_checkpoint(self.checkpoint, shadow_network(self.network), "pretrain.checkpoint", self.model)
-        rehearse(shadow_network(self.network), self.space.unrank(0), self.input_shape, self.classes)
+        shadow = shadow_network(self.network)
+        if self.scheme == "heads":
+            rehearse(shadow, self.space.unrank(0), self.input_shape, self.classes)
+        if self.wiring == "released_code" and any(isinstance(module, SelfAttention) for module in shadow.modules()):
+            raise ValueError(
+                "pruning.wiring must be correct for transformers; got released_code: pruning.scheme=width makes the "
+                "networks that the released code makes of them"
+            )
+        if self.loads:
+            self.dense(_no_data)
         study = self.study_if_known()
         if study is not None:
             study.check(self.out / study.name)
@@ -141,10 +159,17 @@ class Setting:
             usable_mode(self.wandb.mode)  # if it has to be offline, say so once and not in every worker
 
     @property
+    def loads(self) -> bool:
+        """Whether the dense network is loaded, from a checkpoint or from torchvision's weights, and not trained."""
+        return self.checkpoint is not None or self.weights is not None
+
+    @property
     def dense_path(self) -> Path:
-        """Where the dense network of this recipe is kept, or the user's checkpoint."""
+        """Where the dense network of this recipe, the user's checkpoint or torchvision's weights are kept."""
         if self.checkpoint:
             return self.checkpoint
+        if self.weights:
+            return weights_file(self.weights, "pretrain.weights")
         recipe = {
             "network": self.network,
             "data": self._data_identity(),
@@ -162,8 +187,10 @@ class Setting:
         Args:
             data: Gives the data, on the device of training.
         """
-        if self.checkpoint:
-            return load_checkpoint(self.checkpoint, shadow_network(self.network), "pretrain.checkpoint", self.model)
+        if self.loads:
+            key = "pretrain.checkpoint" if self.checkpoint else "pretrain.weights"
+            path = self.checkpoint or fetch_weights(str(self.weights), key)
+            return load_checkpoint(path, shadow_network(self.network), key, self.model)
         return train_once(
             self.dense_path, self.make_network, data, self.pretrain, self.pretrain_seed, self.trainer, self.model
         )
@@ -214,6 +241,8 @@ class Setting:
             "precision": self.trainer.precision,
             "threads": self.trainer.threads,
         }
+        if self.scheme != "heads":
+            definition["scheme"] = self.scheme
         return Study(self.label, definition, space)
 
 

@@ -10,6 +10,7 @@ from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
 
+from oraclecheck.config import replacing
 from oraclecheck.interpret import interpret
 from oraclecheck.pruning.combination import parse_set
 from oraclecheck.records.record import Record
@@ -73,7 +74,7 @@ def plan(overrides: Sequence[str], multirun: bool) -> list[Part]:
     parts = []
     for job in product(*(_alternatives(override, multirun) for override in varied)):
         first = [f"{key}={_quote(values[0])}" for key, values in runs.items() if values]
-        setting = interpret(compose("config", overrides=[*job, *first]))
+        setting = interpret(compose("config", overrides=replacing([*job, *first])))
         if runs.get("combo"):
             setting = replace(setting, combinations=_union(runs["combo"], "combo", tuple(CRITERIA)))
         if runs.get("repeat"):

@@ -6,10 +6,13 @@ import torch
 from torch import nn
 
 from oraclecheck.pruning.combination import LayerChoice, Removed
+from oraclecheck.pruning.layers import filter_weights
 
 
 def l1_choice(network: nn.Module, layers: Sequence[LayerChoice]) -> Removed:
     """The combination the L1 norm chooses: in each layer the filters with the least sum of absolute weights.
+
+    A head's weights are its rows of queries, keys and values.
 
     Args:
         network: The dense network.
@@ -17,9 +20,7 @@ def l1_choice(network: nn.Module, layers: Sequence[LayerChoice]) -> Removed:
     """
     chosen = {}
     for layer in layers:
-        weight = network.get_submodule(layer.name).weight
-        assert isinstance(weight, torch.Tensor)
-        norms = weight.detach().abs().flatten(1).double().sum(1)
+        norms = filter_weights(network, layer.name).detach().abs().double().sum(1)
         order = torch.argsort(norms, stable=True).tolist()
         chosen[layer.name] = tuple(sorted(order[: layer.removed]))
     return chosen

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
+from oraclecheck.networks.vit import SelfAttention
 from oraclecheck.pruning.combination import LayerChoice, removed_count
 
 
@@ -36,12 +37,12 @@ class LayerPattern:
         for name, module in found.items():
             if type(module).__name__ != self.type:
                 raise ValueError(
-                    f"model.prunable must match only layers of its type, {self.type}; {self.layers!r} matches {name}, "
+                    f"model.prunable must match only layers of its type, {self.type}; '{self.layers}' matches {name}, "
                     f"a {type(module).__name__}"
                 )
         if len(found) != self.count:
             raise ValueError(
-                f"model.prunable must match as many layers as its count, {self.count}; {self.layers!r} matches "
+                f"model.prunable must match as many layers as its count, {self.count}; '{self.layers}' matches "
                 f"{_enumerate(found)}"
             )
         return list(found)
@@ -64,8 +65,17 @@ def prunable_layers(network: nn.Module, patterns: Sequence[LayerPattern] = ()) -
 
 
 def is_prunable(module: nn.Module) -> bool:
-    """Whether a layer has filters, or hidden units, of its own."""
-    return isinstance(module, nn.Conv2d | nn.Linear)
+    """Whether a layer has filters, hidden units or heads."""
+    return isinstance(module, nn.Conv2d | nn.Linear | SelfAttention)
+
+
+def filter_weights(network: nn.Module, name: str) -> Tensor:
+    """The weights of each filter, hidden unit or head of a layer, shape (filters, weights of one)."""
+    layer = network.get_submodule(name)
+    if isinstance(layer, SelfAttention):
+        return layer.head_weights()
+    assert isinstance(layer.weight, Tensor)
+    return layer.weight.flatten(1)
 
 
 def resolve_ratio(
@@ -88,18 +98,18 @@ def resolve_ratio(
     """
     prunable = prunable_layers(network, patterns)
     chosen = default
-    if _is_number(ratio):
+    if is_number(ratio):
         chosen = dict.fromkeys(default, ratio) if isinstance(default, Mapping) else ratio
     elif ratio is not None:
         chosen = ratio
-    if _is_number(chosen):
+    if is_number(chosen):
         chosen = dict.fromkeys(prunable, chosen)
     if not isinstance(chosen, Mapping) or not chosen:
         raise ValueError(f"pruning.ratio must map layers to ratios, such as {{conv1: 0.5}}, or be one; got {ratio!r}")
     # YAML reads the layers of a Sequential as integers
     ratios = _by_layer(network, {str(key): value for key, value in chosen.items()}, prunable)
     for name, value in ratios.items():
-        if not _is_number(value) or not 0 < value < 1:
+        if not is_number(value) or not 0 < value < 1:
             raise ValueError(f"pruning.ratio of {name} must lie strictly between 0 and 1; got {value!r}")
     return {name: float(ratios[name]) for name, _ in network.named_modules() if name in ratios}
 
@@ -118,7 +128,7 @@ def _by_layer(network: nn.Module, chosen: Mapping[str, Any], prunable: Sequence[
         for name in matched:
             if name in spoken_for:
                 raise ValueError(
-                    f"pruning.ratio must give each layer one ratio; {spoken_for[name]!r} and {key!r} both match {name}"
+                    f"pruning.ratio must give each layer one ratio; '{spoken_for[name]}' and '{key}' both match {name}"
                 )
             spoken_for[name] = key
             ratios.setdefault(name, value)
@@ -133,7 +143,7 @@ def layer_choices(network: nn.Module, ratio: Mapping[str, float]) -> tuple[Layer
     """
     choices = []
     for name, value in ratio.items():
-        filters = len(network.get_parameter(f"{name}.weight"))
+        filters = len(filter_weights(network, name))
         removed = removed_count(filters, value)
         if not 0 < removed < filters:
             what = "none" if removed == 0 else "all"
@@ -144,7 +154,8 @@ def layer_choices(network: nn.Module, ratio: Mapping[str, float]) -> tuple[Layer
     return tuple(choices)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value of the configuration is a number; YAML's true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -152,7 +163,7 @@ def _compile(key: str, pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"{key} must name layers or match them; got {pattern!r}: {error}") from None
+        raise ValueError(f"{key} must name layers or match them; got '{pattern}': {error}") from None
 
 
 def _unknown_layer(key: str, network: nn.Module, prunable: Sequence[str]) -> str:
@@ -164,7 +175,7 @@ def _unknown_layer(key: str, network: nn.Module, prunable: Sequence[str]) -> str
         hint = f"did you mean {close[0]!r}?"
     else:
         hint = f"it has {_enumerate(prunable)}"
-    return f"pruning.ratio must name convolutions or linear layers of the network; got {key!r}: {hint}"
+    return f"pruning.ratio must name convolutions or linear layers of the network; got '{key}': {hint}"
 
 
 def _enumerate(names: Iterable[str], limit: int = 12) -> str:

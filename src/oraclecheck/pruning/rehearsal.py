@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from oraclecheck.pruning.combination import Removed
-from oraclecheck.pruning.structured import prune
+from oraclecheck.pruning.structured import brief, prune
 
 
 def rehearse(shadow: nn.Module, removed: Removed, input_shape: Sequence[int], classes: int) -> None:
@@ -25,7 +25,7 @@ def rehearse(shadow: nn.Module, removed: Removed, input_shape: Sequence[int], cl
     image = torch.empty(1, *input_shape, device="meta")
     logits = _output_shape(shadow, image)
     if isinstance(logits, Exception):
-        raise ValueError(f"model.network must take an image of shape {list(input_shape)}; it raises {_brief(logits)}")
+        raise ValueError(f"model.network must take an image of shape {list(input_shape)}; it raises {brief(logits)}")
     if logits != (1, classes):
         raise ValueError(
             f"model.network must turn an image into data.classes={classes} logits; its output has shape "
@@ -38,7 +38,7 @@ def rehearse(shadow: nn.Module, removed: Removed, input_shape: Sequence[int], cl
         if isinstance(alone, Exception):
             raise ValueError(
                 f"pruning.ratio must name layers that the network's forward lets lose filters; without {len(filters)} "
-                f"of {name} it raises {_brief(alone)}"
+                f"of {name} it raises {brief(alone)}"
             )
         if alone != logits:
             raise ValueError(f"pruning.ratio must not name the layer whose outputs are the classes; got {name}")
@@ -56,7 +56,3 @@ def _output_shape(network: nn.Module, image: torch.Tensor) -> tuple[int, ...] | 
     finally:
         for module, training in modes.items():
             module.training = training
-
-
-def _brief(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"

@@ -8,7 +8,11 @@ import torch_pruning as tp
 from torch import Tensor, nn
 
 from oraclecheck.criteria.magnitude import l1_choice
+from oraclecheck.networks.vit import SelfAttention
 from oraclecheck.pruning.combination import CombinationSpace, LayerChoice, Removed
+from oraclecheck.pruning.layers import filter_weights
+
+MOST_NAMES = 4  # in a sentence; a residual stream ties dozens of layers
 
 
 def prune(network: nn.Module, removed: Removed, example: Tensor, *, behind: Removed | None = None) -> nn.Module:
@@ -28,17 +32,13 @@ def prune(network: nn.Module, removed: Removed, example: Tensor, *, behind: Remo
     for chosen in (removed, behind or removed):
         CombinationSpace(_sizes(network, chosen)).validate(chosen)
     pruned = copy.deepcopy(network)
-    modes = {module: module.training for module in pruned.modules()}
-    with torch.enable_grad():
-        graph = tp.DependencyGraph().build_dependency(pruned, (example,))
-        groups = [_group(graph, pruned, name, indices) for name, indices in removed.items()]
-        for group, name in zip(groups, removed, strict=True):
-            if behind is not None:
-                for position, item in enumerate(_group(graph, pruned, name, behind[name])[1:], start=1):
-                    group[position] = item
-            group.prune()
-    for module, training in modes.items():
-        module.training = training
+    heads = {name for name in removed if isinstance(network.get_submodule(name), SelfAttention)}
+    if heads != set(removed):
+        _prune_filters(pruned, {name: removed[name] for name in removed if name not in heads}, example, behind)
+    for name in heads:
+        attention = pruned.get_submodule(name)
+        assert isinstance(attention, SelfAttention)
+        attention.remove_heads(removed[name])
     return pruned
 
 
@@ -54,8 +54,29 @@ def prune_as_released(
     return prune(network, removed, example, behind=l1_choice(network, layers))
 
 
+def _prune_filters(network: nn.Module, removed: Removed, example: Tensor, behind: Removed | None) -> None:
+    """Remove filters and hidden units from a network, in place."""
+    modes = {module: module.training for module in network.modules()}
+    with torch.enable_grad():
+        try:
+            graph = tp.DependencyGraph().build_dependency(network, (example,), verbose=False)
+        except Exception as error:
+            raise ValueError(
+                f"model.network must be one that torch-pruning can trace, to prune {', '.join(list(removed)[:3])}; it "
+                f"raises {brief(error)}"
+            ) from error
+        groups = [_group(graph, network, name, indices) for name, indices in removed.items()]
+        for group, name in zip(groups, removed, strict=True):
+            if behind is not None:
+                for position, item in enumerate(_group(graph, network, name, behind[name])[1:], start=1):
+                    group[position] = item
+            group.prune()
+    for module, training in modes.items():
+        module.training = training
+
+
 def _sizes(network: nn.Module, removed: Removed) -> tuple[LayerChoice, ...]:
-    filters = {name: len(network.get_parameter(f"{name}.weight")) for name in removed}
+    filters = {name: len(filter_weights(network, name)) for name in removed}
     return tuple(LayerChoice(name, filters[name], len(removed[name])) for name in removed)
 
 
@@ -64,7 +85,12 @@ def _group(graph: tp.DependencyGraph, network: nn.Module, name: str, indices: Se
     layer = network.get_submodule(name)
     is_convolution = isinstance(layer, nn.Conv2d)
     function = tp.prune_conv_out_channels if is_convolution else tp.prune_linear_out_channels
-    group = graph.get_pruning_group(layer, function, idxs=list(indices))
+    try:
+        group = graph.get_pruning_group(layer, function, idxs=list(indices))
+    except Exception as error:
+        raise ValueError(
+            f"pruning.ratio must name layers that torch-pruning can trace; {name} is none: {brief(error)}"
+        ) from error
     coupled = [
         other
         for other, module in network.named_modules()
@@ -73,8 +99,14 @@ def _group(graph: tp.DependencyGraph, network: nn.Module, name: str, indices: Se
         if dependency.target.module is module and graph.is_out_channel_pruning_fn(dependency.handler)
     ]
     if coupled:
+        others = ", ".join(coupled[:MOST_NAMES]) + (f" and {n} others" if (n := len(coupled) - MOST_NAMES) > 0 else "")
         raise ValueError(
             f"pruning.ratio must name layers that can lose filters alone; those of {name} are coupled with those of "
-            f"{', '.join(coupled)}"
+            f"{others}"
         )
     return group
+
+
+def brief(error: Exception) -> str:
+    """An exception on one line."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"

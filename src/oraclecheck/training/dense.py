@@ -1,5 +1,6 @@
 """The dense network: trained once by its recipe and kept, or loaded from a checkpoint of the user's."""
 
+import copy
 import hashlib
 import math
 import sys
@@ -7,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from filelock import FileLock
@@ -72,10 +72,17 @@ def load_checkpoint(path: Path, network: nn.Module, key: str, model: str) -> Che
     state = content.get("state_dict", content) if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise ValueError(f"{key} must hold a state dict of {model}; got {path}")
-    difference = _first_difference(network.state_dict(), state)
+    expected = network.state_dict()
+    difference = _wrong_shape(expected, state)
+    if not difference:
+        # Into a shadow, for torch's and torchvision's modules know the names that their tensors had in older files.
+        loaded = copy.deepcopy(network).to("meta")
+        missing, unknown = loaded.load_state_dict(dict(state), strict=False, assign=True)
+        difference = f"{missing[0]} is missing" if missing else f"there is an unknown {unknown[0]}" if unknown else None
     if difference:
         raise ValueError(f"{key} must hold a state dict of {model}; got {path}, where {difference}")
-    return Checkpoint({name: tensor.contiguous() for name, tensor in state.items()}, content.get("history", []))
+    tensors = {name: tensor.contiguous() for name, tensor in loaded.state_dict().items()}
+    return Checkpoint(tensors, content.get("history", []))
 
 
 def train_once(
@@ -152,11 +159,9 @@ def _progress(model: str, epochs: int) -> Callable[[dict[str, float]], None]:
     return show
 
 
-def _first_difference(expected: Mapping[str, Tensor], found: Mapping[str, Any]) -> str | None:
+def _wrong_shape(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str | None:
+    """A tensor of a wrong shape, if there is one."""
     for name, tensor in expected.items():
-        if name not in found:
-            return f"{name} is missing"
-        if found[name].shape != tensor.shape:
+        if name in found and found[name].shape != tensor.shape:
             return f"{name} has shape {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"
-    extra = next((name for name in found if name not in expected), None)
-    return f"there is an unknown {extra}" if extra else None
+    return None
