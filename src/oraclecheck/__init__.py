@@ -1,6 +1,6 @@
 """oraclecheck: does the loss right after pruning predict accuracy after retraining?
 
-In a notebook: `runs = load_runs("multirun")`, `correlate(runs)`, `plot_scatter(combinations_table(runs), axes)`.
+In a notebook: `runs = oc.load_runs("multirun/<study>")`, `oc.correlate(runs)`, `oc.plot_scatter(runs)`.
 """
 
 import importlib
@@ -16,6 +16,10 @@ _PUBLIC = {
     "across_networks": "oraclecheck.analysis.networks",
     "compare": "oraclecheck.analysis.comparison",
     "plot_scatter": "oraclecheck.analysis.figures",
+    "plot_scatter_grid": "oraclecheck.analysis.figures",
+    "plot_forest": "oraclecheck.analysis.agreement_figures",
+    "plot_complexity": "oraclecheck.analysis.agreement_figures",
+    "plot_comparison": "oraclecheck.analysis.agreement_figures",
 }
 __all__ = [
     "across_networks",
@@ -23,7 +27,11 @@ __all__ = [
     "compare",
     "correlate",
     "load_runs",
+    "plot_comparison",
+    "plot_complexity",
+    "plot_forest",
     "plot_scatter",
+    "plot_scatter_grid",
     "save_runs",
 ]
 

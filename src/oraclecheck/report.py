@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 COMPLETE, INCOMPLETE, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
 # Where there is no terminal to ask for its width (a pipe, a log file), tables are as wide as they need to be.
-_LOG_COLUMNS, _MOST_COLUMNS = 100, 400
+_LOG_COLUMNS, _MOST_COLUMNS = 100, 1000
 
 _HERE = Path("report")
 """Where the report of a source without a folder of its own goes."""
@@ -89,11 +89,14 @@ def _report(options: argparse.Namespace) -> int:
     _print(findings, options.format)
     home, homes = _homes(options.sources, options.out, findings.studies)
     several = len(findings.studies) > 1
-    with waiting(f"drawing figures in {home}"):
-        if options.export:
-            save_runs(runs, options.export)
+    if options.export:
+        save_runs(runs, options.export)
+    with waiting(f"drawing figures in {home}", len(findings.studies)) as done:
         shared = list(write_overview(findings, home)) if several else []
-        own = [path for study in findings.studies for path in write_study(findings, study, homes[study])]
+        own: list[Path] = []
+        for study in findings.studies:
+            own += write_study(findings, study, homes[study])
+            done()
     if options.format == "table":
         written = [*shared, *({path.parent for path in own} if several else own)]
         for path in [*([options.export] if options.export else []), *sorted(written)]:
@@ -155,15 +158,22 @@ def _print_tables(findings: "Findings") -> None:
     from rich.console import Console
 
     from oraclecheck.analysis.grids import paper_grids
+    from oraclecheck.analysis.layouts import COLUMNS, FEWER, FEWEST
     from oraclecheck.analysis.typesetting import terminal, terminal_cells
 
     console = Console()
-    summary = findings.summary()
-    needed = console.measure(terminal_cells(summary), options=console.options.update(max_width=_MOST_COLUMNS)).maximum
+    options = console.options.update(max_width=_MOST_COLUMNS)
+    summaries = [findings.summary(columns) for columns in (COLUMNS, FEWER, FEWEST)]
+    widths = [console.measure(terminal_cells(layout), options=options) for layout in summaries]
     if not sys.stdout.isatty():
-        console = Console(width=max(_LOG_COLUMNS, needed))
-    elif needed > console.width:
-        summary = findings.summary(brief=True)
+        console = Console(width=max(_LOG_COLUMNS, widths[0].maximum))
+    # Unfolded if any is narrow enough, else with its words folded.
+    fitting = [width.maximum <= console.width for width in widths] + [
+        width.minimum <= console.width for width in widths
+    ]
+    summary = summaries[fitting.index(True) % len(summaries)] if any(fitting) else summaries[-1]
+    if not any(fitting):
+        console = Console(width=widths[-1].minimum)  # the terminal then breaks lines, and nothing is lost
     for layout in (summary, *paper_grids(findings.table), *findings.compared()):
         console.print(terminal(layout))
 

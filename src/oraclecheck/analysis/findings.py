@@ -8,7 +8,7 @@ import pandas as pd
 from oraclecheck.analysis.comparison import compare
 from oraclecheck.analysis.grids import honest_grids, paper_grids
 from oraclecheck.analysis.identity import group, in_reading_order, varying
-from oraclecheck.analysis.layouts import comparison_layout, gaps, studies_layout, study_layout
+from oraclecheck.analysis.layouts import COLUMNS, comparison_layout, gaps, studies_layout, study_layout
 from oraclecheck.analysis.networks import across_networks
 from oraclecheck.analysis.tables import combinations_table, correlate
 from oraclecheck.analysis.typesetting import Layout
@@ -47,11 +47,11 @@ class Findings:
         """One study's rows of `table` and of `combos`."""
         return self.table[self.table["study"] == study], self.combos[self.combos["study"] == study]
 
-    def summary(self, *, brief: bool = False) -> Layout:
-        """The table of the report: of the one study, or of all."""
+    def summary(self, columns: Sequence[str] = COLUMNS) -> Layout:
+        """The table of the report: of the one study, or of all, with some columns."""
         if len(self.studies) == 1:
             return study_layout(self.table)
-        return studies_layout(self.rows, self.means, self.by, brief=brief)
+        return studies_layout(self.rows, self.means, self.by, columns=columns)
 
     def grids(self) -> list[Layout]:
         """Layers and ratios as in the paper's Table 2, and with their uncertainty; none of a single study."""

@@ -33,7 +33,7 @@ def heading(name: str) -> str:
 def spell(name: str, value: object) -> str:
     """An identity column's value for a reader, from a table of runs or from one of studies."""
     value = as_text(value) if isinstance(value, list | dict) else value
-    if value is None or pd.isna(value):  # type: ignore[call-overload]
+    if value is None or value == "" or pd.isna(value):  # type: ignore[call-overload]
         return UNDEFINED
     if name == "retrain_fraction":
         return f"{100 * float(str(value)):g} %"
@@ -85,9 +85,8 @@ def varying(table: pd.DataFrame) -> list[str]:
 
 def shared(table: pd.DataFrame) -> list[str]:
     """The identity columns in which all rows have the same known value."""
-    return [
-        name for name in IDENTITY if name in table and table[name].map(str).nunique() == 1 and table[name].notna().all()
-    ]
+    same = [name for name in IDENTITY if name in table and table[name].map(str).nunique() == 1]
+    return [name for name in same if spell(name, table[name].iloc[0]) != UNDEFINED]
 
 
 def short_names(studies: Iterable[str]) -> list[str]:

@@ -27,8 +27,19 @@ UNIT = {"accuracy": 100, "loss": 1}
 _DECIMALS = {"accuracy": 2, "loss": 4}
 
 
-_ALL = ("metric", "n", "k", "s", "95 %", "ceiling", "tau / p", "permuted p", "anomalies", "Def. 3.1", "verdict")
-_BRIEF = ("metric", "s", "95 %", "ceiling", "tau / p", "verdict")
+COLUMNS = ("metric", "n", "k", "s", "95 %", "ceiling", "tau / p", "permuted p", "anomalies", "Def. 3.1", "verdict")
+FEWER = ("metric", "s", "95 %", "ceiling", "tau / p", "verdict")
+FEWEST = ("metric", "s", "95 %", "verdict")
+"""Columns of a table of studies, and what a narrow terminal has room for."""
+
+_EXPLAINED = {
+    "s": "s: agreement, -1 to 1, positive where the criterion points the right way",
+    "95 %": "with its 95 % interval",
+    "ceiling": "ceiling: the s that a perfect predictor would show through the retraining noise",
+    "tau / p": "p: scipy's, which takes combinations as independent",
+    "permuted p": "permuted p: filters relabelled at random",
+    "anomalies": "anomalies: % of combinations better than the criterion's choice",
+}
 
 
 def metric_name(final: str, metric: str) -> str:
@@ -52,7 +63,7 @@ def study_layout(table: pd.DataFrame) -> Layout:
 
 
 def studies_layout(
-    table: pd.DataFrame, networks: pd.DataFrame, by: Sequence[str] = (), *, brief: bool = False
+    table: pd.DataFrame, networks: pd.DataFrame, by: Sequence[str] = (), *, columns: Sequence[str] = COLUMNS
 ) -> Layout:
     """Several studies, a row for each study and metric, then a row for each group of dense networks.
 
@@ -60,33 +71,29 @@ def studies_layout(
         table: Rows of `tables.correlate`.
         networks: Rows of `tables.across_networks`, maybe none.
         by: Columns that name a row; none: those in which the studies differ, and what is left of their names.
-        brief: Only the columns that a narrow terminal has room for.
+        columns: Those of `COLUMNS` to show.
     """
     names = list(by) or varying(table)
-    shown = _BRIEF if brief else _ALL
 
     def line(row: pd.Series, study: str, seed: str | None = None) -> tuple[str, ...]:
         label = [seed if seed and name == "pretrain_seed" else spell(name, row.get(name)) for name in names]
         cells = _cells(row)
-        return (*label, *(() if by else (study,)), *(cells[name] for name in shown))
+        return (*label, *(() if by else (study,)), *(cells[name] for name in columns))
 
     rows = [line(row, study) for (_, row), study in zip(table.iterrows(), short_names(table["study"]), strict=True)]
     if len(networks):
         rows += [(), *(line(row, "mean", "mean") for _, row in networks.iterrows())]
     heads = (*(heading(name) for name in names), *(() if by else ("study",)))
-    same = [f"{heading(name)} {spell(name, table[name].iloc[0])}" for name in shared(table) if name not in by]
+    same = [
+        f"{heading(name)} {spell(name, table[name].iloc[0])}" for name in shared(table) if name not in ("order", *by)
+    ]
     setting = f": {', '.join(same)}" if same else ""
     title = f"Agreement of the criterion with the metric after retraining{setting}"
     studies = [row for _, row in table.drop_duplicates("study").iterrows()]
     incomplete = [f"{row['study']}: {text}" for row in studies if (text := gaps(row))]
-    notes = [
-        "s: agreement, -1 to 1, positive where the criterion points the right way, with its 95 % interval; ceiling: "
-        "the s that a perfect predictor would show through the retraining noise; p: scipy's, which takes "
-        "combinations as independent; permuted p: filters relabelled; anomalies: % of combinations better than the "
-        "criterion's choice.",
-        *incomplete,
-    ]
-    return Layout("studies", title, (*heads, *shown), tuple(rows), tuple(notes), left=len(heads) + 1)
+    explained = "; ".join(_EXPLAINED[name] for name in columns if name in _EXPLAINED).replace("; with", ", with")
+    notes = [f"{explained}.", *incomplete]
+    return Layout("studies", title, (*heads, *columns), tuple(rows), tuple(notes), left=len(heads) + 1)
 
 
 def combinations_layout(combos: pd.DataFrame, *, final: str = "last", metrics: Iterable[str]) -> Layout:

@@ -119,9 +119,11 @@ def terminal_cells(layout: Layout) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for i, heading in enumerate(layout.headings):
         justify: JustifyMethod = "left" if i < layout.left else "right"
-        # Words may be folded, numbers must not be torn apart.
-        words = any(re.search(r" [(a-z]", row[i]) for row in layout.rows if row) or i < layout.left
-        table.add_column(escape(heading), justify=justify, overflow="fold", no_wrap=not words)
+        # Words may go to the next line; neither they nor numbers may be torn apart.
+        cells = [heading, *(row[i] for row in layout.rows if row)]
+        words = i < layout.left or any(re.search(r" [(a-z]", cell) for cell in cells)
+        longest = max(len(word) for cell in cells for word in (cell.split(" ") if words else [cell]))
+        table.add_column(escape(heading), justify=justify, overflow="fold", no_wrap=not words, min_width=longest)
     for row in layout.rows:
         if row:
             table.add_row(*map(escape, row))
