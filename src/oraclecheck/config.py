@@ -9,7 +9,9 @@ from enum import Enum
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from omegaconf import MISSING, OmegaConf
+
+from oraclecheck.data.classes import class_folders
 
 Stage = Enum("Stage", ["run", "pretrain"])
 Wiring = Enum("Wiring", ["correct", "released_code"])
@@ -50,13 +52,16 @@ class AugmentConfig:
 
     crop_padding: int = 0
     flip: bool = False
+    resized_crop: bool = False
 
 
 @dataclass
 class DataConfig:
     """A data set; `source` is a class of oraclecheck.data.sources and its arguments.
 
-    `train_eval: augmented` measures training-set metrics, the pruned train loss among them, on augmented images.
+    `train_eval: augmented` measures training-set metrics, the pruned train loss among them, on augmented images;
+    `train_eval_images` measures them on so many training images, balanced over the classes. `train` and `test` are
+    folders of images and `in_memory`, `crop_ratio` and `workers` say how those are read.
     """
 
     name: str = MISSING
@@ -66,7 +71,13 @@ class DataConfig:
     classes: int = MISSING
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     train_eval: TrainEval = TrainEval.plain
+    train_eval_images: int | None = None
     root: str | None = None
+    train: str | None = None
+    test: str | None = None
+    crop_ratio: float = 1.0
+    in_memory: bool | str = "auto"
+    workers: int = 0
     download: bool = False
 
 
@@ -179,5 +190,13 @@ def replacing(overrides: Sequence[str]) -> list[str]:
 
 
 def register() -> None:
-    """Make the schema known to Hydra under the name the defaults list uses."""
+    """Make the schema known to Hydra under the name the defaults list uses, and our resolver to OmegaConf."""
     ConfigStore.instance().store(name="schema", node=Config)
+    register_resolver()
+
+
+def register_resolver() -> None:
+    """Let a configuration count classes: `${count_classes:FOLDER}`."""
+    OmegaConf.register_new_resolver(
+        "count_classes", lambda folder: len(class_folders("data.train", folder)), replace=True
+    )

@@ -68,7 +68,8 @@ def run(cfg: DictConfig) -> None:
         return
     study = setting.study(checkpoint.hash)
     folder = setting.out / study.name
-    study.open(folder, OmegaConf.to_container(cfg, resolve=True, enum_to_str=True))  # type: ignore[arg-type]
+    config = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
+    study.open(folder, config, setting.train_eval_indices)  # type: ignore[arg-type]
     for combination, repeat in setting.runs:
         path = record_path(folder, combination, repeat)
         with claimed(path, study.hash) as mine:

@@ -9,7 +9,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from oraclecheck.config import register_resolver
 from oraclecheck.data.augmentation import Augmentation
+from oraclecheck.data.folders import ImageFolders
 from oraclecheck.data.loading import Preparation
 from oraclecheck.data.sources import Source
 from oraclecheck.pruning.combination import CombinationSpace, LayerChoice, parse_set
@@ -31,6 +33,8 @@ def interpret(cfg: DictConfig) -> Setting:
     Raises:
         ValueError: If a value breaks its key's rule; one sentence that names the key.
     """
+    register_resolver()  # in a process that Hydra did not start
+    source = _source(cfg)
     network = _plain(cfg.model.network)
     shadow = shadow_network(network)
     scheme, wiring = cfg.pruning.scheme.name, cfg.pruning.wiring.name
@@ -45,8 +49,8 @@ def interpret(cfg: DictConfig) -> Setting:
         input_shape=tuple(cfg.model.input_shape),
         channels_last=cfg.model.channels_last,
         data=cfg.data.name,
-        source=_source(cfg),
-        preparation=_preparation(cfg),
+        source=source,
+        preparation=_preparation(cfg, source),
         classes=cfg.data.classes,
         ratio=ratio,
         space=CombinationSpace.of(layers, cfg.pruning.order.name, cfg.pruning.order_seed),
@@ -105,16 +109,27 @@ def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str
 
 
 def _source(cfg: DictConfig) -> Source:
-    source = instantiate(cfg.data.source)
+    data = cfg.data
+    if data.in_memory not in ("auto", True, False):
+        raise ValueError(f"data.in_memory must be auto, true or false; got {data.in_memory!r}")
+    if data.workers < 0:
+        raise ValueError(f"data.workers must be at least 0; got {data.workers}")
+    if not 0 < data.crop_ratio <= 1:
+        raise ValueError(f"data.crop_ratio must lie in (0, 1]; got {data.crop_ratio}")
+    source = instantiate(data.source)
     if list(source.shape) != list(cfg.model.input_shape):
         raise ValueError(
             f"model.input_shape must be that of the images of {cfg.data.name}, {list(source.shape)}; {cfg.model.name} "
             f"takes {list(cfg.model.input_shape)}: choose another data set or model"
         )
+    if isinstance(source, ImageFolders) and len(source.classes) != data.classes:
+        raise ValueError(
+            f"data.classes must be the number of class folders in data.train, {len(source.classes)}; got {data.classes}"
+        )
     return source
 
 
-def _preparation(cfg: DictConfig) -> Preparation:
+def _preparation(cfg: DictConfig, source: Source) -> Preparation:
     data = cfg.data
     channels = cfg.model.input_shape[0]
     if len(data.mean) != channels or len(data.std) != channels or min(data.std) <= 0:
@@ -125,12 +140,19 @@ def _preparation(cfg: DictConfig) -> Preparation:
     if data.augment.crop_padding < 0:
         raise ValueError(f"data.augment.crop_padding must be at least 0; got {data.augment.crop_padding}")
     augmentation = Augmentation(**_plain(data.augment))
+    if augmentation.resized_crop and not getattr(source, "streams", False):
+        raise ValueError(
+            "data.augment.resized_crop must be false where images are kept in memory, at their final size; got true: "
+            "use data.augment.crop_padding, or read them each time with data.in_memory=false"
+        )
     augmented = data.train_eval.name == "augmented"
     if augmented and not augmentation:
         raise ValueError(
             f"data.train_eval must be plain where data.augment changes nothing; got {data.train_eval.name}"
         )
-    return Preparation(tuple(data.mean), tuple(data.std), augmentation, augmented, cfg.model.channels_last)
+    return Preparation(
+        tuple(data.mean), tuple(data.std), augmentation, augmented, data.train_eval_images, cfg.model.channels_last
+    )
 
 
 def _recipe(key: str, cfg: DictConfig) -> Recipe:

@@ -23,6 +23,8 @@ def explain(error: BaseException) -> str:
         return _missing_option(error)
     if isinstance(error, OverrideParseException):
         return f"arguments must be KEY=VALUE, quoted for the shell; got {error.override!r}: {_first_line(error)}"
+    if match := re.match(r"ValueError raised while resolving interpolation: (.+)", str(error)):  # by a resolver of ours
+        return match[1]
     if isinstance(error, ConfigCompositionException):
         return _composition(error)
     if isinstance(error, USER_ERRORS):

@@ -142,6 +142,7 @@ class Setting:
         device_of(self.trainer)
         _check_writable(self.out)
         self.source.check()
+        _ = self.train_eval_indices  # are there as many images?
         shadow = shadow_network(self.network)
         if self.scheme == "heads":
             rehearse(shadow, self.space.unrank(0), self.input_shape, self.classes)
@@ -198,8 +199,9 @@ class Setting:
     def evaluation_path(self, dense_hash: str) -> Path:
         """Where the metrics of a dense network on this data are kept."""
         content = [self.network, dense_hash, self._data_identity(), self.channels_last, self.trainer.threads]
-        if self.preparation.augmented_train_eval:
-            content.append("augmented")
+        protocol = self._evaluation_identity()
+        if protocol != {"augmented": False, "batch_size": evaluation.BATCH_SIZE}:
+            content.append(protocol)
         return self.out / "dense" / f"evaluation-{digest(content)[:16]}.json"
 
     def _data_identity(self) -> dict[str, Any]:
@@ -207,6 +209,20 @@ class Setting:
         content = {**loading.identity(self.source), "mean": list(preparation.mean), "std": list(preparation.std)}
         # where there is none, the identity is what it was before there could be one
         return {**content, "augment": preparation.augmentation.identity()} if preparation.augmentation else content
+
+    @property
+    def train_eval_indices(self) -> list[int] | None:
+        """The training images that training-set metrics are measured on; None for all."""
+        n = self.preparation.train_eval_images
+        return None if n is None else loading.train_eval_indices(self.source, self.cache, n).tolist()
+
+    def _evaluation_identity(self) -> dict[str, Any]:
+        protocol = {
+            "augmented": self.preparation.augmented_train_eval,
+            "batch_size": evaluation.batch_size(self.input_shape),
+        }
+        indices = self.train_eval_indices
+        return protocol if indices is None else {**protocol, "train_images": len(indices), "indices": digest(indices)}
 
     def study_if_known(self) -> Study | None:
         """The study this command adds to; None while its dense network is not trained."""
@@ -237,7 +253,7 @@ class Setting:
             "seed": self.seed,
             "retrain": self.retrain.identity(),
             "retrain_fraction": self.fraction,
-            "evaluation": {"augmented": self.preparation.augmented_train_eval, "batch_size": evaluation.BATCH_SIZE},
+            "evaluation": self._evaluation_identity(),
             "precision": self.trainer.precision,
             "threads": self.trainer.threads,
         }

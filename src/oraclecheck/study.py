@@ -10,7 +10,7 @@ from oraclecheck.files import digest, write_json
 from oraclecheck.pruning.combination import CombinationSpace
 from oraclecheck.records.record import SCHEMA
 
-STUDY_FILE = "study.json"
+STUDY_FILE, TRAIN_EVAL_FILE = "study.json", "train_eval.json"
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,20 @@ class Study:
             )
         return True
 
-    def open(self, folder: Path, config: dict[str, Any]) -> None:
+    def open(self, folder: Path, config: dict[str, Any], train_eval_indices: list[int] | None = None) -> None:
         """Make the folder this study's, with the configuration that first wrote to it.
+
+        Args:
+            folder: Where its records go.
+            config: See above.
+            train_eval_indices: The training images that training-set metrics are measured on, if they are not all.
 
         Raises:
             ValueError: See `check`.
         """
         if not self.check(folder):
+            if train_eval_indices is not None:
+                write_json(folder / TRAIN_EVAL_FILE, {"indices": train_eval_indices})
             content = {"schema": SCHEMA, "study": self.name, "hash": self.hash, "definition": self.definition}
             write_json(folder / STUDY_FILE, {**content, "config": config})
 

@@ -76,13 +76,13 @@ def test_identity_is_the_content_not_the_path(tmp_path, monkeypatch):
 def cifar10(tmp_path, monkeypatch) -> tuple[str, ...]:
     """A command's arguments for a small network on a small CIFAR10."""
     write_cifar(tmp_path / "data", "CIFAR10", monkeypatch)
-    Path("small.py").write_text(
+    Path("net_for_cifar.py").write_text(
         "from torch import nn\n\n\ndef net(classes):\n"
         "    return nn.Sequential(nn.Conv2d(3, 6, 5, 4), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 49, classes))\n"
     )
     Path("conf/model").mkdir(parents=True)
     Path("conf/model/small.yaml").write_text(
-        "name: small\nnetwork:\n  _target_: small.net\n  classes: ${data.classes}\ninput_shape: [3, 32, 32]\n"
+        "name: small\nnetwork:\n  _target_: net_for_cifar.net\n  classes: ${data.classes}\ninput_shape: [3, 32, 32]\n"
         "ratio:\n  '0': 0.5\n"
     )
     monkeypatch.syspath_prepend(tmp_path)

@@ -1,56 +1,73 @@
 """Random changes of training images, for a whole batch at once and on whatever device it lies.
 
-What is random is drawn on the CPU, so every device and every number of workers sees the same crops.
+What is random is drawn on the CPU, before any image is read, so every device and every number of workers sees the same
+images.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 
-class Draws(NamedTuple):
+@dataclass(frozen=True)
+class Draws:
     """What chance decided for n images.
 
     Attributes:
         corners: Row and column of each crop in its padded image, int64, shape (n, 2).
         flips: Whether each crop is mirrored, bool, shape (n,).
+        seeds: Seeds of what happens to each image where it is read, int64, shape (n,); None if nothing does.
     """
 
     corners: Tensor
     flips: Tensor
+    seeds: Tensor | None = None
+
+    def split(self, size: int) -> Iterator["Draws"]:
+        """The draws of one batch after the other."""
+        seeds = self.seeds.split(size) if self.seeds is not None else [None] * len(self.flips)
+        parts = zip(self.corners.split(size), self.flips.split(size), seeds, strict=False)
+        return (Draws(*part) for part in parts)
 
     def to(self, device: torch.device) -> "Draws":
-        """The same draws on another device."""
-        return Draws(*(part.to(device) for part in self))
+        """The same draws on another device, but for the seeds, which stay with those who read images."""
+        return Draws(self.corners.to(device), self.flips.to(device), self.seeds)
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random crop of the zero-padded image and random horizontal flip, as torchvision's transforms of these names.
+    """Random crop and random horizontal flip, as torchvision's transforms of these names.
 
     Args:
         crop_padding: Black pixels added on each side before a crop of the image's own size; 0 for no crop.
         flip: Whether half of the images, by chance, are mirrored.
+        resized_crop: Whether a part of 8 to 100 % of the stored image is enlarged or shrunk to the image's size
+            (torchvision's RandomResizedCrop); this happens where image files are read.
     """
 
     crop_padding: int = 0
     flip: bool = False
+    resized_crop: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.crop_padding or self.flip)
+        return self != NO_AUGMENTATION
 
     def identity(self) -> dict[str, Any]:
         """What decides the augmented images, but for the draws."""
-        return asdict(self)
+        return {
+            column.name: value for column in fields(self) if (value := getattr(self, column.name)) != column.default
+        }
 
     def draw(self, n: int, generator: torch.Generator) -> Draws:
         """Let chance decide for n images."""
         corners = torch.randint(0, 2 * self.crop_padding + 1, (n, 2), generator=generator)
         flips = torch.rand(n, generator=generator) < 0.5
-        return Draws(corners, flips if self.flip else torch.zeros_like(flips))
+        seeds = torch.randint(0, 2**62, (n,), generator=generator) if self.resized_crop else None
+        return Draws(corners, flips if self.flip else torch.zeros_like(flips), seeds)
 
     def apply(self, images: Tensor, draws: Draws) -> Tensor:
         """Augmented copies of images (n, channels, height, width); equal to torchvision's pad, crop and hflip of each.

@@ -1,8 +1,9 @@
-"""Labelled images as tensors in memory: the quickest loader is an index into a tensor."""
+"""Labelled images and the batches that are made of them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import repeat
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,16 +12,65 @@ from oraclecheck.data.augmentation import NO_AUGMENTATION, Augmentation, Draws
 
 EVALUATION_SEED = 0  # every network of every study is measured on the same augmented images
 
+Batches = Iterator[tuple[Tensor, Tensor]]
+"""Images, float, (n, channels, height, width), and labels, int64, (n,), on the device of their set."""
+
+
+class LabelledImages(Protocol):
+    """A training or test set."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Channels, height and width of an image."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches lie."""
+        ...
+
+    @property
+    def channels_last(self) -> bool:
+        """Memory layout of the batches."""
+        ...
+
+    def to(self, device: torch.device) -> "LabelledImages":
+        """The same set, its batches on another device."""
+        ...
+
+    def batches(self, size: int) -> Batches:
+        """One pass in the stored order, for evaluation."""
+        ...
+
+    def shuffled(self, size: int, seed: int) -> "ShuffledBatches":
+        """Passes for training, each with an order and augmentations of its own."""
+        ...
+
+
+class PassableImages(LabelledImages, Protocol):
+    """A set whose images can be asked for in any order."""
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """What happens to training images."""
+        ...
+
+    def one_pass(self, size: int, order: Tensor | None, draws: Draws | None) -> Batches:
+        """Normalised batches in the given or stored order, augmented by draws in that order if there are any."""
+        ...
+
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images (n, channels, height, width), uint8, with labels (n,), int64, and how batches are made of them.
+    """Images (n, channels, height, width), uint8, in memory: the quickest loader is an index into a tensor.
 
     uint8 keeps a worker on MNIST below 1 GB; normalising a batch costs well under 1 % of a training step.
 
     Args:
         images: See above.
-        labels: See above.
+        labels: Shape (n,), int64.
         mean: Normalisation, one number for each channel.
         std: See `mean`.
         channels_last: Memory layout of the batches.
@@ -40,6 +90,11 @@ class ImageSet:
         return len(self.labels)
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Channels, height and width of an image."""
+        return tuple(self.images.shape[1:])
+
+    @property
     def device(self) -> torch.device:
         """Where batches lie."""
         return self.labels.device
@@ -48,36 +103,47 @@ class ImageSet:
         """The same set on another device; itself if it is there already."""
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
-    def normalise(self, images: Tensor) -> Tensor:
-        """Float images as torchvision's ToTensor and Normalize give them, bit for bit."""
-        shape = (1, -1, 1, 1)
-        mean = torch.tensor(self.mean, device=images.device).view(shape)
-        std = torch.tensor(self.std, device=images.device).view(shape)
-        normalised = images.float().div_(255).sub_(mean).div_(std)
-        return normalised.contiguous(memory_format=torch.channels_last) if self.channels_last else normalised
+    def subset(self, indices: Tensor) -> "ImageSet":
+        """The images of these indices, in their order."""
+        indices = indices.to(self.device)
+        return replace(self, images=self.images[indices], labels=self.labels[indices])
 
-    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Normalised batches in the stored order, for evaluation."""
-        draws = None
-        if self.augmented_evaluation:
-            draws = self.augmentation.draw(len(self), torch.Generator().manual_seed(EVALUATION_SEED))
-        parts = zip(
-            self.images.split(size), self.labels.split(size), split_draws(draws, size, self.device), strict=False
-        )
-        for images, labels, drawn in parts:
-            yield self.normalise(images if drawn is None else self.augmentation.apply(images, drawn)), labels
+    def normalise(self, images: Tensor) -> Tensor:
+        """See `normalise`."""
+        return normalise(images, self.mean, self.std, self.channels_last)
+
+    def batches(self, size: int) -> Batches:
+        """One pass in the stored order, for evaluation."""
+        return self.one_pass(size, None, evaluation_draws(self.augmentation, len(self), self.augmented_evaluation))
 
     def shuffled(self, size: int, seed: int) -> "ShuffledBatches":
-        """Normalised, augmented batches for training."""
+        """Passes for training, each with an order and augmentations of its own."""
         return ShuffledBatches(self, size, seed)
 
+    def one_pass(self, size: int, order: Tensor | None, draws: Draws | None) -> Batches:
+        """Normalised batches in the given or stored order, augmented by draws in that order if there are any."""
+        if order is None:  # slices need no copy
+            selected = zip(self.images.split(size), self.labels.split(size), strict=True)
+        else:
+            indices = order.to(self.device).split(size)
+            selected = ((self.images.index_select(0, i), self.labels.index_select(0, i)) for i in indices)  # type: ignore[assignment]
+        drawn = draws.to(self.device).split(size) if draws else repeat(None)
+        for (images, labels), drawn_here in zip(selected, drawn, strict=False):
+            yield self.normalise(self.augmentation.apply(images, drawn_here) if drawn_here else images), labels
 
-def split_draws(draws: Draws | None, size: int, device: torch.device) -> Iterator[Draws | None]:
-    """The draws of one batch after the other, without end where there are none."""
-    if draws is None:
-        return repeat(None)
-    parts = (part.split(size) for part in draws.to(device))
-    return (Draws(*part) for part in zip(*parts, strict=True))
+
+def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...], channels_last: bool) -> Tensor:
+    """Float images as torchvision's ToTensor and Normalize give them, bit for bit."""
+    shape = (1, -1, 1, 1)
+    means = torch.tensor(mean, device=images.device).view(shape)
+    stds = torch.tensor(std, device=images.device).view(shape)
+    normalised = images.float().div_(255).sub_(means).div_(stds)
+    return normalised.contiguous(memory_format=torch.channels_last) if channels_last else normalised
+
+
+def evaluation_draws(augmentation: Augmentation, n: int, augmented: bool) -> Draws | None:
+    """The draws of an evaluation on augmented images."""
+    return augmentation.draw(n, torch.Generator().manual_seed(EVALUATION_SEED)) if augmented else None
 
 
 @dataclass(frozen=True)
@@ -90,12 +156,12 @@ class ImageData:
         train_eval: What training-set metrics are measured on; None for `train`.
     """
 
-    train: ImageSet
-    test: ImageSet
-    train_eval: ImageSet | None = None
+    train: LabelledImages
+    test: LabelledImages
+    train_eval: LabelledImages | None = None
 
     @property
-    def measured_train(self) -> ImageSet:
+    def measured_train(self) -> LabelledImages:
         """What training-set metrics, the pruned train loss among them, are measured on."""
         return self.train if self.train_eval is None else self.train_eval
 
@@ -103,7 +169,7 @@ class ImageData:
         """The same data on another device; itself if it is there already."""
         if self.train.device == device:
             return self
-        train_eval = self.train_eval and self.train_eval.to(device)
+        train_eval = self.train_eval.to(device) if self.train_eval else None
         return ImageData(self.train.to(device), self.test.to(device), train_eval)
 
 
@@ -116,19 +182,15 @@ class ShuffledBatches:
         seed: Seeds the order and augmentations of all epochs; nothing else touches it.
     """
 
-    def __init__(self, images: ImageSet, size: int, seed: int) -> None:
+    def __init__(self, images: PassableImages, size: int, seed: int) -> None:
         self.images, self.size = images, size
         self.generator = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
         return -(-len(self.images) // self.size)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        stored, augmentation = self.images, self.images.augmentation
-        order = torch.randperm(len(stored), generator=self.generator).to(stored.device)
-        draws = augmentation.draw(len(stored), self.generator) if augmentation else None
-        for indices, drawn in zip(order.split(self.size), split_draws(draws, self.size, stored.device), strict=False):
-            images = stored.images.index_select(0, indices)
-            if drawn is not None:
-                images = augmentation.apply(images, drawn)
-            yield stored.normalise(images), stored.labels.index_select(0, indices)
+    def __iter__(self) -> Batches:
+        n, augmentation = len(self.images), self.images.augmentation
+        order = torch.randperm(n, generator=self.generator)
+        draws = augmentation.draw(n, self.generator) if augmentation else None
+        yield from self.images.one_pass(self.size, order, draws)

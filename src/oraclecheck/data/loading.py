@@ -3,6 +3,8 @@
 Tensors are computed once and kept in one cache file, named by the recipe and by the content it was computed from.
 """
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -10,10 +12,13 @@ from typing import Any
 
 import torch
 from filelock import FileLock
+from torch import Tensor
 
 from oraclecheck.data.augmentation import NO_AUGMENTATION, Augmentation
+from oraclecheck.data.folders import ImageFolders
 from oraclecheck.data.images import ImageData, ImageSet
 from oraclecheck.data.sources import Source
+from oraclecheck.data.stream import StreamedSet
 from oraclecheck.files import digest, remove_remains, write_atomically
 
 CPU = torch.device("cpu")
@@ -28,6 +33,7 @@ class Preparation:
         std: See `mean`.
         augmentation: Random changes of training images.
         augmented_train_eval: Whether training-set metrics are measured on augmented images, as the authors' code does.
+        train_eval_images: Number of training images that training-set metrics are measured on; None for all.
         channels_last: Memory layout of the batches.
     """
 
@@ -35,6 +41,7 @@ class Preparation:
     std: tuple[float, ...]
     augmentation: Augmentation = NO_AUGMENTATION
     augmented_train_eval: bool = False
+    train_eval_images: int | None = None
     channels_last: bool = False
 
 
@@ -45,36 +52,76 @@ def identity(source: Source) -> dict[str, Any]:
 
 
 def load(source: Source, cache: Path, preparation: Preparation, device: torch.device = CPU) -> ImageData:
-    """Training and test images of a source, from the cache file if it was computed before.
-
-    Any number of processes may call this at once: one computes, the others wait and share its pages.
+    """Training and test images of a source, as tensors in memory unless it streams.
 
     Args:
         source: Where the images come from.
         cache: Folder of the cache file.
         preparation: How images become batches.
-        device: Where the tensors are to lie.
+        device: Where the batches are to lie.
     """
+    train, test = (part.to(device) for part in _sets(source, cache, preparation))
+    train = replace(train, augmentation=preparation.augmentation)
+    measured = train
+    if preparation.train_eval_images is not None:
+        measured = measured.subset(train_eval_indices(source, cache, preparation.train_eval_images))
+    if preparation.augmented_train_eval:
+        measured = replace(measured, augmented_evaluation=True)
+    return ImageData(train, test, measured)
+
+
+def _sets(source: Source, cache: Path, preparation: Preparation) -> Sequence[ImageSet | StreamedSet]:
+    mean, std, channels_last = preparation.mean, preparation.std, preparation.channels_last
+    if isinstance(source, ImageFolders) and source.streams:
+        workers = source.workers
+        return [StreamedSet(*part, mean, std, channels_last, workers=workers) for part in source.files()]
+    images, labels, test_images, test_labels = _tensors(source, cache)
+    return [ImageSet(*part, mean, std, channels_last) for part in ((images, labels), (test_images, test_labels))]
+
+
+@lru_cache(maxsize=2)
+def train_eval_indices(source: Source, cache: Path, n: int) -> Tensor:
+    """Indices, ascending, of n training images, the same for all who ask and balanced over classes.
+
+    Of every class as many as of any other, as long as it has them; chosen by the hash of their index, which no version
+    of any library changes.
+
+    Raises:
+        ValueError: If there are fewer than n images.
+    """
+    labels = train_labels(source, cache).tolist()
+    if not 1 <= n <= len(labels):
+        raise ValueError(f"data.train_eval_images must be null or lie in [1, {len(labels)}]; got {n}")
+    of_class: dict[int, int] = {}
+    places = []
+    for index in sorted(range(len(labels)), key=lambda index: hashlib.sha256(str(index).encode()).digest()):
+        rank = of_class.get(labels[index], 0)
+        of_class[labels[index]] = rank + 1
+        places.append((rank, labels[index], index))
+    return torch.tensor(sorted(index for _, _, index in sorted(places)[:n]))
+
+
+@lru_cache(maxsize=2)
+def train_labels(source: Source, cache: Path) -> Tensor:
+    """Labels of the training images, shape (n,)."""
+    if isinstance(source, ImageFolders):
+        return source.files()[0][1]
+    return _tensors(source, cache)[1]
+
+
+def _tensors(source: Source, cache: Path) -> tuple[Tensor, ...]:
+    """What `source.read()` gives, from the cache file if it was computed before.
+
+    Any number of processes may call this at once: one computes, the others wait and share its pages.
+    """
+    names = ("train_images", "train_labels", "test_images", "test_labels")
     path = cache / f"{digest(identity(source))[:16]}.pt"
     if not path.is_file():
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             if not path.is_file():
-                names = ("train_images", "train_labels", "test_images", "test_labels")
                 remove_remains(path)
                 computed = dict(zip(names, source.read(), strict=True))
                 write_atomically(path, lambda file: torch.save(computed, file))
     tensors = torch.load(path, weights_only=True, mmap=True)
-    train, test = (
-        ImageSet(
-            tensors[f"{part}_images"],
-            tensors[f"{part}_labels"],
-            preparation.mean,
-            preparation.std,
-            preparation.channels_last,
-        )
-        for part in ("train", "test")
-    )
-    train = replace(train, augmentation=preparation.augmentation).to(device)
-    train_eval = replace(train, augmented_evaluation=True) if preparation.augmented_train_eval else None
-    return ImageData(train, test.to(device), train_eval)
+    return tuple(tensors[name] for name in names)

@@ -1,6 +1,7 @@
 """Evaluation: loss and accuracy on a whole set, in eval mode, in float32."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -8,9 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from oraclecheck.data.images import ImageSet
+from oraclecheck.data.images import LabelledImages
 
 BATCH_SIZE = 500  # about the quickest on CPUs; part of a study's identity, for it moves the last bits
+BATCH_PIXELS = BATCH_SIZE * 112**2  # of 224x224 images a batch has 125, whose activations fit into memory
+
+
+def batch_size(input_shape: Sequence[int]) -> int:
+    """Images per batch of an evaluation, for images of shape (channels, height, width)."""
+    return max(1, min(BATCH_SIZE, BATCH_PIXELS // (input_shape[-2] * input_shape[-1])))
 
 
 @dataclass(frozen=True)
@@ -33,15 +40,16 @@ class Evaluation:
         return not math.isfinite(self.loss)
 
 
-def evaluate(network: nn.Module, images: ImageSet) -> Evaluation:
+def evaluate(network: nn.Module, images: LabelledImages) -> Evaluation:
     """Evaluate a network on a whole set that lies on the network's device; its mode is left as it was."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
+    size = batch_size(images.shape)
     # Made before the large activations: small tensors kept alive between them would fragment the heap.
     losses = torch.empty(len(images), device=images.device)
     correct = torch.empty(len(images), dtype=torch.bool, device=images.device)
     with torch.inference_mode():
-        for start, (batch, labels) in zip(count(step=BATCH_SIZE), images.batches(BATCH_SIZE), strict=False):
+        for start, (batch, labels) in zip(count(step=size), images.batches(size), strict=False):
             here = slice(start, start + len(labels))
             logits = network(batch)
             losses[here] = cross_entropy(logits, labels, reduction="none")

@@ -10,7 +10,7 @@ import lightning as L
 import torch
 from torch import nn
 
-from oraclecheck.data.images import ImageSet
+from oraclecheck.data.images import LabelledImages
 from oraclecheck.training.classifier import Classifier
 from oraclecheck.training.recipe import Recipe
 
@@ -32,7 +32,7 @@ class TrainerSettings:
 
 def fit(
     network: nn.Module,
-    images: ImageSet,
+    images: LabelledImages,
     recipe: Recipe,
     seed: int,
     settings: TrainerSettings,
