@@ -34,3 +34,4 @@ def test_wheel_runs_in_an_empty_environment(tmp_path):
     study = next((elsewhere / "multirun").glob("lenet*"))
     report = subprocess.run([tmp_path / "env/bin/oraclecheck-report", study], env=environment, capture_output=True)
     assert report.returncode == 0 and (study / "report/scatter_accuracy.pdf").is_file()
+    assert (study / "report/index.html").is_file()

@@ -34,7 +34,7 @@ def sweep_command(config: Mapping[str, Any], combos: Sequence[int], repeats: Seq
         combos: Indices of combinations.
         repeats: Their repeats.
     """
-    if not combos or not repeats or "name" not in config.get("model", {}) or "name" not in config.get("data", {}):
+    if not all(isinstance(config.get(group), Mapping) and "name" in config[group] for group in ("model", "data")):
         return ""
     schema.register()
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):

@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,9 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: Command line without the program's name; None reads `sys.argv`.
     """
-    options = _parser().parse_args(argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    options = _parser().parse_args(arguments)
     try:
-        return _report(options)
+        return _report(options, shlex.join(["python", "-m", "oraclecheck.report", *arguments]))
     except KeyboardInterrupt:
         return INTERRUPTED
     except (ValueError, OSError) as error:
@@ -73,7 +75,7 @@ def _parser() -> _Parser:
     return parser
 
 
-def _report(options: argparse.Namespace) -> int:
+def _report(options: argparse.Namespace, command: str) -> int:
     """Read, compute, and only then print and write."""
     with waiting("reading the runs"):
         from oraclecheck.analysis.findings import find
@@ -97,14 +99,34 @@ def _report(options: argparse.Namespace) -> int:
         for study in findings.studies:
             own += write_study(findings, study, homes[study])
             done()
+    page = (home if several else homes[findings.studies[0]]) / "index.html"
+    with waiting(f"writing {page}"):
+        _write_page(page, findings, options.sources, command)
     if options.format == "table":
-        written = [*shared, *({path.parent for path in own} if several else own)]
+        written = [page, *shared, *({path.parent for path in own} if several else own)]
         for path in [*([options.export] if options.export else []), *sorted(written)]:
             print(path)
     gaps = findings.gaps()
     for line in gaps:
         _say(line)
     return INCOMPLETE if gaps else COMPLETE
+
+
+def _write_page(path: Path, findings: "Findings", sources: Sequence[str], command: str) -> None:
+    from oraclecheck.analysis.page import write_page
+    from oraclecheck.invocation import sweep_commands
+    from oraclecheck.study import read_settings
+
+    settings = read_settings(*sources)
+    write_page(
+        path,
+        findings.runs,
+        findings.table,
+        networks=findings.networks,
+        settings=settings,
+        command=command,
+        sweeps=sweep_commands(findings.runs, settings),
+    )
 
 
 def _homes(sources: Sequence[str], out: Path | None, studies: Sequence[str]) -> tuple[Path, dict[str, Path]]:

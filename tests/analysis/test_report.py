@@ -80,6 +80,17 @@ def test_report_of_a_folder_of_studies_writes_into_each_and_an_overview(report):
     assert "11111111" in out and "released_code" in out
 
 
+def test_report_has_one_page_with_the_command_that_writes_it_again(report):
+    one, other = study_folder(Path("x"), A), study_folder(Path("y"), B)
+    out = report(one, other, "--out", "paper & pen")[1]
+    page = Path("paper & pen", "index.html")
+    assert str(page) in out.splitlines() and "index.html" not in names(page.parent / A)
+    text = page.read_text(encoding="utf-8")
+    command = "python -m oraclecheck.report x/a-11111111 y/b-22222222 --out &#39;paper &amp; pen&#39;"
+    assert command in text and A in text and B in text
+    assert report(one)[0] == 0 and (one / "report" / "index.html").is_file()
+
+
 def test_report_writes_to_out_by_the_name_of_the_study(report):
     one, other = study_folder(Path("x"), A), study_folder(Path("y"), B)
     assert report(one, other, "--out", "paper", "--metric", "loss")[0] == 0
