@@ -11,7 +11,6 @@ from torch import nn
 
 from oraclecheck.config import register_resolver
 from oraclecheck.data.augmentation import Augmentation
-from oraclecheck.data.folders import ImageFolders
 from oraclecheck.data.loading import Preparation
 from oraclecheck.data.sources import Source
 from oraclecheck.pruning.combination import CombinationSpace, LayerChoice, parse_set
@@ -121,10 +120,6 @@ def _source(cfg: DictConfig) -> Source:
         raise ValueError(
             f"model.input_shape must be that of the images of {cfg.data.name}, {list(source.shape)}; {cfg.model.name} "
             f"takes {list(cfg.model.input_shape)}: choose another data set or model"
-        )
-    if isinstance(source, ImageFolders) and len(source.classes) != data.classes:
-        raise ValueError(
-            f"data.classes must be the number of class folders in data.train, {len(source.classes)}; got {data.classes}"
         )
     return source
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from oraclecheck.criteria.magnitude import l1_choice
 from oraclecheck.data import loading
+from oraclecheck.data.folders import ImageFolders
 from oraclecheck.data.images import ImageData
 from oraclecheck.data.loading import Preparation
 from oraclecheck.data.sources import Source
@@ -142,6 +143,11 @@ class Setting:
         device_of(self.trainer)
         _check_writable(self.out)
         self.source.check()
+        if isinstance(self.source, ImageFolders) and len(self.source.classes) != self.classes:
+            raise ValueError(
+                f"data.classes must be the number of class folders in data.train, {len(self.source.classes)}; "
+                f"got {self.classes}"
+            )
         _ = self.train_eval_indices  # are there as many images?
         shadow = shadow_network(self.network)
         if self.scheme == "heads":

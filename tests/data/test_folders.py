@@ -217,7 +217,7 @@ def test_folders_run_from_their_files_to_one_record_wherever_images_lie(command,
 def test_imagenets_layout_and_recipe_run(command, images, tmp_path):
     Path("images/test").rename("images/val")
     arguments = [argument for argument in images if not argument.startswith(("data.t", "data=image"))]
-    code, _, err = command(*arguments, "data=imagenet", f"data.root={tmp_path}/images")
+    code, _, err = command(*arguments, "data=imagenet", "data.classes=3", f"data.root={tmp_path}/images")
     assert code == 0, err
     assert [record["data"] for record in records()] == ["imagenet"]
 
