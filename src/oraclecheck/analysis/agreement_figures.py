@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from oraclecheck.analysis.correlation import VALID_AGREEMENT, kendall
 from oraclecheck.analysis.figures import axis_label, combinations_of, study_labels
-from oraclecheck.analysis.identity import in_reading_order, spell
+from oraclecheck.analysis.identity import describe, in_reading_order, varying
 from oraclecheck.analysis.layouts import metric_name
 from oraclecheck.analysis.print_style import (
     COLUMN,
@@ -174,7 +174,8 @@ def plot_comparison(
         drawn = np.isfinite(xs) & np.isfinite(ys)
         ax.scatter(xs[drawn], ys[drawn], s=14 if len(shared) <= 300 else 6, c="#0072B2", linewidths=0, alpha=0.8)
         if max(xs[drawn].min(), ys[drawn].min()) < min(xs[drawn].max(), ys[drawn].max()):
-            ax.axline((xs[drawn][0],) * 2, slope=1, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
+            ax.axline((xs[drawn][0],) * 2, slope=1, color="0.6", linewidth=0.8, linestyle=":", zorder=0, label="equal")
+            ax.legend(frameon=False)
         title = [f"$n$ = {len(shared)}"]
         if len(shared) > 1 and not np.isnan((result := kendall(xs, ys))[0]):
             title += [f"$\\tau$ = {minus(decimal(result[0]))}", f"$p$ = {scientific(result[1])}"]
@@ -293,8 +294,7 @@ def _keys(rows: pd.DataFrame) -> list[Line2D]:
 
 
 def _mean_label(row: pd.Series, rows: pd.DataFrame) -> str:
-    names = [name for name in ("model", "data", "layers", "pruning_ratio", "wiring", "retrain_fraction") if name in row]
-    return ", ".join(spell(name, row[name]) for name in names if rows[name].map(str).nunique() > 1) or "all"
+    return describe(row, [name for name in varying(rows) if name in row and name != "pretrain_seed"]) or "all"
 
 
 def _model_labels(models: list[str], rows: pd.DataFrame) -> list[str]:

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from oraclecheck.analysis.correlation import kendall
-from oraclecheck.analysis.identity import heading, in_reading_order, spell, varying
+from oraclecheck.analysis.identity import describe, in_reading_order, varying
 from oraclecheck.analysis.layouts import metric_name
 from oraclecheck.analysis.outcomes import HIGHER_IS_BETTER
 from oraclecheck.analysis.print_style import (
@@ -34,9 +34,6 @@ PICKS = "sDvPX"
 
 PANEL_HEIGHT = 1.45
 """Inches of one panel of a grid, title included."""
-
-_PLAIN = ("model", "data", "layers", "pruning_ratio")
-"""Identity columns whose values speak for themselves."""
 
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -188,10 +185,7 @@ def study_labels(runs: pd.DataFrame) -> dict[str, str]:
     """Each study's short name for a figure, what tells it apart, else its name; in the order in which to read them."""
     first = in_reading_order(runs.drop_duplicates("study"))
     names = varying(first)
-    labels = {
-        str(row["study"]): ", ".join(spell(name, row[name]) if name in _PLAIN else _worded(name, row) for name in names)
-        for _, row in first.iterrows()
-    }
+    labels = {str(row["study"]): describe(row, names) for _, row in first.iterrows()}
     unique = len(set(labels.values())) == len(labels)
     return labels if names and unique else {study: study for study in labels}
 
@@ -199,10 +193,6 @@ def study_labels(runs: pd.DataFrame) -> dict[str, str]:
 def axis_label(final: str, metric: str) -> str:
     """What an axis with a metric after retraining says."""
     return f"{metric_name(final, metric)}{' (%)' if metric == 'accuracy' else ''}"
-
-
-def _worded(name: str, row: pd.Series) -> str:
-    return f"{heading(name)} {spell(name, row[name])}"
 
 
 def _points(combos: pd.DataFrame, column: str) -> Points:

@@ -11,6 +11,9 @@ from oraclecheck.analysis.rounding import UNDEFINED
 IDENTITY = ("model", "data", "layers", "pruning_ratio", "wiring", "order", "retrain_fraction", "pretrain_seed")
 """Columns that say to a reader what a study is; its name and hashes say it to the computer."""
 
+_PLAIN = ("model", "data", "layers", "pruning_ratio")
+"""Columns whose values speak for themselves."""
+
 NAMES = ("study", "study_hash", "dense_hash", "space", "space_size")
 """Columns that differ between studies but say little to a reader."""
 
@@ -42,6 +45,13 @@ def spell(name: str, value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return short_layers(str(value)) if name == "layers" else str(value)
+
+
+def describe(row: pd.Series, names: Iterable[str]) -> str:
+    """The named columns of a study in one phrase, such as "conv1, 0.2, wiring correct"."""
+    return ", ".join(
+        spell(name, row[name]) if name in _PLAIN else f"{heading(name)} {spell(name, row[name])}" for name in names
+    )
 
 
 def as_text(value: object) -> str:
