@@ -199,7 +199,7 @@ def test_ceiling_uses_combinations_with_all_repeats_and_no_divergence(column):
 
 
 def test_without_repeats_there_is_no_ceiling_and_the_note_says_so():
-    row = row_of(random_runs(n=5, k=1))
+    row = row_of(random_runs(n=12, k=1))
     assert math.isnan(row["ceiling"])
     assert row["note"] == "no repeats, so no noise ceiling"
 
@@ -207,14 +207,14 @@ def test_without_repeats_there_is_no_ceiling_and_the_note_says_so():
 def test_with_too_few_complete_combinations_there_is_no_ceiling_and_the_note_says_so():
     row = row_of([record(0, 0), record(0, 1), record(1, 0, 2.0, 0.8), record(2, 1, 3.0, 0.7)])
     assert math.isnan(row["ceiling"])
-    assert row["note"] == "no noise ceiling: it needs 2 combinations with all 2 repeats; there are 1"
+    assert row["note"].startswith("no noise ceiling: it needs 2 combinations with all 2 repeats; there are 1")
 
 
 def test_a_constant_repeat_leaves_no_ceiling_and_the_note_says_so():
     row = row_of([record(c, r, c, 0.9 - r * c / 10) for c in range(3) for r in range(2)])
     assert row["agreement"] == pytest.approx(1)
     assert math.isnan(row["ceiling"])
-    assert row["note"] == "no noise ceiling: in one repeat all metric values are equal"
+    assert row["note"].startswith("no noise ceiling: in one repeat all metric values are equal")
 
 
 @pytest.mark.parametrize("runs", [[record(0)], [failed(0), failed(1)], [record(None, picked_by="l1")]])

@@ -17,6 +17,9 @@ DRAWS = 10_000
 # Resamples at a time: 8 MiB of temporaries for 1,000 combinations, which stay in the cache.
 _BLOCK_DRAWS = 1000
 
+# Columns of A that are held at a time, 64 MiB for 4,096 combinations; larger studies make them anew for each block.
+_BLOCK_COLUMNS = 4096
+
 
 def kendall_draws(
     pairs: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]], draws: int, seed: int
@@ -33,8 +36,15 @@ def kendall_draws(
         Shape (draws, len(pairs)); NaN in resamples in which all values of a column are equal.
     """
     prepared = [_Pair(x, y) for x, y in pairs]
-    blocks = _counts(len(pairs[0][0]), draws, np.random.default_rng(seed))
+    blocks = (_counts(picks) for picks in resamples(len(pairs[0][0]), draws, seed))
     return np.concatenate([np.stack([pair.tau(counts) for pair in prepared], axis=1) for counts in blocks])
+
+
+def resamples(n: int, draws: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Blocks of resamples of n combinations: their indices, shape (draws of the block, n)."""
+    generator = np.random.default_rng(seed)
+    for start in range(0, draws, _BLOCK_DRAWS):
+        yield generator.integers(n, size=(min(_BLOCK_DRAWS, draws - start), n))
 
 
 class _Pair:
@@ -43,14 +53,22 @@ class _Pair:
     def __init__(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
         self.rows = np.flatnonzero(~np.isnan(x) & ~np.isnan(y))
         ranks = [rankdata(values[self.rows], method="dense").astype(np.float32) for values in (x, y)]
-        signs = [np.sign(rank[:, None] - rank) for rank in ranks]
-        # Sums of products of counts and signs are integers below 2^24, so single precision is exact.
-        self.signs = signs[0] * signs[1]
+        self.ranks = ranks
         self.ties = [_Ties(rank) for rank in ranks]
+        self.whole = self._signs(slice(None)) if len(self.rows) <= _BLOCK_COLUMNS else None
+
+    def _signs(self, columns: slice) -> NDArray[np.float32]:
+        first, second = (np.sign(rank[:, None] - rank[columns]) for rank in self.ranks)
+        return first * second
 
     def tau(self, counts: NDArray[np.float32]) -> NDArray[np.float64]:
         counts = counts if len(self.rows) == counts.shape[1] else np.ascontiguousarray(counts[:, self.rows])
-        surplus = np.einsum("bi,bi->b", counts @ self.signs, counts, dtype=np.float64) / 2
+        surplus = np.zeros(len(counts))
+        for start in range(0, len(self.rows), _BLOCK_COLUMNS):
+            columns = slice(start, start + _BLOCK_COLUMNS)
+            # Sums of counts and signs are integers below 2^24, so single precision is exact.
+            sums = counts @ (self._signs(columns) if self.whole is None else self.whole)
+            surplus += np.einsum("bi,bi->b", sums, counts[:, columns], dtype=np.float64) / 2
         all_pairs = counts.sum(axis=1, dtype=np.float64) ** 2
         untied = [(all_pairs - ties.squares(counts)) / 2 for ties in self.ties]
         with np.errstate(invalid="ignore"):
@@ -70,8 +88,7 @@ class _Ties:
         return np.einsum("bg,bg->b", groups, groups, dtype=np.float64)
 
 
-def _counts(n: int, draws: int, generator: np.random.Generator) -> Iterator[NDArray[np.float32]]:
-    for start in range(0, draws, _BLOCK_DRAWS):
-        block = min(_BLOCK_DRAWS, draws - start)
-        picks = generator.integers(n, size=(block, n)) + n * np.arange(block)[:, None]
-        yield np.bincount(picks.ravel(), minlength=block * n).reshape(block, n).astype(np.float32)
+def _counts(picks: NDArray[np.int64]) -> NDArray[np.float32]:
+    draws, n = picks.shape
+    places = picks + n * np.arange(draws)[:, None]
+    return np.bincount(places.ravel(), minlength=draws * n).reshape(draws, n).astype(np.float32)

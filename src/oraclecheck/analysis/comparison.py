@@ -1,17 +1,24 @@
 """Two studies of the same combinations side by side: two wirings, two retraining lengths, two recipes."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
+from scipy.stats import t as student
 
-from oraclecheck.analysis.bootstrap import DRAWS, kendall_draws
+from oraclecheck.analysis.bootstrap import DRAWS, kendall_draws, resamples
 from oraclecheck.analysis.correlation import kendall, linear_correlations, signed
-from oraclecheck.analysis.outcomes import HIGHER_IS_BETTER, Outcomes, checked, outcomes
+from oraclecheck.analysis.intervals import LEAST, ends
+from oraclecheck.analysis.outcomes import HIGHER_IS_BETTER, Outcomes, checked, mean_of_repeats, outcomes
+from oraclecheck.analysis.retraining_noise import agreement_error
+from oraclecheck.analysis.summary import space_of
 from oraclecheck.analysis.tables import metric_columns
+
+Array = NDArray[np.float64]
 
 
 def compare(
@@ -26,7 +33,8 @@ def compare(
     """Agreement in two studies, its difference, and how alike their final metrics rank the shared combinations.
 
     Only combinations with an outcome in both studies count, matched by their removed filters. The intervals are 95 %
-    ones of a bootstrap over these combinations, drawn for both studies together.
+    ones. Of a sample of combinations: a bootstrap over them, drawn for both studies together. Of a census: retraining
+    noise, taken as independent in the two studies; none without repeats in both.
 
     Args:
         runs_a: Runs of one study, with the columns of a record.
@@ -38,8 +46,9 @@ def compare(
 
     Returns:
         One row per metric that both studies have: `study_a`, `study_b`, `final`, `metric`, `n` (shared combinations),
-        `agreement_a`, `agreement_b`, `difference` (a - b), `final_tau` and `final_spearman` (between the two final
-        metrics), each of the last three with `_low` and `_high`; `only_a`, `only_b` (combinations left out); `note`.
+        `only_a`, `only_b` (combinations left out), `agreement_a`, `agreement_b`, `difference` (a - b), `final_tau` and
+        `final_spearman` (between the two final metrics), each of the last three with `_low` and `_high`; `interval`
+        ("combinations", "repeats" or "none"); `note`.
 
     Raises:
         ValueError: As `correlate`; if either holds more or fewer than one study, or they share no combination.
@@ -49,8 +58,7 @@ def compare(
     places = [_places(side) for side in sides]
     shared = [key for key in places[0] if key in places[1]]
     if not shared:
-        raise ValueError("runs_a and runs_b must share combinations of removed filters; got none in both")
-    rows = [[place[key] for key in shared] for place in places]
+        raise ValueError("runs_a and runs_b must share combinations, told by their removed filters; got none in both")
     row: dict[str, Any] = {
         "study_a": sides[0].first["study"].iloc[0],
         "study_b": sides[1].first["study"].iloc[0],
@@ -59,17 +67,33 @@ def compare(
         "only_a": len(places[0]) - len(shared),
         "only_b": len(places[1]) - len(shared),
     }
+    census = any(space_of(side).kind == "enumerated" for side in sides)
     table = []
     for column, name in columns.items():
-        finals = [side.means(column)[at] for side, at in zip(sides, rows, strict=True)]
-        if any(np.isnan(values).any() for values in finals):
-            continue
-        scores = [side.score[at] for side, at in zip(sides, rows, strict=True)]
-        higher_is_better = HIGHER_IS_BETTER[name]
-        table.append({**row, "metric": name, **_difference(scores, finals, higher_is_better, draws, seed)})
+        a, b = (
+            _Side.of(side, [place[key] for key in shared], column) for side, place in zip(sides, places, strict=True)
+        )
+        if not (np.isnan(a.means).any() or np.isnan(b.means).any()):
+            numbers = _numbers(a, b, HIGHER_IS_BETTER[name], census, draws, seed)
+            table.append({**row, "metric": name, **numbers})
     if not table:
         raise ValueError(f"runs_a and runs_b must both have {' or '.join(columns)}; got no metric in both")
     return pd.DataFrame(table)
+
+
+@dataclass(frozen=True)
+class _Side:
+    score: Array
+    finals: Array
+    means: Array
+
+    @classmethod
+    def of(cls, study: Outcomes, rows: list[int], column: str) -> "_Side":
+        finals = study.finals[column][rows]
+        return cls(study.score[rows], finals, mean_of_repeats(finals))
+
+    def agreement(self, higher_is_better: bool) -> float:
+        return signed(kendall(self.score, self.means)[0], higher_is_better=higher_is_better)
 
 
 def _one_study(name: str, runs: pd.DataFrame) -> Outcomes:
@@ -81,42 +105,66 @@ def _one_study(name: str, runs: pd.DataFrame) -> Outcomes:
 
 def _places(side: Outcomes) -> dict[str, int]:
     removed = [json.dumps(value, sort_keys=True) for value in side.first["removed"]]
-    return {key: i for i, key in enumerate(removed) if side.k[i] > 0}
+    return {key: i for i, key in enumerate(removed) if side.k[i] > 0 and key != "null"}
 
 
-def _difference(
-    scores: list[NDArray[np.float64]],
-    finals: list[NDArray[np.float64]],
-    higher_is_better: bool,
-    draws: int,
-    seed: int,
-) -> dict[str, Any]:
-    names = ["agreement_a", "agreement_b", "difference", "final_tau", "final_spearman"]
-    ends = [f"{name}_{end}" for name in names[2:] for end in ("low", "high")]
-    row: dict[str, Any] = {**dict.fromkeys([*names, *ends], np.nan), "note": ""}
-    if len(scores[0]) < 2:
+def _numbers(a: _Side, b: _Side, higher_is_better: bool, census: bool, draws: int, seed: int) -> dict[str, Any]:
+    names = ("difference", "final_tau", "final_spearman")
+    row: dict[str, Any] = dict.fromkeys(["agreement_a", "agreement_b", *names], np.nan)
+    row |= {f"{name}_{end}": np.nan for name in names for end in ("low", "high")} | {"interval": "none", "note": ""}
+    if len(a.score) < 2:
         return {**row, "note": "statistics need at least 2 shared combinations; there is 1"}
-    s = [signed(kendall(x, y)[0], higher_is_better=higher_is_better) for x, y in zip(scores, finals, strict=True)]
-    row |= {"agreement_a": s[0], "agreement_b": s[1], "difference": s[0] - s[1]}
-    row |= {"final_tau": kendall(*finals)[0], "final_spearman": linear_correlations(*finals)[0]}
-    taus = kendall_draws([(scores[0], finals[0]), (scores[1], finals[1]), (finals[0], finals[1])], draws, seed)
-    differences = (taus[:, 1] - taus[:, 0]) if higher_is_better else (taus[:, 0] - taus[:, 1])
-    spearmans = _spearman_draws(finals[0], finals[1], draws, seed)
-    for name, values in (("difference", differences), ("final_tau", taus[:, 2]), ("final_spearman", spearmans)):
-        if not np.isnan(values).all():
-            row[f"{name}_low"], row[f"{name}_high"] = map(float, np.nanquantile(values, [0.025, 0.975]))
-    if np.isnan(row["difference"]):
+    row |= {"agreement_a": a.agreement(higher_is_better), "agreement_b": b.agreement(higher_is_better)}
+    row["difference"] = row["agreement_a"] - row["agreement_b"]
+    row |= {"final_tau": kendall(a.means, b.means)[0], "final_spearman": linear_correlations(a.means, b.means)[0]}
+    if np.isnan(row["difference"]) or np.isnan(row["final_tau"]):
         row["note"] = "a tau is not defined: all scores or all final metrics of a study are equal"
-    return row
+    if census:
+        return {**row, **_noise_intervals(row, a, b)}
+    if len(a.score) < LEAST:
+        return {**row, "note": f"no bootstrap intervals: they need {LEAST} combinations; there are {len(a.score)}"}
+    taus = kendall_draws([(a.score, a.means), (b.score, b.means), (a.means, b.means)], draws, seed)
+    differences = signed(1.0, higher_is_better=higher_is_better) * (taus[:, 0] - taus[:, 1])
+    spearmans = _spearman_draws(a.means, b.means, draws, seed)
+    for name, values in zip(names, (differences, taus[:, 2], spearmans), strict=True):
+        row |= ends(name, values)
+    return {**row, "interval": "combinations"}
 
 
-def _spearman_draws(x: NDArray[np.float64], y: NDArray[np.float64], draws: int, seed: int) -> NDArray[np.float64]:
-    generator, n = np.random.default_rng(seed), len(x)
+def _noise_intervals(row: dict[str, Any], a: _Side, b: _Side) -> dict[str, Any]:
+    """Intervals from retraining noise: variances add up, with Satterthwaite's degrees of freedom."""
+    difference = _reach(agreement_error(a.score, a.finals), agreement_error(b.score, b.finals))
+    tau_reach = _reach(agreement_error(b.means, a.finals), agreement_error(a.means, b.finals))
+    if np.isnan(difference) or np.isnan(tau_reach):
+        return {"note": row["note"] or "no intervals: in a census they need repeats in both studies"}
+    taus = [float(np.clip(row["final_tau"] + sign * tau_reach, -1, 1)) for sign in (-1, 1)]
+    # Spearman's correlation moves with tau as it does in a Gaussian copula.
+    moves = [_spearman_of(tau) - _spearman_of(row["final_tau"]) for tau in taus]
+    spearmans = [float(np.clip(row["final_spearman"] + move, -1, 1)) for move in moves]
+    low, high = row["difference"] - difference, row["difference"] + difference
+    return {
+        **{"difference_low": low, "difference_high": high, "interval": "repeats"},
+        **{"final_tau_low": taus[0], "final_tau_high": taus[1]},
+        **{"final_spearman_low": spearmans[0], "final_spearman_high": spearmans[1]},
+    }
+
+
+def _reach(*errors: tuple[float, float]) -> float:
+    variances = np.array([error**2 for error, _ in errors])
+    if not (total := variances.sum()) > 0:
+        return float(total)
+    freedom = total**2 / (variances**2 / [freedom for _, freedom in errors]).sum()
+    return float(student.ppf(0.975, freedom) * np.sqrt(total))
+
+
+def _spearman_of(tau: float) -> float:
+    return float(6 / np.pi * np.arcsin(np.sin(np.pi * tau / 2) / 2))
+
+
+def _spearman_draws(x: Array, y: Array, draws: int, seed: int) -> Array:
     values = []
-    for start in range(0, draws, 1000):
-        picks = generator.integers(n, size=(min(1000, draws - start), n))
-        a, b = rankdata(x[picks], axis=1), rankdata(y[picks], axis=1)
-        a, b = a - (n + 1) / 2, b - (n + 1) / 2
+    for picks in resamples(len(x), draws, seed):
+        a, b = (rankdata(column[picks], axis=1) - (len(x) + 1) / 2 for column in (x, y))
         with np.errstate(invalid="ignore"):
             values.append((a * b).sum(axis=1) / np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1)))
     return np.concatenate(values)

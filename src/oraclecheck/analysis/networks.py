@@ -25,14 +25,16 @@ def across_networks(table: pd.DataFrame) -> pd.DataFrame:
         table: From `correlate`.
 
     Returns:
-        One row per metric and group of at least two studies that differ only in the pre-training seed: what they share,
+        One row per metric and group of at least two studies that differ only in the dense network: what they share,
         `final`, `metric`, `networks`, `agreement` (mean of s; higher is better), `agreement_low`, `agreement_high`
         (95 %; NaN for fewer than 3 networks), `studies` (list), `verdict` (valid if the interval lies above 0.2,
         invalid if at or below it, otherwise undecided) with `reason`, and `note`. Empty if there is no such group.
     """
     rows = []
-    for identity, group in table.groupby([*SHARED, "final", "metric"], sort=False, dropna=False):
-        if group["study"].nunique() >= 2 and group["dense_hash"].notna().all():
+    # A study that has only begun has no s, and would stand for its dense network a second time.
+    defined = table[table["agreement"].notna() & table["dense_hash"].notna()]
+    for identity, group in defined.groupby([*SHARED, "final", "metric"], sort=False, dropna=False):
+        if len(group) >= 2:
             rows.append({**dict(zip([*SHARED, "final", "metric"], identity, strict=True)), **_summary(group)})
     columns = [*SHARED, "final", "metric", "networks", "agreement", "agreement_low", "agreement_high"]
     return pd.DataFrame(rows, columns=[*columns, "studies", "verdict", "reason", "note"])
@@ -44,13 +46,10 @@ def _summary(group: pd.DataFrame) -> dict[str, Any]:
     if row["networks"] < len(group):
         note = "some studies share a dense network, so they differ in what the table does not show: choose one each"
         return {**row, **undefined, "verdict": "undecided", "reason": f"sample: {note}", "note": note}
-    s = group["agreement"].dropna().to_numpy(float)
-    notes = [f"s is not defined in {len(group) - len(s)} of {len(group)} studies"] if len(s) < len(group) else []
+    s = group["agreement"].to_numpy(float)
+    row |= {**undefined, "agreement": float(s.mean())}
     if group["k"].nunique() > 1:
-        notes.append("the studies differ in their number of repeats")
-    row |= {**undefined, "networks": len(s), "note": "; ".join(notes)}
-    if len(s):
-        row["agreement"] = float(s.mean())
+        row["note"] = "the studies differ in their number of repeats"
     if len(s) < LEAST:
         reason = f"sample: an interval needs {LEAST} dense networks; there are {len(s)}"
         return {**row, "verdict": "undecided", "reason": reason}

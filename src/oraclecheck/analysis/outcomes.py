@@ -46,7 +46,7 @@ class Outcomes:
 
     def means(self, column: str) -> NDArray[np.float64]:
         """Mean of a metric over the repeats with an outcome, shape (n,); NaN if there is none, infinite if diverged."""
-        return _means(self.finals[column])
+        return mean_of_repeats(self.finals[column])
 
 
 def checked(runs: pd.DataFrame) -> pd.DataFrame:
@@ -118,13 +118,14 @@ def outcomes(study: pd.DataFrame) -> Outcomes:
     scores = np.full((len(place), len(repeats)), np.nan)
     scores[rows[outcome], columns[outcome]] = study[SCORE].to_numpy()[outcome]
     # The score is the same in every repeat; a record that diverged may lack it.
-    score = _means(np.where(np.isfinite(scores), scores, np.nan))
+    score = mean_of_repeats(np.where(np.isfinite(scores), scores, np.nan))
     some = np.isin(np.arange(len(place)), rows[outcome])
     score[np.isnan(score) & some] = np.inf
     return Outcomes(records.iloc[place].reset_index(drop=True), score, finals, pd.DataFrame(counts))
 
 
-def _means(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def mean_of_repeats(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of each row over the values that are not NaN, rounded far below one test image; NaN if there is none."""
     there = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         return np.round(np.where(there, values, 0).sum(axis=1) / there.sum(axis=1), _MEAN_DECIMALS)

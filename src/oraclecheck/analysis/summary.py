@@ -2,14 +2,12 @@
 
 import json
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oraclecheck.analysis.bootstrap import kendall_draws
-from oraclecheck.analysis.choice import UNDEFINED, anomaly_of_census, anomaly_of_sample, regret
+from oraclecheck.analysis.choice import anomaly_of_census, anomaly_of_sample, regret
 from oraclecheck.analysis.correlation import (
     agreement_bounds,
     anomaly_ratio,
@@ -21,10 +19,9 @@ from oraclecheck.analysis.correlation import (
     signed,
     tie_share,
 )
+from oraclecheck.analysis.intervals import noise_and_intervals
 from oraclecheck.analysis.outcomes import HIGHER_IS_BETTER, METRIC_COLUMNS, Outcomes
 from oraclecheck.analysis.permutation import RELABELLINGS, permutation_p, relabellings
-from oraclecheck.analysis.retraining_noise import agreement_error
-from oraclecheck.analysis.uncertainty import ceiling, noise_ceiling, noise_free, reliability
 from oraclecheck.analysis.verdict import Evidence, verdict
 from oraclecheck.pruning.combination import ENUMERATION_LIMIT
 
@@ -37,9 +34,6 @@ STATISTICS = (
     *("anomaly_ratio", "anomaly_low", "anomaly_high", "regret", "regret_low", "regret_high"),
     *("counterexample_ratio", *PAIR_COUNTS, "tie_share"),
 )
-
-# Two standard errors of a normal distribution.
-_REACH = 1.959963984540054
 
 # A mean is collapsed if it lies this many interquartile ranges beyond the worse quartile: far out even for the
 # exponential distribution, where 1 in 200 lies beyond 3 and 1 in 5,000 beyond 6.
@@ -97,9 +91,16 @@ def summarise(outcomes: Outcomes, column: str, *, draws: int, seed: int) -> dict
     if space.kind == "enumerated":
         row["p_permutation"], note = _permutation(outcomes, score, final, space, seed)
         notes.append(note)
-    complete = np.asarray(np.isfinite(finals).all(axis=1) & (finals.shape[1] > 1))
-    notes += _noise(row, score, finals, final, complete, space, higher_is_better, draws, seed)
-    _choice(row, score, finals, complete, space, higher_is_better)
+    census = space.kind == "enumerated"
+    options: Any = {"higher_is_better": higher_is_better, "census": census, "draws": draws, "seed": seed}
+    intervals, sentences = noise_and_intervals(score, finals, **options)
+    row |= intervals
+    notes += sentences
+    if space.kind == "unknown":
+        notes.append("how the combinations were chosen is not known: intervals take them as a random sample")
+    choice, sentences = _choice(score, finals, row["anomaly_ratio"], **options)
+    row |= choice
+    notes += sentences
     p = row["p"] if np.isnan(row["p_permutation"]) else row["p_permutation"]
     evidence = Evidence(
         s=row["agreement"],
@@ -108,8 +109,8 @@ def summarise(outcomes: Outcomes, column: str, *, draws: int, seed: int) -> dict
         p=p,
         rho_k_low=row["rho_k_low"],
         noise_free_high=row["noise_free_high"],
-        k=finals.shape[1] if complete.sum() > 1 else 1,
-        census=space.kind == "enumerated",
+        k=finals.shape[1] if row["ceiling_n"] > 1 else 1,
+        census=census,
     )
     row["verdict"], row["reason"] = verdict(evidence)
     return {**row, "note": "; ".join(note for note in notes if note)}
@@ -179,78 +180,29 @@ def _permutation(
     return permutation_p(score, final, targets), ""
 
 
-def _noise(
-    row: dict[str, Any],
+def _choice(
     score: NDArray[np.float64],
     finals: NDArray[np.float64],
-    final: NDArray[np.float64],
-    complete: NDArray[np.bool_],
-    space: Space,
+    better: float,
+    *,
     higher_is_better: bool,
+    census: bool,
     draws: int,
     seed: int,
-) -> list[str]:
-    """The intervals of the agreement, the ceiling and the noise-free agreement; what is not defined, in sentences."""
-    k, notes = finals.shape[1], []
-    pairs = [(score, final)]
-    repeats = np.where(complete[:, None], finals, np.nan)
-    estimate = noise_ceiling(finals[complete]) if complete.sum() > 1 else None
-    if estimate is not None and not np.isnan(estimate.t):
-        pairs += [(repeats[:, r], repeats[:, q]) for r, q in combinations(range(k), 2)]
-    taus = kendall_draws(pairs, draws, seed) if len(pairs) > 1 or space.kind != "enumerated" else None
-    agreements = None if taus is None else (-taus[:, 0] if higher_is_better else taus[:, 0])
-    if space.kind != "enumerated" and agreements is not None:
-        row["agreement_low"], row["agreement_high"] = _interval(agreements)
-        row["interval"] = "combinations"
-        if space.kind == "unknown":
-            notes.append("how the combinations were chosen is not known: intervals take them as a random sample")
-    elif k > 1 and not np.isnan(error := agreement_error(score, finals)):
-        s = row["agreement"]
-        row["agreement_low"], row["agreement_high"] = max(-1, s - _REACH * error), min(1, s + _REACH * error)
-        row["interval"] = "repeats"
-    else:
-        notes.append("all combinations were retrained once: without repeats there is no interval")
-    if estimate is None:
-        notes.append(
-            f"no noise ceiling: it needs 2 combinations with all {k} repeats; there are {complete.sum()}"
-            if k > 1
-            else "no repeats, so no noise ceiling"
-        )
-        return notes
-    row["ceiling_n"] = int(complete.sum())
-    if np.isnan(estimate.t):
-        notes.append("no noise ceiling: in one repeat all metric values are equal")
-        return notes
-    row |= {"repeat_tau": estimate.t, "rho_1": estimate.rho_1, "rho_k": estimate.rho_k, "ceiling": estimate.s_max}
-    assert taus is not None and agreements is not None
-    rho_k = reliability(taus[:, 1:].mean(axis=1), k)[1]
-    row["rho_k_low"], row["rho_k_high"] = _interval(rho_k)
-    row["ceiling_low"], row["ceiling_high"] = (float(ceiling(row[name])) for name in ("rho_k_low", "rho_k_high"))
-    row["noise_free"] = float(noise_free(row["agreement"], estimate.rho_k))
-    row["noise_free_low"], row["noise_free_high"] = _interval(noise_free(agreements, rho_k))
-    return notes
-
-
-def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    low, high = np.nanquantile(values, [0.025, 0.975]) if not np.isnan(values).all() else (np.nan, np.nan)
-    return float(low), float(high)
-
-
-def _choice(
-    row: dict[str, Any],
-    score: NDArray[np.float64],
-    finals: NDArray[np.float64],
-    complete: NDArray[np.bool_],
-    space: Space,
-    higher_is_better: bool,
-) -> None:
-    chosen_is_complete = complete[score == score.min()].all()
-    enough = complete.sum() > 1 and chosen_is_complete
-    estimate = regret(score[complete], finals[complete], higher_is_better=higher_is_better) if enough else UNDEFINED
-    row |= {"regret": estimate.value, "regret_low": estimate.low, "regret_high": estimate.high}
-    if space.kind != "enumerated":
-        row["anomaly_low"], row["anomaly_high"] = anomaly_of_sample(row["anomaly_ratio"] * len(score), len(score))
-    elif enough:
-        row["anomaly_low"], row["anomaly_high"] = anomaly_of_census(
-            score[complete], finals[complete], higher_is_better=higher_is_better
-        )
+) -> tuple[dict[str, float], list[str]]:
+    complete = np.asarray(np.isfinite(finals).all(axis=1))
+    row: dict[str, float] = {}
+    notes = []
+    if finals.shape[1] > 1 and complete.sum() > 1 and complete[score == score.min()].all():
+        measured = score[complete], finals[complete]
+        found = regret(*measured, higher_is_better=higher_is_better, draws=draws, seed=seed)
+        row |= {"regret": found.value, "regret_low": found.low, "regret_high": found.high}
+        if census:
+            ends = anomaly_of_census(*measured, higher_is_better=higher_is_better)
+            row |= dict(zip(("anomaly_low", "anomaly_high"), ends, strict=True))
+    elif finals.shape[1] > 1:
+        notes.append("no regret: some repeat of the criterion's choice is missing or diverged")
+    if not census:
+        ends = anomaly_of_sample(better * len(score), len(score))
+        row |= dict(zip(("anomaly_low", "anomaly_high"), ends, strict=True))
+    return row, notes

@@ -62,6 +62,31 @@ def reliability(t: ArrayLike, k: int) -> tuple[NDArray[np.float64], NDArray[np.f
     return rho_1, k * rho_1 / (1 + (k - 1) * rho_1)
 
 
+def census_reliability(t: float, draws: ArrayLike, k: int) -> NDArray[np.float64]:
+    """Reliabilities rho_k that could have been estimated had the same combinations been retrained again.
+
+    Resampling combinations also moves their true means, which in a census are fixed. In the analysis of variance,
+    log F = log(1 + (k-1) rho_1) - log(1 - rho_1) has variance 2k / (n (k-1)) if the means are drawn and
+    1 - (k-1)/k rho_k^2 times that if they are fixed: the resampled values are drawn in by its root.
+
+    Args:
+        t: Mean tau-b between two repeats.
+        draws: The same in resamples of the combinations, shape (draws,).
+        k: Repeats.
+    """
+    rho_k = reliability(t, k)[1]
+    factor = np.sqrt(1 - (k - 1) / k * rho_k**2)
+    log_f, log_f_draws = (_log_f(values, k) for values in (t, draws))
+    theta = np.exp(log_f + factor * (log_f_draws - log_f)) - 1
+    return np.maximum(theta, 0) / (1 + np.maximum(theta, 0))
+
+
+def _log_f(t: ArrayLike, k: int) -> NDArray[np.float64]:
+    # Not clipped at 0: the spread below it counts. The ends keep the logarithm finite.
+    rho_1 = np.clip(np.sin(np.pi * np.asarray(t) / 2), -0.99 / (k - 1), 1 - 1e-12)
+    return np.log((1 + (k - 1) * rho_1) / (1 - rho_1))
+
+
 def ceiling(rho_k: ArrayLike) -> NDArray[np.float64]:
     """Agreement that a perfect predictor shows where the mean of the repeats has this reliability."""
     return 2 / np.pi * np.arcsin(np.sqrt(rho_k))

@@ -56,6 +56,8 @@ def _lacking(e: Evidence) -> str:
         return "no repeats: how much of s retraining noise hides or makes is not known"
     if e.k < 2:
         return f"sample: the interval of s holds {VALID_AGREEMENT}"
+    if np.isnan(e.rho_k_low):
+        return "noise: how well the repeats agree is not defined"
     if not e.rho_k_low > 0:
         return "noise: the repeats do not agree with each other"
     if e.census or e.s_high <= VALID_AGREEMENT:

@@ -1,0 +1,99 @@
+"""Intervals of the agreement, the noise ceiling and the noise-free agreement, for a sample and for a census."""
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from oraclecheck.analysis.bootstrap import kendall_draws
+from oraclecheck.analysis.correlation import kendall, signed
+from oraclecheck.analysis.outcomes import mean_of_repeats
+from oraclecheck.analysis.retraining_noise import agreement_error
+from oraclecheck.analysis.uncertainty import ceiling, census_reliability, noise_ceiling, noise_free, reliability
+
+Array = NDArray[np.float64]
+
+LEAST = 10
+"""Combinations that a bootstrap over them needs: with 6, its intervals cover 91 % where the agreement is high."""
+
+# Share of the combinations that must have a repeat for it to count in the ceiling.
+_COMMON = 0.5
+
+
+def noise_and_intervals(
+    score: Array, finals: Array, *, higher_is_better: bool, census: bool, draws: int, seed: int
+) -> tuple[dict[str, Any], list[str]]:
+    """Noise ceiling, noise-free agreement, and 95 % intervals of both and of the agreement.
+
+    *A sample of combinations*: percentile intervals of a bootstrap over combinations, all repeats of one kept
+    together. They cover what the whole space shows for these k repeats.
+
+    *A census*: the combinations are fixed, and the intervals cover what retraining them again would show on average:
+    the agreement's comes from `retraining_noise`, the reliability's from `uncertainty.census_reliability`; for the
+    noise-free agreement both vary, independently.
+
+    Args:
+        score: Criterion score of each combination, shape (n,), n >= 2, without NaN.
+        finals: Final metric, shape (n, k); NaN where a repeat is missing. The ceiling uses the repeats that at
+            least half of the combinations have, and the combinations of which all these are finite.
+        higher_is_better: True for accuracy, False for loss.
+        census: Whether the combinations are all there are.
+        draws: Resamples.
+        seed: Their seed.
+
+    Returns:
+        Columns of the table of `correlate`, and sentences about what is not defined.
+    """
+    means = mean_of_repeats(finals)
+    # A repeat that only a few combinations have yet would leave only those few for the ceiling.
+    finals = finals[:, (~np.isnan(finals)).mean(axis=0) >= _COMMON]
+    k = finals.shape[1]
+    complete = np.asarray(np.isfinite(finals).all(axis=1))
+    row, notes = _ceiling(finals[complete], k)
+    s = signed(kendall(score, means)[0], higher_is_better=higher_is_better)
+    repeats = np.where(complete[:, None], finals, np.nan)
+    pairs = [(repeats[:, r], repeats[:, q]) for r, q in combinations(range(k), 2)] if "rho_k" in row else []
+    if not census:
+        pairs.append((score, means))
+    if few := len(score) < LEAST:
+        notes.append(f"no bootstrap intervals: they need {LEAST} combinations; there are {len(score)}")
+    taus = np.full((1, len(pairs)), np.nan) if few or not pairs else kendall_draws(pairs, draws, seed)
+    if census:
+        error, freedom = agreement_error(score, finals)
+        s_draws = s + error * np.random.default_rng(seed).standard_t(freedom, size=len(taus))
+        if np.isnan(error) and not np.isnan(s):
+            notes.append("no interval: in a census it needs repeats of at least 2 combinations")
+        elif not np.isnan(error):
+            reach = error * student.ppf(0.975, freedom)
+            row |= {"agreement_low": max(-1.0, s - reach), "agreement_high": min(1.0, s + reach), "interval": "repeats"}
+    else:
+        s_draws = -taus[:, -1] if higher_is_better else taus[:, -1]
+        row |= {**ends("agreement", s_draws), "interval": "none" if few else "combinations"}
+    if "rho_k" in row:
+        t_draws = taus[:, : k * (k - 1) // 2].mean(axis=1)
+        rho_k = census_reliability(row["repeat_tau"], t_draws, k) if census else reliability(t_draws, k)[1]
+        row |= ends("rho_k", rho_k)
+        row |= {f"ceiling_{end}": float(ceiling(row[f"rho_k_{end}"])) for end in ("low", "high")}
+        row["noise_free"] = float(noise_free(s, row["rho_k"]))
+        row |= ends("noise_free", noise_free(np.clip(s_draws, -1, 1), rho_k))
+    return row, notes
+
+
+def _ceiling(complete: Array, k: int) -> tuple[dict[str, Any], list[str]]:
+    if k < 2:
+        return {}, ["no repeats, so no noise ceiling"]
+    if len(complete) < 2:
+        return {}, [f"no noise ceiling: it needs 2 combinations with all {k} repeats; there are {len(complete)}"]
+    found = noise_ceiling(complete)
+    if np.isnan(found.t):
+        return {"ceiling_n": len(complete)}, ["no noise ceiling: in one repeat all metric values are equal"]
+    row = {"repeat_tau": found.t, "rho_1": found.rho_1, "rho_k": found.rho_k, "ceiling": found.s_max}
+    return {**row, "ceiling_n": len(complete)}, []
+
+
+def ends(name: str, values: Array) -> dict[str, float]:
+    """The ends of a 95 % percentile interval, as columns; NaN if no resample has a value."""
+    low, high = np.nanquantile(values, [0.025, 0.975]) if not np.isnan(values).all() else (np.nan, np.nan)
+    return {f"{name}_low": float(low), f"{name}_high": float(high)}
