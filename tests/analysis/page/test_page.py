@@ -13,7 +13,7 @@ from oraclecheck.analysis.page.gaps import gaps
 from oraclecheck.analysis.page.points import abbreviate, plain, scatter_points
 from oraclecheck.analysis.page.settings import flat, provenance
 from oraclecheck.analysis.page.verdicts import distinct_titles, sentence, tallies
-from oraclecheck.analysis.tables import combinations_table
+from oraclecheck.analysis.tables import combinations_table, correlate
 
 
 class Elements(HTMLParser):
@@ -176,11 +176,17 @@ def test_every_column_has_one_definition_and_prints_undefined_as_a_dash():
         assert column.text({column.name: pd.NA}) == "–" and column.sort_key({column.name: pd.NA}) == ""
 
 
+def test_every_number_that_correlate_gives_has_a_column():
+    known = {name for group in GROUPS.values() for column in group for name in (column.name, *(column.ends or ()))}
+    assert set(correlate(make_runs(), draws=2).columns) - known == set()
+
+
 def test_regret_is_printed_in_the_metric_s_unit():
     (regret,) = [column for group in GROUPS.values() for column in group if column.name == "regret"]
     row = {"regret": 0.0123, "regret_low": -0.001, "regret_high": 0.02, "metric": "accuracy"}
     assert (regret.text(row), regret.interval(row)) == ("1.23 pp", "[−0.10, 2.00]")
     assert regret.text(row | {"metric": "loss"}) == "0.0123"
+    assert regret.text(row | {"regret": -1e-6}) == "0.00 pp"
 
 
 def test_gaps_group_runs_by_the_last_line_of_their_error():

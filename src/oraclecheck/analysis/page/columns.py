@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from oraclecheck.analysis.rounding import UNDEFINED, agreement
+from oraclecheck.analysis.rounding import UNDEFINED, agreement, decimal
 
 ALWAYS, TELLING, ON_DEMAND = "always", "telling", "on demand"
 """When a column is shown unasked; telling: where a row has a value other than zero."""
@@ -101,9 +101,9 @@ def _text(value: Any, kind: str, row: Mapping[str, Any]) -> str:
     if kind == "p":
         return p_value(value)
     if kind == "unit":
-        text = f"{100 * value:.2f} pp" if row.get("metric") == "accuracy" else f"{value:.4f}"
+        text = f"{decimal(100 * value)} pp" if row.get("metric") == "accuracy" else decimal(value, 4)
     elif kind == "share":
-        text = f"{100 * value:.1f} %"
+        text = f"{decimal(100 * value, 1)} %"
     elif kind == "count":
         text = f"{value:,.0f}"
     else:
@@ -181,9 +181,10 @@ GROUPS: dict[str, tuple[Column, ...]] = {
         ),
         Column(
             "interval", "Interval", "text", ON_DEMAND,
-            "What the 95 % interval of s resamples: combinations (a sampled space, 10,000 bootstrap draws, all repeats "
-            "of a combination kept together), repeats (a census: the combinations are all there are, the retraining "
-            "seeds are not), or nothing (a census without repeats has no interval).",
+            "What the 95 % interval of s is over: combinations (a sampled space: 10,000 bootstrap draws, all repeats "
+            "of a combination kept together), repeats (a census, where the combinations are all there are and only the "
+            "retraining seeds could be others: s ± 1.96 standard errors from the differences between repeats), or none "
+            "(a census without repeats has no interval).",
             "oraclecheck",
         ),
         Column("tau", "τ_b", "signed", ON_DEMAND, "Kendall's τ_b(c, ȳ), not signed by d.", "scipy.stats.kendalltau"),
@@ -197,7 +198,8 @@ GROUPS: dict[str, tuple[Column, ...]] = {
         ),
         Column(
             "agreement_missing", "s if all were known", "signed", ON_DEMAND,
-            "What s could become if the missing and failed combinations were known: its least and greatest value.",
+            "What s could become if the missing and failed combinations were known: all pairs with one of them "
+            "discordant, or all concordant.",
             "oraclecheck", _ends("agreement_missing"),
         ),
     ),
@@ -219,7 +221,8 @@ GROUPS: dict[str, tuple[Column, ...]] = {
         ),
         Column(
             "p_holm", "p (Holm)", "p", TELLING,
-            "p adjusted by Holm's method over the rows of this table with the same metric; it tests τ = 0, not 0.2.",
+            "p (filters) where it is defined, else p, adjusted by Holm's method over all rows with the same metric "
+            "that were computed together; it tests τ = 0, not 0.2.",
             "Holm 1979",
         ),
         Column("p_used", "p adjusted", "text", ON_DEMAND, "Which p was adjusted: permutation or scipy."),
@@ -237,7 +240,9 @@ GROUPS: dict[str, tuple[Column, ...]] = {
                "Greiner's relation"),
         Column(
             "rho_k", "ρ_k", "unsigned", ON_DEMAND,
-            "Reliability of the mean of k repeats: k · ρ_1 / (1 + (k − 1) · ρ_1).", "Spearman–Brown", _ends("rho_k"),
+            "Reliability of the mean of k repeats: k · ρ_1 / (1 + (k − 1) · ρ_1). Its interval, like those of the "
+            "ceiling and of s*, is over 10,000 bootstrap draws of combinations with all their repeats.",
+            "Spearman–Brown", _ends("rho_k"),
         ),
         Column("ceiling_n", "Ceiling n", "count", ON_DEMAND, "Combinations with all k repeats, on which t rests."),
         Column(
@@ -248,20 +253,23 @@ GROUPS: dict[str, tuple[Column, ...]] = {
         ),
         Column(
             "collapsed", "Collapsed", "count", TELLING,
-            "Combinations whose final metric has collapsed; if there are any, the ceiling can be up to 0.11 too high.",
+            "Combinations whose ȳ lies more than three interquartile ranges beyond the worse quartile; if there are "
+            "any, the ceiling can be up to 0.11 too high.",
         ),
     ),
     "The criterion's choice": (
         Column(
             "anomaly_ratio", "Anomaly ratio", "share", ALWAYS,
             "Share of the n combinations whose ȳ is strictly better than that of the criterion's choice, the one with "
-            "the least pruned train loss; tied choices are averaged.",
+            "the least pruned train loss; tied choices are averaged. The interval takes the choice as given: Wilson's "
+            "for a sample, the retraining noise of the choice for a census.",
             "paper 1, Eq. 4", ("anomaly_low", "anomaly_high"),
         ),
         Column(
             "regret", "Regret", "unit", TELLING,
             "How much better the best combination ends than the criterion's choice, cross-fitted: the best is chosen "
-            "on some repeats and measured on the others. Accuracy in percentage points; above 0 the choice is worse.",
+            "on all repeats but one and measured on that one, in turn. Accuracy in percentage points; above 0 the "
+            "choice is worse.",
             "oraclecheck", _ends("regret"),
         ),
     ),

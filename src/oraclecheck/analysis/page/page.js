@@ -97,7 +97,7 @@
     };
     const config = { responsive: true, displaylogo: false, modeBarButtons: [["toImage"], ["zoom2d", "pan2d"], ["zoomIn2d", "zoomOut2d", "resetScale2d"]], toImageButtonOptions: { format: "svg", filename: `${study.study}_${state.metric}_${state.final}` } };
     Plotly.react(plot, traces, layout, config);
-    const caption = study.captions[state.final]?.[state.metric] ?? `No statistics were computed of the test ${state.metric} ${finals[state.final]}.`;
+    const caption = study.captions[state.final]?.[state.metric] ?? `No statistics were computed of the test ${state.metric} ${finals[state.final]}; the command below with --final ${state.final} computes them.`;
     plot.setAttribute("role", "img");
     plot.setAttribute("aria-label", `Scatter of ${name} over pruned train loss, ${counted} combinations. ${caption}`);
     document.getElementById("caption").textContent = caption;
@@ -124,7 +124,9 @@
       entry.append(svg, text);
       list.append(entry);
     };
-    if (rows.choice.length) item("star", "var(--ink)", "none", `oracle’s choice (least pruned train loss): combination ${study.combo[study.choice]}`);
+    const least = study.score.filter((score, i) => study.picked[i] === null && score === study.score[study.choice]).length;
+    const words = least > 1 ? `the first of ${least} with the least pruned train loss` : "least pruned train loss";
+    if (rows.choice.length) item("star", "var(--ink)", "none", `oracle’s choice (${words}): combination ${study.combo[study.choice]}`);
     if (counted) {
       item("triangle", "var(--better)", "none", `strictly better than the choice (${share(better, counted)})`);
       item("circle", "var(--other)", "none", "not better");
