@@ -5,6 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from oraclecheck.seeds import derive_seed
+from oraclecheck.training.mixing import Mixing
 from oraclecheck.training.recipe import Recipe
 
 
@@ -14,12 +16,14 @@ class Classifier(L.LightningModule):
     Args:
         network: What is trained; a callback may replace it at `setup("fit")`, before the optimizer is built.
         recipe: How it is trained.
+        seed: Decides how images are mixed, if the recipe mixes them.
     """
 
-    def __init__(self, network: nn.Module, recipe: Recipe) -> None:
+    def __init__(self, network: nn.Module, recipe: Recipe, seed: int = 0) -> None:
         super().__init__()
         self.network = network
         self.recipe = recipe
+        self._mixing = Mixing(recipe, derive_seed(seed, "mixing"))
         self._loss_sum: Tensor
         # One tensor for a whole fit: small ones kept alive between large activations would fragment the heap.
         self.register_buffer("_loss_sum", torch.zeros(()), persistent=False)
@@ -30,12 +34,21 @@ class Classifier(L.LightningModule):
         return self.network(images)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
-        """Mean cross-entropy of a batch, with the recipe's label smoothing."""
+        """Mean cross-entropy of a batch, with the recipe's mixing and label smoothing."""
         images, labels = batch
-        loss = cross_entropy(self.network(images), labels, label_smoothing=self.recipe.label_smoothing)
+        if self._mixing:
+            images, share = self._mixing(images)
+            logits = self.network(images)
+            # the cross-entropy is linear in the targets, so this is that of the mixed targets
+            loss = share * self._loss(logits, labels) + (1 - share) * self._loss(logits, labels.roll(1))
+        else:
+            loss = self._loss(self.network(images), labels)
         self._loss_sum += loss.detach()
         self._steps += 1
         return loss
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
 
     def take_epoch_loss(self) -> float:
         """Mean of the batch losses since the last call; non-finite as soon as one of them is."""

@@ -50,7 +50,7 @@ def fit(
     """
     torch.set_num_threads(settings.threads)
     L.seed_everything(seed % 2**32, verbose=False)
-    module = Classifier(network, recipe)
+    module = Classifier(network, recipe, seed)
     trainer = _trainer(
         settings, max_epochs=recipe.epochs, callbacks=list(callbacks), gradient_clip_val=recipe.gradient_clip
     )
