@@ -1,7 +1,6 @@
 """One command from runs to tables and figures: `python -m oraclecheck.report multirun/<study>`."""
 
 import argparse
-import json
 import re
 import shlex
 import sys
@@ -13,14 +12,9 @@ from oraclecheck.waiting import waiting
 
 # pandas, scipy and matplotlib take seconds to import; `--help` and a mistyped path should not wait for them.
 if TYPE_CHECKING:
-    import pandas as pd
-
     from oraclecheck.analysis.findings import Findings
 
 COMPLETE, INCOMPLETE, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
-
-# Where there is no terminal to ask for its width (a pipe, a log file), tables are as wide as they need to be.
-_LOG_COLUMNS, _MOST_COLUMNS = 100, 1000
 
 _HERE = Path("report")
 """Where the report of a source without a folder of its own goes."""
@@ -80,6 +74,7 @@ def _report(options: argparse.Namespace, command: str) -> int:
     with waiting("reading the runs"):
         from oraclecheck.analysis.findings import find
         from oraclecheck.analysis.report_files import write_overview, write_study
+        from oraclecheck.printing import print_findings
         from oraclecheck.records.runs_file import SUFFIXES, save_runs
         from oraclecheck.records.table import load_runs
 
@@ -88,7 +83,7 @@ def _report(options: argparse.Namespace, command: str) -> int:
         runs = load_runs(*options.sources)
     with waiting("computing the statistics"):
         findings = find(runs, final=options.final, metric=options.metric, by=options.by, comparing=options.compare)
-    _print(findings, options.format)
+    print_findings(findings, options.format)
     home, homes = _homes(options.sources, options.out, findings.studies)
     several = len(findings.studies) > 1
     if options.export:
@@ -144,60 +139,6 @@ def _homes(sources: Sequence[str], out: Path | None, studies: Sequence[str]) -> 
     if len(studies) == 1:
         return homes[studies[0]], homes
     return (folders[0] / "report" if len(sources) == len(folders) == 1 else _HERE), homes
-
-
-def _print(findings: "Findings", form: str) -> None:
-    """Print the report's table, or the document that was asked for and nothing else."""
-    from oraclecheck.analysis.typesetting import latex, markdown
-
-    if form in ("md", "latex"):
-        typeset = markdown if form == "md" else latex
-        print(
-            "\n".join(typeset(layout) for layout in [*findings.compared(), findings.summary(), *findings.grids()]),
-            end="",
-        )
-    elif form == "csv":
-        rows = findings.comparison if findings.comparison is not None else _concatenated(findings)
-        print(rows.to_csv(index=False), end="")
-    elif form == "json":
-        parts = {"studies": findings.rows, "networks": findings.means, "comparison": findings.comparison}
-        content = {name: json.loads(rows.to_json(orient="records")) for name, rows in parts.items() if rows is not None}
-        print(json.dumps(content, indent=1))
-    else:
-        _print_tables(findings)
-
-
-def _concatenated(findings: "Findings") -> "pd.DataFrame":
-    """Studies and means in one table; counts stay whole numbers where a mean has none."""
-    from pandas import concat
-
-    parts = [rows for rows in (findings.rows, findings.means) if len(rows)]
-    whole = [dict.fromkeys(rows.select_dtypes("integer").columns, "Int64") for rows in parts]
-    return concat([rows.astype(types) for rows, types in zip(parts, whole, strict=True)], ignore_index=True)
-
-
-def _print_tables(findings: "Findings") -> None:
-    from rich.console import Console
-
-    from oraclecheck.analysis.grids import paper_grids
-    from oraclecheck.analysis.layouts import COLUMNS, FEWER, FEWEST
-    from oraclecheck.analysis.typesetting import terminal, terminal_cells
-
-    console = Console()
-    options = console.options.update(max_width=_MOST_COLUMNS)
-    summaries = [findings.summary(columns) for columns in (COLUMNS, FEWER, FEWEST)]
-    widths = [console.measure(terminal_cells(layout), options=options) for layout in summaries]
-    if not sys.stdout.isatty():
-        console = Console(width=max(_LOG_COLUMNS, widths[0].maximum))
-    # Unfolded if any is narrow enough, else with its words folded.
-    fitting = [width.maximum <= console.width for width in widths] + [
-        width.minimum <= console.width for width in widths
-    ]
-    summary = summaries[fitting.index(True) % len(summaries)] if any(fitting) else summaries[-1]
-    if not any(fitting):
-        console = Console(width=widths[-1].minimum)  # the terminal then breaks lines, and nothing is lost
-    for layout in (summary, *paper_grids(findings.table), *findings.compared()):
-        console.print(terminal(layout))
 
 
 def _say(line: str) -> None:

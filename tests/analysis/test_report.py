@@ -151,6 +151,9 @@ def test_a_format_prints_that_document_and_nothing_else(report, form):
         content = json.loads(out)
         assert [row["study"] for row in content["studies"]] == [A, A, B, B]
         assert content["networks"] == []
+        stored = pd.read_csv("m/report/studies.csv")
+        assert [row["agreement"] for row in content["studies"]] == stored["agreement"].tolist()
+        assert content["studies"][0]["reason"] == stored["reason"][0]
     elif form == "csv":
         table = pd.read_csv(io.StringIO(out))
         assert table["missing"].tolist() == [0, 0, 1, 1]
@@ -162,6 +165,13 @@ def test_a_format_prints_that_document_and_nothing_else(report, form):
         )  # the studies; the grid and its twin for both metrics
     else:
         assert out.startswith("% needs") and out.count(r"\begin{tabular}") == out.count(r"\end{tabular}") == 5
+
+
+def test_json_holds_tiny_p_values_and_null_for_what_is_not_defined(report):
+    points("demo.csv", [(i, 1 - (i + 5 * (i % 3)) / 1000) for i in range(200)])
+    (row,) = json.loads(report("demo.csv", "--format", "json")[1])["studies"]
+    assert 0 < row["p"] < 1e-90
+    assert row["ceiling"] is None
 
 
 @pytest.mark.parametrize("final", ["last", "best"])
