@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch_pruning as tp
@@ -70,9 +71,39 @@ def _prune_filters(network: nn.Module, removed: Removed, example: Tensor, behind
             if behind is not None:
                 for position, item in enumerate(_group(graph, network, name, behind[name])[1:], start=1):
                     group[position] = item
+        _cut_once(groups, network)
+        for group in groups:
             group.prune()
     for module, training in modes.items():
         module.training = training
+
+
+def _cut_once(groups: Sequence[tp.dependency.Group], network: nn.Module) -> None:
+    """Let each layer lose at once all that the groups take from it, in place.
+
+    Two branches that are concatenated cut the same layer behind them. Every group counts in the dense numbering, which
+    holds for the first cut alone.
+    """
+    modules = set(network.modules())
+    first: dict[tuple[nn.Module, str], tuple[tp.dependency.Group, int]] = {}
+    for group in groups:
+        for position in range(len(group)):
+            dependency, indices = group[position]
+            key = (dependency.target.module, dependency.handler.__name__)
+            if key[0] not in modules:
+                continue
+            if key not in first:
+                first[key] = (group, position)
+                continue
+            home, at = first[key]
+            cuts = {_plain(index) for index in [*home[at][1], *indices]}
+            home[at] = type(home[at])(home[at][0], sorted(cuts))
+            group[position] = type(home[at])(dependency, [])
+
+
+def _plain(index: Any) -> int:
+    """torch-pruning wraps an index when it has to remember where it came from."""
+    return int(getattr(index, "idx", index))
 
 
 def _sizes(network: nn.Module, removed: Removed) -> tuple[LayerChoice, ...]:
