@@ -59,6 +59,14 @@ def test_page_of_a_table_without_intervals_and_ceilings_says_so(tmp_path):
     assert "no interval" in text and "not judged" in text
 
 
+def test_page_of_an_error_that_is_no_text_is_written(tmp_path):
+    runs = make_runs().query("study == 'without outcome'")
+    runs = runs.assign(error=pd.Series(["OSError: caf\udc80"], index=runs.index, dtype=object))
+    table = make_table().query("study == 'without outcome'")
+    write_page(tmp_path / "index.html", runs, table)
+    assert "OSError: caf?" in (tmp_path / "index.html").read_text()
+
+
 def test_points_survive_json_with_values_it_cannot_hold(page):
     study = points_of(page.read_text())[0]
     assert study["combo"] == [0, 1, 2, 3, 4, None] and study["picked"][-1] == "l1" and study["choice"] == 0

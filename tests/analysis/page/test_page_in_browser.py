@@ -85,7 +85,7 @@ def test_page_cannot_reach_the_network(chrome):
 
 def test_hostile_names_are_text(chrome):
     Select(chrome.find_element(By.ID, "study")).select_by_index(1)
-    hover(chrome, 1.0, 60.0, "Combination 1")
+    assert HOSTILE in hover(chrome, 1.0, 60.0, "Combination 1")
     assert chrome.execute_script("return window.hacked === undefined && document.images.length === 0")
     assert HOSTILE in chrome.find_element(By.CSS_SELECTOR, "#runs .reason").text
     assert HOSTILE in column(chrome, "study")

@@ -1,5 +1,6 @@
 """Runs without an outcome, and the outcomes that diverged: which, how many, and why."""
 
+import re
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
@@ -9,6 +10,8 @@ import pandas as pd
 # The page lists this many kinds of failure a study, and names this many runs of one kind.
 _LISTED_KINDS = 100
 _NAMED_RUNS = 24
+
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 
 _MEANING = {
     "failed": "Failed: an exception ended them. Not outcomes; a relaunch tries them again.",
@@ -56,20 +59,22 @@ def gaps(runs: pd.DataFrame, counts: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _kinds(group: pd.DataFrame) -> list[dict[str, Any]]:
-    errors = group["error"] if "error" in group.columns else pd.Series("", index=group.index)
-    reasons = errors.map(_last_line)
+    errors = list(group["error"]) if "error" in group.columns else [None] * len(group)
+    reasons = [_last_line(error) for error in errors]
+    alike: dict[str, list[int]] = {}
+    for row, reason in enumerate(reasons):
+        # Sizes and addresses differ between failures of one kind.
+        alike.setdefault(_NUMBER.sub("0", reason), []).append(row)
     kinds = []
-    # Sizes and addresses differ between failures of one kind.
-    for _, same in group.groupby(reasons.str.replace(r"\d+(\.\d+)?", "0", regex=True), sort=False):
-        traceback, reason = errors[same.index[0]], reasons[same.index[0]]
-        named = [_run(row) for _, row in same.iloc[:_NAMED_RUNS].iterrows()]
+    for rows in alike.values():
+        first = rows[0]
         kinds.append(
             {
-                "reason": reason,
-                "numbers_differ": reasons[same.index].nunique() > 1,
-                "count": len(same),
-                "runs": _listing(named, len(same)),
-                "traceback": traceback if isinstance(traceback, str) and traceback.strip() != reason else "",
+                "reason": reasons[first],
+                "numbers_differ": len({reasons[row] for row in rows}) > 1,
+                "count": len(rows),
+                "runs": _listing([_run(group.iloc[row]) for row in rows[:_NAMED_RUNS]], len(rows)),
+                "traceback": errors[first] if reasons[first] not in ("", str(errors[first]).strip()) else "",
             }
         )
     return sorted(kinds, key=lambda kind: -kind["count"])

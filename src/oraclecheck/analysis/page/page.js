@@ -2,7 +2,8 @@
 (() => {
   const studies = JSON.parse(document.getElementById("points").textContent);
   const finals = { last: "after the last epoch", best: "at the best epoch" };
-  const state = { study: 0, metric: "accuracy", final: document.querySelector("#numbers tr[data-final]").dataset.final, pinned: null };
+  const { metric, final } = document.querySelector("#numbers tr[data-final]").dataset;
+  const state = { study: 0, metric, final, pinned: null };
   const plot = document.getElementById("plot"), tip = document.getElementById("tip");
   const symbols = ["square-open", "diamond-open", "triangle-down-open", "pentagon-open", "hexagon-open"];
   let layers = []; // rows of the study behind each trace of the plot
@@ -97,7 +98,7 @@
     };
     const config = { responsive: true, displaylogo: false, modeBarButtons: [["toImage"], ["zoom2d", "pan2d"], ["zoomIn2d", "zoomOut2d", "resetScale2d"]], toImageButtonOptions: { format: "svg", filename: `${study.study}_${state.metric}_${state.final}` } };
     Plotly.react(plot, traces, layout, config);
-    const caption = study.captions[state.final]?.[state.metric] ?? `No statistics were computed of the test ${state.metric} ${finals[state.final]}; the command below with --final ${state.final} computes them.`;
+    const caption = study.captions[state.final]?.[state.metric] ?? `No statistics were computed of the test ${state.metric} ${finals[state.final]} (see --final and --metric of the command below).`;
     plot.setAttribute("role", "img");
     plot.setAttribute("aria-label", `Scatter of ${name} over pruned train loss, ${counted} combinations. ${caption}`);
     document.getElementById("caption").textContent = caption;
