@@ -6,6 +6,7 @@ Drawing only: numbers come from `tables.correlate`, but for the tau in the title
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -253,13 +254,13 @@ def _draw_agreement(ax: Axes, row: pd.Series, at: float, *, horizontal: bool, ma
 
 def _draw_anomalies(ax: Axes, row: pd.Series, at: float) -> None:
     color, shape = VERDICTS[row["verdict"]]
-    low, high = 100 * row["anomaly_low"], 100 * row["anomaly_high"]
+    low, ratio, high = (100 * row[name] for name in ("anomaly_low", "anomaly_ratio", "anomaly_high"))
+    # Many are exactly 0, on the axis, where half a marker would be cut off.
+    looks: dict[str, Any] = {"color": color, "clip_on": False}
     if not pd.isna(low):
-        ax.plot([at, at], [low, high], lw=1.3, color=color, solid_capstyle="butt", zorder=3)
-    if not pd.isna(row["anomaly_ratio"]):
-        ax.plot(
-            [at], [100 * row["anomaly_ratio"]], ls="", marker=shape, ms=4.5, color=color, mec="white", mew=0.4, zorder=4
-        )
+        ax.plot([at, at], [low, high], lw=1.3, solid_capstyle="butt", zorder=3, **looks)
+    if not pd.isna(ratio):
+        ax.plot([at], [ratio], ls="", marker=shape, ms=4.5, mec="white", mew=0.4, zorder=4, **looks)
 
 
 def _least(rows: pd.DataFrame) -> float:
