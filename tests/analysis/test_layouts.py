@@ -153,7 +153,7 @@ def test_one_study_shows_every_number_with_its_interval():
     assert column["noise ceiling of s"][0] == "0.92 [0.88, 0.95]"
     assert column["tau / p"][0] == "-0.61 / 4.8e-09"
     assert column["anomaly ratio %"][0] == "8.9 [5.0, 14.0]"
-    assert column["regret"] == ("0.12 [0.04, 0.21]", "0.0012 [0.0004, 0.0021]")
+    assert column["regret (% or nats)"] == ("0.12 [0.04, 0.21]", "0.0012 [0.0004, 0.0021]")
     assert "agreement without diverged" not in column and "agreement if all were known" not in column
 
 
@@ -237,6 +237,14 @@ def test_combinations_are_printed_as_in_table_a5(data_root):
         assert row[0] == str(expected.combination)
         assert [float(cell) for cell in row[2:5]] == list(expected[2:])
     assert layout.rows[3][1] == "heads 0, 3"
+
+
+def test_combinations_whose_filters_are_not_known_have_no_such_column():
+    combos = pd.DataFrame({"study": "s", "combo": [0, 1], "picked_by": None, "k": 1, "score": [1.0, 2.0]})
+    combos["removed"], combos["final_test_loss"] = [{}, {}], [0.5, float("nan")]
+    layout = combinations_layout(combos, metrics=["loss"])
+    assert layout.headings == ("combination", "pruned train loss", "final test loss", "repeats")
+    assert layout.rows[1] == ("1", "2.0000", "–", "1")
 
 
 def test_a_pick_and_a_diverged_combination_are_named_as_such():

@@ -105,17 +105,20 @@ def combinations_layout(combos: pd.DataFrame, *, final: str = "last", metrics: I
         metrics: "accuracy", "loss", or both.
     """
     metrics = list(metrics)
+    known = combos["removed"].map(bool).any()  # files of points do not say which filters were removed
     rows = []
     for _, combo in combos.iterrows():
         picked = not pd.isna(combo["picked_by"])
-        name = f"pick of {combo['picked_by']}" if picked else str(combo["combo"])
+        name = (f"pick of {combo['picked_by']}" if picked else str(combo["combo"]),)
         finals = (outcome(UNIT[metric] * combo[f"{FINALS[final]}_test_{metric}"], 4) for metric in metrics)
-        rows.append((name, removed(combo["removed"]), outcome(combo["score"], 4), *finals, str(combo["k"])))
+        label = (*name, removed(combo["removed"])) if known else name
+        rows.append((*label, outcome(combo["score"], 4), *finals, str(combo["k"])))
     units = {"accuracy": " (%)", "loss": ""}
     names = (f"{metric_name(final, metric)}{units[metric]}" for metric in metrics)
-    study = str(combos["study"].iloc[0])
-    headings = ("combination", "removed", "pruned train loss", *names, "repeats")
-    return Layout("combinations", f"Combinations of {study}", headings, tuple(rows), left=2)
+    label = ("combination", "removed") if known else ("combination",)
+    title = f"Combinations of {combos['study'].iloc[0]}"
+    headings = (*label, "pruned train loss", *names, "repeats")
+    return Layout("combinations", title, headings, tuple(rows), left=len(label))
 
 
 def comparison_layout(comparison: pd.DataFrame) -> Layout:
@@ -225,7 +228,7 @@ def _statistics(row: pd.Series) -> dict[str, str]:
         "anomaly ratio %": _join(
             percent(row["anomaly_ratio"]), percent_interval(row["anomaly_low"], row["anomaly_high"])
         ),
-        "regret": _join(
+        "regret (% or nats)": _join(
             decimal(unit * row["regret"], decimals),
             _plain_interval(unit * row["regret_low"], unit * row["regret_high"], decimals),
         ),

@@ -42,8 +42,8 @@ _NEGATIVE = re.compile(r"(?<![\w.)-])-(?=\d)")
 LONG = 55
 """Rows from which a LaTeX table no longer fits a page and must be a longtable."""
 
-WIDE, TOO_WIDE = 75, 115
-"""Characters in a row from which a LaTeX table takes small print across both columns, and must be scaled down."""
+COLUMN_WIDE, WIDE, TOO_WIDE = 48, 62, 115
+"""Characters in a row above which a LaTeX table spans both columns, takes small print, and must be scaled down."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def latex(layout: Layout) -> str:
         lines += [*body, r"\bottomrule", r"\end{longtable}", *notes, "}"]
     else:
         packages = "booktabs, graphicx" if width > TOO_WIDE else "booktabs"
-        table = "table*" if width > WIDE else "table"
+        table = "table*" if width > COLUMN_WIDE else "table"
         begin, end = (r"\resizebox{\textwidth}{!}{%", ["}"]) if width > TOO_WIDE else (_size(width), [])
         lines = [rf"\begin{{{table}}}", r"\centering", caption, begin, rf"\begin{{tabular}}{{{columns}}}", *heading]
         lines += [*body, r"\bottomrule", r"\end{tabular}", *end]
