@@ -5,17 +5,20 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, pearsonr, spearmanr
 
 from oraclecheck.analysis import correlation
 from oraclecheck.analysis.correlation import (
     agreement,
+    agreement_bounds,
     anomaly_ratio,
     counterexamples,
     is_valid,
     kendall,
+    kendall_a,
+    linear_correlations,
     tie_share,
 )
 
@@ -181,3 +184,41 @@ def test_anomaly_ratio_and_tie_share_refuse_too_few_values():
         anomaly_ratio([], [], higher_is_better=True)
     with pytest.raises(ValueError, match="values must hold at least 2 combinations; got 1"):
         tie_share([1])
+
+
+def test_tau_a_counts_tied_pairs():
+    # Pairs of (1, 1), (2, 1), (3, 2): one tied, two concordant: 2/3; tau-b is 2 / sqrt(3 * 2).
+    assert kendall_a([1, 2, 3], [1, 1, 2]) == pytest.approx(2 / 3)
+    assert kendall([1, 2, 3], [1, 1, 2])[0] == pytest.approx(2 / math.sqrt(6))
+    assert kendall_a([1, 1], [1, 2]) == 0
+
+
+def test_spearman_and_pearson_are_scipys_and_rank_infinities():
+    score, final = np.random.default_rng(0).normal(size=(2, 20))
+    assert linear_correlations(score, final) == pytest.approx(
+        (spearmanr(score, final).statistic, pearsonr(score, final).statistic)
+    )
+    infinite = np.where(final == final.max(), math.inf, final)
+    assert linear_correlations(score, infinite)[0] == pytest.approx(spearmanr(score, final).statistic)
+    assert math.isnan(linear_correlations(score, infinite)[1])
+    assert all(map(math.isnan, linear_correlations(score, np.ones(20))))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=3, max_size=5),
+    st.lists(st.tuples(st.integers(-1, 4), st.integers(-1, 4)), min_size=1, max_size=2),
+)
+def test_agreement_bounds_hold_whatever_the_missing_ones_turn_out_to_be(known, missing):
+    score, final = np.array(known, dtype=float).T
+    low, high = agreement_bounds(score, final, len(missing), higher_is_better=False)
+    s = agreement(*np.array(known + missing, dtype=float).T, higher_is_better=False)
+    assert math.isnan(s) or low - 1e-12 <= s <= high + 1e-12
+
+
+def test_agreement_bounds_are_reached():
+    score, final = [1.0, 2.0, 3.0, 3.0], [1.0, 3.0, 2.0, 2.0]
+    low, high = agreement_bounds(score, final, 2, higher_is_better=False)
+    best, worst = [0.0, 9.0], [9.0, 0.0]
+    assert agreement([*score, 0.0, 9.0], [*final, *best], higher_is_better=False) == pytest.approx(high)
+    assert agreement([*score, 0.0, 9.0], [*final, *worst], higher_is_better=False) == pytest.approx(low)

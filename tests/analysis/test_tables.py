@@ -2,6 +2,7 @@
 
 import io
 import math
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -264,3 +265,148 @@ def test_the_printed_table_fits_80_columns_whatever_happened():
     assert max(map(len, text.splitlines())) <= 80
     assert "1 run diverged" in text
     assert "of 26 runs 1 missing, 1 failed: the numbers do not include them" in text
+
+
+def census(k: int, seed: int = 0, **columns: Any) -> list[dict]:
+    """All 45 ways to remove two of ten filters."""
+    runs = [{**run, **columns} for run in random_runs(45, k, seed)]
+    pairs = list(combinations(range(10), 2))
+    return [
+        run | {"removed": {"conv1": list(pairs[run["combo"]])}, "order": "lexicographic", "space_size": 45}
+        for run in runs
+    ]
+
+
+def test_the_table_has_the_columns_that_reports_are_written_for():
+    row = row_of(census(3))
+    named = "study study_hash model data layers pruning_ratio wiring order space space_size retrain_fraction dense_hash"
+    named += (
+        " pretrain_seed final metric n k runs missing failed diverged unfinished incomplete agreement agreement_low"
+    )
+    named += " agreement_high interval tau p valid tau_a spearman pearson agreement_without_diverged"
+    named += " agreement_missing_low agreement_missing_high repeat_tau rho_1 rho_k rho_k_low rho_k_high ceiling"
+    named += " ceiling_low ceiling_high ceiling_n noise_free noise_free_low noise_free_high collapsed p_permutation"
+    named += " p_holm p_used verdict reason anomaly_ratio anomaly_low anomaly_high regret regret_low regret_high"
+    named += " counterexample_ratio counterexamples pairs tied_score tied_final tie_share note"
+    assert set(named.split()) == set(row.index)
+    ordered = ["agreement_low", "agreement", "agreement_high"], ["rho_k_low", "rho_k", "rho_k_high"]
+    ordered += ["ceiling_low", "ceiling", "ceiling_high"], ["noise_free_low", "noise_free", "noise_free_high"]
+    ordered += ["anomaly_low", "anomaly_ratio", "anomaly_high"], ["regret_low", "regret", "regret_high"]
+    for names in ordered:
+        assert row[names].is_monotonic_increasing, names
+
+
+@pytest.mark.parametrize(
+    ("order", "size", "n", "space", "interval"),
+    [
+        ("lexicographic", 45, 45, "enumerated", "repeats"),
+        ("lexicographic", 45, 44, "enumerated", "repeats"),
+        ("sampled", 45, 45, "enumerated", "repeats"),
+        ("sampled", 10**30, 45, "sampled", "combinations"),
+        ("lexicographic", 1001, 45, "unknown", "combinations"),
+        (None, None, 45, "unknown", "combinations"),
+        (None, 45, 45, "enumerated", "repeats"),
+    ],
+)
+def test_the_interval_fits_how_the_combinations_were_chosen(order, size, n, space, interval):
+    runs = [run | {"order": order, "space_size": size} for run in census(2) if run["combo"] < n]
+    row = row_of(runs)
+    assert (row["space"], row["interval"]) == (space, interval)
+    assert ("is not known" in row["note"]) == (space == "unknown")
+    assert math.isnan(row["p_permutation"]) == (space != "enumerated" or n < 45)
+    assert row["p_used"] == ("scipy" if math.isnan(row["p_permutation"]) else "permutation")
+
+
+def test_missing_combinations_bound_the_agreement():
+    # Scores 1, 2, 3 with accuracies .9, .8, .7, and one combination of four missing: at best it fits as well, at worst
+    # its three pairs are discordant, 3 against 3.
+    runs = [record(i, 0, i, 0.9 - i / 10, order="lexicographic", space_size=4) for i in range(3)]
+    row = row_of([*runs, failed(3) | {"order": "lexicographic", "space_size": 4}])
+    assert row["agreement"] == pytest.approx(1)
+    assert (row["agreement_missing_low"], row["agreement_missing_high"]) == pytest.approx((0, 1))
+    assert row["note"].startswith("no filter-permutation p: 1 of 4 combinations are missing")
+    whole = row_of(census(2))
+    assert whole["agreement_missing_low"] == whole["agreement_missing_high"] == whole["agreement"]
+
+
+def test_unfinished_runs_are_counted_and_no_outcome():
+    runs = random_runs(n=12, k=2)
+    runs[0] |= {"status": "unfinished", **dict.fromkeys(METRIC_COLUMNS), "pruned_train_loss": None}
+    row = row_of(runs)
+    assert (row["unfinished"], row["failed"], row["n"], row["incomplete"], row["missing"]) == (1, 0, 12, 1, 0)
+    assert row["ceiling_n"] == 11
+    assert combinations_table(pd.DataFrame(runs))["unfinished"].tolist() == [1] + [0] * 11
+
+
+def test_combinations_list_their_repeats():
+    runs = [record(0, 0, 1.0, 0.8), record(0, 2, 1.0, 0.9), diverged(1, 1)]
+    table = combinations_table(pd.DataFrame(runs))
+    np.testing.assert_array_equal(table[f"repeats_{ACCURACY}"][0], [0.8, math.nan, 0.9])
+    np.testing.assert_array_equal(table[f"repeats_{ACCURACY}"][1], [math.nan, -math.inf, math.nan])
+
+
+def test_p_is_adjusted_by_holm_over_the_rows_of_a_metric():
+    # The smallest of three p is multiplied by 3, the next by 2; never below one before, never above 1.
+    studies = [{**run, "study": f"s{seed}", "study_hash": "x"} for seed in range(3) for run in random_runs(12, 1, seed)]
+    table = correlate(pd.DataFrame(studies), draws=10)
+    for _, rows in table.groupby("metric"):
+        rows = rows.sort_values("p")
+        expected = np.minimum(np.maximum.accumulate(rows["p"] * [3, 2, 1]), 1)
+        assert rows["p_holm"].tolist() == pytest.approx(expected.tolist())
+
+
+def test_points_read_off_a_figure_need_no_more_than_score_and_metric():
+    points = pd.DataFrame(random_runs(n=20, k=1)).assign(study_hash=None, order=None, space_size=None, removed=None)
+    points = points.drop(columns=["final_test_loss", "best_test_accuracy", "best_test_loss"])
+    table = correlate(points, draws=100)
+    assert table["metric"].tolist() == ["accuracy"]
+    expected = kendalltau(points["pruned_train_loss"], points[ACCURACY]).statistic
+    assert table["agreement"][0] == pytest.approx(-expected)
+    with pytest.raises(ValueError, match="runs must have best_test_accuracy or best_test_loss; got none"):
+        correlate(points, final="best")
+
+
+def test_a_study_whose_choice_diverged_says_why_it_has_no_regret():
+    runs = census(2)
+    choice = min(runs, key=lambda run: run["pruned_train_loss"])
+    choice["status"] = "diverged"
+    row = row_of(runs)
+    assert math.isnan(row["regret"])
+    assert row["anomaly_ratio"] == 44 / 45
+    assert row["note"] == "no regret: some repeat of the criterion's choice is missing or diverged"
+
+
+@pytest.mark.parametrize("column", ["pruned_train_loss", ACCURACY])
+def test_infinite_values_are_ranked_whatever_the_space(column):
+    for order, size in (("lexicographic", 45), ("sampled", 10**30)):
+        runs = pd.DataFrame(census(2)).assign(order=order, space_size=size)
+        large = runs.copy()
+        worst = runs["combo"] < 4
+        runs.loc[worst, column] = math.inf if column != ACCURACY else -math.inf
+        large.loc[worst, column] = 1e9 if column != ACCURACY else -1e9
+        found, expected = (correlate(table, metric="accuracy", draws=100).iloc[0] for table in (runs, large))
+        for name in ("agreement", "p_permutation", "anomaly_ratio", "counterexamples", "spearman"):
+            assert found[name] == pytest.approx(expected[name], nan_ok=True)
+        assert found["agreement_low"] < found["agreement"] < found["agreement_high"]
+        assert math.isnan(found["pearson"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"final": "first"}, "final must be last or best; got first"),
+        ({"metric": "f1"}, "metric must be accuracy, loss or both; got f1"),
+        ({"draws": 0}, "draws must be at least 1; got 0"),
+    ],
+)
+def test_words_that_are_none_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        correlate(pd.DataFrame(random_runs(3, 1)), **options)
+
+
+def test_the_seed_decides_the_table():
+    runs = pd.DataFrame(census(2))
+    first, again, other = (correlate(runs, draws=100, seed=seed) for seed in (0, 0, 1))
+    pd.testing.assert_frame_equal(first, again)
+    assert first["rho_k_low"].tolist() != other["rho_k_low"].tolist()
+    assert first["agreement"].tolist() == other["agreement"].tolist()

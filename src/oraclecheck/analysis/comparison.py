@@ -34,7 +34,8 @@ def compare(
 
     Only combinations with an outcome in both studies count, matched by their removed filters. The intervals are 95 %
     ones. Of a sample of combinations: a bootstrap over them, drawn for both studies together. Of a census: retraining
-    noise, taken as independent in the two studies; none without repeats in both.
+    noise, taken as independent in the two studies; none without repeats in both. Between the final metrics of a census
+    they are cautious (they cover 95 to 100 %): what the two noises do together is counted with either.
 
     Args:
         runs_a: Runs of one study, with the columns of a record.
