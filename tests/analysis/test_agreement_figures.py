@@ -229,6 +229,20 @@ def test_figures_without_axes_are_those_that_a_notebook_shows(two_fractions, mon
         pyplot.close(number)
 
 
+def test_figures_are_made_while_a_notebook_would_notice_them(two_fractions, monkeypatch):
+    # Its backend shows what is made while pyplot is interactive, and only that.
+    noticed = []
+    make = pyplot.figure
+    monkeypatch.setattr(
+        pyplot, "figure", lambda **options: (noticed.append(pyplot.isinteractive()), make(**options))[1]
+    )
+    with pyplot.ion():
+        oc.plot_comparison(two_fractions)
+        oc.plot_scatter_grid(two_fractions)
+    assert noticed == [True, True]
+    pyplot.close("all")
+
+
 def test_figures_on_given_axes_leave_pyplot_alone():
     code = """import sys, pandas as pd, oraclecheck as oc
 from matplotlib.figure import Figure

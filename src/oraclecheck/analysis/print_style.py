@@ -74,8 +74,10 @@ def notebook_figure(width: float, height: float) -> Iterator[Figure]:
     # Notebooks show what pyplot knows, and nothing else; everywhere else pyplot's global state is in the way.
     from matplotlib import pyplot
 
+    # The style says "not interactive", and then a notebook would not notice the new figure.
+    figure = pyplot.figure(figsize=(NOTEBOOK * width, NOTEBOOK * height), layout="constrained")
     with style.context(["default", PRINT]):
-        yield pyplot.figure(figsize=(NOTEBOOK * width, NOTEBOOK * height), layout="constrained")
+        yield figure
 
 
 def minus(text: str) -> str:
