@@ -13,11 +13,12 @@ from oraclecheck.config import register_resolver
 from oraclecheck.data.augmentation import Augmentation
 from oraclecheck.data.loading import Preparation
 from oraclecheck.data.sources import Source
+from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.pruning.combination import CombinationSpace, LayerChoice, parse_set
 from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_ratio
 from oraclecheck.pruning.width import width_choices
 from oraclecheck.records.wandb import WandbSettings
-from oraclecheck.setting import CRITERIA, Setting, shadow_network
+from oraclecheck.setting import CRITERIA, Setting
 from oraclecheck.training.recipe import Recipe, parse_recipe
 from oraclecheck.training.trainer import TrainerSettings
 

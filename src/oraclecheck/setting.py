@@ -1,6 +1,5 @@
 """The setting of a command: its configuration as plain, checked values."""
 
-import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from torch import nn
 
@@ -21,8 +19,9 @@ from oraclecheck.data.loading import Preparation
 from oraclecheck.data.sources import Source
 from oraclecheck.files import digest
 from oraclecheck.networks.imagenet import fetch_weights, weights_file
+from oraclecheck.networks.shadow import describe, shadow_network, shadow_of
 from oraclecheck.networks.vit import SelfAttention
-from oraclecheck.pruning.combination import CombinationSpace, Removed
+from oraclecheck.pruning.combination import CombinationSpace, LayerChoice, Removed
 from oraclecheck.pruning.rehearsal import rehearse
 from oraclecheck.pruning.structured import prune, prune_as_released
 from oraclecheck.pruning.width import prune_width
@@ -135,11 +134,12 @@ class Setting:
                 layer cannot be pruned alone, the checkpoint is another architecture's, or the study's folder is
                 other settings'.
         """
-        for combination in self.combinations:
-            if isinstance(combination, int):
-                self.space.unrank(combination)
-            elif self.scheme == "width":
-                raise ValueError(f"combo must be an index or a set where pruning.scheme is width; got {combination}")
+        indices = [combination for combination in self.combinations if isinstance(combination, int)]
+        if indices:  # one is enough, and to unrank a thousand of VGG19's takes a second
+            self.space.unrank(next((index for index in indices if index >= self.space.size), indices[0]))
+        picked = next((combination for combination in self.combinations if isinstance(combination, str)), None)
+        if picked and self.scheme == "width":
+            raise ValueError(f"combo must be an index or a set where pruning.scheme is width; got {picked}")
         device_of(self.trainer)
         _check_writable(self.out)
         self.source.check()
@@ -151,13 +151,13 @@ class Setting:
         _ = self.train_eval_indices  # are there as many images?
         shadow = shadow_network(self.network)
         if self.scheme == "heads":
-            rehearse(shadow, self.space.unrank(0), self.input_shape, self.classes)
+            _rehearse(describe(self.network), self.space.layers, self.input_shape, self.classes)
         if self.wiring == "released_code" and any(isinstance(module, SelfAttention) for module in shadow.modules()):
             raise ValueError(
                 "pruning.wiring must be correct for transformers; got released_code: pruning.scheme=width makes the "
                 "networks that the released code makes of them"
             )
-        if self.loads:
+        if self.loads and not self.dense_path.is_file():
             self.dense(_no_data)
         study = self.study_if_known()
         if study is not None:
@@ -169,6 +169,13 @@ class Setting:
     def loads(self) -> bool:
         """Whether the dense network is loaded, from a checkpoint or from torchvision's weights, and not trained."""
         return self.checkpoint is not None or self.weights is not None
+
+    @property
+    def _dense_key(self) -> str:
+        """What messages call the file of the dense network."""
+        if self.checkpoint:
+            return "pretrain.checkpoint"
+        return "pretrain.weights" if self.weights else "the dense network's checkpoint"
 
     @property
     def dense_path(self) -> Path:
@@ -195,9 +202,8 @@ class Setting:
             data: Gives the data, on the device of training.
         """
         if self.loads:
-            key = "pretrain.checkpoint" if self.checkpoint else "pretrain.weights"
-            path = self.checkpoint or fetch_weights(str(self.weights), key)
-            return load_checkpoint(path, shadow_network(self.network), key, self.model)
+            path = self.checkpoint or fetch_weights(str(self.weights), self._dense_key)
+            return load_checkpoint(path, shadow_network(self.network), self._dense_key, self.model)
         return train_once(
             self.dense_path, self.make_network, data, self.pretrain, self.pretrain_seed, self.trainer, self.model
         )
@@ -232,9 +238,12 @@ class Setting:
 
     def study_if_known(self) -> Study | None:
         """The study this command adds to; None while its dense network is not trained."""
-        if not self.dense_path.is_file():
+        path = self.dense_path
+        if not path.is_file():
             return None
-        return self.study(self.dense(_no_data).hash)
+        return self.study(
+            _dense_hash(path, path.stat().st_mtime_ns, self._dense_key, describe(self.network), self.model)
+        )
 
     def study(self, dense_hash: str) -> Study:
         """The study this command adds to.
@@ -268,27 +277,21 @@ class Setting:
         return Study(self.label, definition, space)
 
 
-def shadow_network(network: dict[str, Any]) -> nn.Module:
-    """The network without memory for its weights, on the meta device; made once, so nobody may change it."""
-    return _shadow_network(json.dumps(network, sort_keys=True))
+@lru_cache(maxsize=16)  # a driver asks many times, and ViT-B/16's file takes more than a second
+def _dense_hash(path: Path, modified: int, key: str, description: str, model: str) -> str:
+    """Identity of the dense network in a file as it was modified last."""
+    return load_checkpoint(path, shadow_of(description), key, model).hash
 
 
-@lru_cache(maxsize=8)  # the jobs of a sweep are of few networks, and a deep one takes a tenth of a second
-def _shadow_network(description: str) -> nn.Module:
-    network = json.loads(description)
-    try:
-        with torch.device("meta"):
-            return instantiate(network)
-    except InstantiationException as error:
-        reason = error.__cause__ or error
-        raise ValueError(
-            f"model.network must name an importable class and its arguments; got {network}: "
-            f"{type(reason).__name__}: {str(reason).splitlines()[0]}"
-        ) from error
+@lru_cache(maxsize=64)
+def _rehearse(description: str, layers: tuple[LayerChoice, ...], input_shape: tuple[int, ...], classes: int) -> None:
+    """Once for the jobs of a sweep that build the same networks."""
+    removed = {layer.name: tuple(range(layer.removed)) for layer in layers}
+    rehearse(shadow_of(description), removed, input_shape, classes)
 
 
 def _no_data() -> ImageData:
-    raise AssertionError("a trained dense network needs no data")
+    raise AssertionError("a dense network that is loaded needs no data")
 
 
 def _check_writable(folder: Path) -> None:

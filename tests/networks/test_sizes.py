@@ -9,8 +9,9 @@ from hydra import compose, initialize_config_dir
 from oraclecheck import config
 from oraclecheck.cli import CONF
 from oraclecheck.interpret import interpret
+from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.networks.size import parameters_and_macs
-from oraclecheck.setting import Setting, shadow_network
+from oraclecheck.setting import Setting
 
 
 def setting_of(*overrides: str) -> Setting:
