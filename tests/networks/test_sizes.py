@@ -15,8 +15,6 @@ from oraclecheck.setting import Setting
 
 
 def setting_of(*overrides: str) -> Setting:
-    if not (CONF / "data" / "imagenet.yaml").is_file() and any("resnet" in o or "vit" in o for o in overrides):
-        pytest.skip("there is no imagenet yet")
     config.register()
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
         return interpret(compose("config", overrides=list(overrides)))
