@@ -1,7 +1,7 @@
 """What tests share: a small real study, and the command line in this process."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +15,15 @@ QUICK = ("pretrain.epochs=2", "pretrain.lr='0: 2e-2'", "retrain.epochs=2", "retr
 
 
 @pytest.fixture(autouse=True)
-def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every test writes to a folder of its own, and W&B finds neither account nor server."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith(("WANDB_", "HYDRA_"))]:
         monkeypatch.delenv(name)
     monkeypatch.delenv("ORACLECHECK_CACHE", raising=False)
+    yield
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        del os.environ[name]  # such as $WANDB_SERVICE: processes of later tests would share this one's service
 
 
 @pytest.fixture

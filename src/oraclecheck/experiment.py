@@ -31,6 +31,7 @@ from oraclecheck.networks.size import parameters_and_macs
 from oraclecheck.pruning.combination import Removed
 from oraclecheck.records.record import SCHEMA, Record
 from oraclecheck.records.store import claimed, record_path, write_record
+from oraclecheck.records.unfinished import keep_choice
 from oraclecheck.records.wandb import WandbMirror
 from oraclecheck.seeds import run_seed
 from oraclecheck.setting import Setting
@@ -99,6 +100,8 @@ def prune_and_retrain(
     """
     provenance = _provenance(setting)
     removed = setting.removed(combination, dense.network)
+    if isinstance(combination, str):
+        keep_choice(setting.out / study.name, combination, removed)
     identity = _identity(setting, study, combination, removed, repeat)
     run_id = f"{study.hash[:8]}-{combination}-{repeat}"
     mirror = WandbMirror(setting.wandb, identity, setting.out / study.name, run_id)

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from pandas.testing import assert_frame_equal
 from test_record import a_record
 
-from oraclecheck.records.columns import row_of, table_of_rows
+from oraclecheck.records.columns import row_of
+from oraclecheck.records.frame import table_of_rows
 from oraclecheck.records.runs_file import save_runs
 from oraclecheck.records.table import load_runs
 

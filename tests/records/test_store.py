@@ -118,14 +118,12 @@ def test_atomic_write_leaves_the_old_file_or_the_new_one(tmp_path):
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
 
-def test_table_has_a_row_per_record_and_names_what_it_leaves_out(tmp_path, capsys):
+def test_table_has_a_row_per_record(tmp_path):
     folder = tmp_path / IDENTITY["study"]
     for combo, repeat in ((3, 1), (3, 0), (1, 0)):
         put(folder, combo=combo, repeat=repeat)
     put(folder, combo=None, picked_by="l1")
     put(folder, combo=7, status="diverged", final_test_loss=float("inf"), **{"final_test_accuracy": 0.1})
-    put(folder, combo=8).write_text("{")
-    put(folder, combo=9, study="another")
     write_json(folder / "study.json", {"schema": 1})
     for source in (folder, tmp_path):
         runs = load_runs(source)
@@ -137,9 +135,6 @@ def test_table_has_a_row_per_record_and_names_what_it_leaves_out(tmp_path, capsy
         ]
         assert runs.picked_by.tolist()[-1] == "l1" and runs.combo.tolist()[-1] is None
         assert runs.final_test_loss.dtype == "float64" and runs.final_test_loss.max() == float("inf")
-        said = capsys.readouterr().err
-        assert "8/0/record.json must be a valid record" in said
-        assert "9/0/record.json must be a record of its folder's study; it is of another" in said
 
 
 def test_table_of_nothing_is_a_clear_error(tmp_path):

@@ -12,7 +12,6 @@ import pytest
 
 from conftest import QUICK
 from oraclecheck.records import wandb as mirror
-from oraclecheck.records.record import from_json
 
 WANDB = Path(sys.executable).with_name("wandb")
 
@@ -49,10 +48,14 @@ def test_offline_run_holds_the_record(command):
     assert command(*QUICK, "combo=5")[0] == 0
     (record,), (run,) = the_records(), offline_runs(1)
     assert run["run_id"] == f"{record['study_hash'][:8]}-5-0" and run["state"] == "finished"
-    assert run["config"]["removed"] == record["removed"] and run["config"]["study"] == record["study"]
     columns = {**run["config"], **run["summary"]}
     for name, value in record.items():
-        assert columns.get(name) == (pytest.approx(value) if isinstance(value, float) else value), name
+        kept = columns.get(name)
+        if isinstance(value, dict | list):
+            kept = json.loads(kept)
+        elif isinstance(value, int) and value > 2**53:
+            kept = int(kept)
+        assert kept == value, name
 
 
 def test_logger_none_mirrors_nothing(command):
@@ -118,13 +121,3 @@ def test_missing_key_is_said_and_never_asked_for(command, monkeypatch):
     server.shutdown()
     server.server_close()
     assert code == 0 and "there is no API key" in err and len(offline_runs(1)) == 1
-
-
-def test_record_columns_split_at_the_outcome(command):
-    """What the mirror sends can be read back as a record."""
-    assert command(*QUICK)[0] == 0
-    (run,) = offline_runs(1)
-    columns = {**run["config"], **{k: v for k, v in run["summary"].items() if not k.startswith("_")}}
-    epoch_metrics = {"lr", "train_loss", "test_loss", "test_accuracy"}
-    record = from_json({name: value for name, value in columns.items() if name not in epoch_metrics})
-    assert record.status == "ok"

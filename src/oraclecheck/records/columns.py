@@ -6,11 +6,9 @@ which may exceed 64 bits.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import MISSING, fields
 from typing import Any
-
-import pandas as pd
 
 from oraclecheck.records.record import KINDS, Record, decode, encode
 
@@ -33,28 +31,6 @@ def dtype_of(name: str) -> str:
     return "object"
 
 
-def table_of(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
-    """The table of runs, ordered by study, criterion that picked, combination and repeat.
-
-    Args:
-        columns: Every column's values, as Python objects; all of one length.
-    """
-    table = pd.DataFrame({name: pd.Series(columns[name], dtype=dtype_of(name)) for name in NAMES})
-    return in_order(table)
-
-
-def in_order(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows by study, criterion that picked the combination (none first), combination and repeat."""
-    keys = zip(table["study"], table["picked_by"], table["combo"], table["repeat"], strict=True)
-    places = [(study, picked_by or "", combo or 0, repeat) for study, picked_by, combo, repeat in keys]
-    return table.iloc[sorted(range(len(places)), key=places.__getitem__)].reset_index(drop=True)
-
-
-def table_of_rows(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The table of runs from rows; what a row lacks is what a record has by default."""
-    return table_of({name: [row[name] if name in row else _default(name) for row in rows] for name in NAMES})
-
-
 def row_of(record: Record) -> dict[str, Any]:
     """A record's row."""
     return {name: getattr(record, name) for name in NAMES}
@@ -63,8 +39,11 @@ def row_of(record: Record) -> dict[str, Any]:
 def to_text(name: str, value: Any) -> str | None:
     """A value of a table's column as text, exact; None where there is none."""
     if name in NESTED:
-        return json.dumps(encode(value), allow_nan=False)
-    if value is None or value is pd.NA or value != value:  # NaN
+        try:
+            return json.dumps(value, allow_nan=False)
+        except ValueError:  # a number that is not finite, which is rare
+            return json.dumps(encode(value), allow_nan=False)
+    if value is None or value != value:  # NaN
         return None
     return repr(float(value)) if float in KINDS[name] else str(value)
 
@@ -86,7 +65,8 @@ def from_text(name: str, text: str) -> Any:
     return int(text) if int in kinds else text
 
 
-def _default(name: str) -> Any:
+def default(name: str) -> Any:
+    """What a record has in a column that nobody measured."""
     return _DEFAULTS[name]() if name in _DEFAULTS else None
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from oraclecheck.files import digest, write_atomically
-from oraclecheck.records.columns import ACCURACIES, NAMES, NESTED, UNBOUNDED, dtype_of, from_text, table_of, to_text
+from oraclecheck.records.columns import ACCURACIES, NAMES, NESTED, UNBOUNDED, dtype_of, from_text, to_text
+from oraclecheck.records.frame import table_of, values_of
 from oraclecheck.records.record import KINDS, SCHEMA
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def save_runs(runs: pd.DataFrame, path: Path | str) -> None:
     if path.suffix == ".parquet":
         write_atomically(path, lambda file: write_parquet(runs, file))
         return
-    rows = zip(*([to_text(name, value) for value in runs[name]] for name in NAMES), strict=True)
+    rows = zip(*([to_text(name, value) for value in values_of(runs[name])] for name in NAMES), strict=True)
     write_atomically(path, lambda file: _write_csv(file, rows))
 
 
@@ -55,7 +56,7 @@ def write_parquet(runs: pd.DataFrame, file: Any) -> None:
     for name in NAMES:
         values = runs[name]
         if name in NESTED or name in UNBOUNDED:
-            columns[name] = pa.array([to_text(name, value) for value in values], pa.string())
+            columns[name] = pa.array([to_text(name, value) for value in values_of(values)], pa.string())
         elif int in KINDS[name] and float not in KINDS[name]:
             columns[name] = pa.array(values.astype("Int64"), pa.int64())
         else:
@@ -78,7 +79,7 @@ def load_file(path: Path) -> pd.DataFrame:
     if path.suffix not in SUFFIXES:
         raise ValueError(f"the file with runs must end in {' or '.join(SUFFIXES)}; got {path}")
     try:
-        cells = _read_csv(path) if path.suffix == ".csv" else read_parquet(path)
+        cells = _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
     except FileNotFoundError:
         raise ValueError(f"the file with runs must exist; got {path}") from None
     except (OSError, ValueError, csv.Error) as error:  # pyarrow's errors are both
@@ -100,8 +101,19 @@ def load_file(path: Path) -> pd.DataFrame:
     return table_of({**_defaults(path, columns), **columns})
 
 
-def read_parquet(source: "Path | pyarrow.NativeFile") -> dict[str, list[Any]]:
-    """The cells of a Parquet file by column, as Python values."""
+def load_parquet(content: bytes) -> pd.DataFrame:
+    """The table of runs that `write_parquet` made these bytes of.
+
+    Raises:
+        ValueError: If it did not.
+    """
+    import pyarrow as pa
+
+    cells = _read_parquet(pa.BufferReader(content))
+    return table_of({name: _parsed(Path(), name, cells[name]) for name in NAMES})
+
+
+def _read_parquet(source: "Path | pyarrow.NativeFile") -> dict[str, list[Any]]:
     import pyarrow.parquet
 
     table = pyarrow.parquet.ParquetFile(source).read()

@@ -95,8 +95,3 @@ def claimed(path: Path, study_hash: str) -> Iterator[bool]:
 def write_record(path: Path, record: Record) -> None:
     """Put a record in its place, all of it or nothing."""
     write_json(path, to_json(record))
-
-
-def record_files(study: Path) -> Iterator[Path]:
-    """The record files of a study's folder, in no particular order."""
-    return study.glob(f"*/*/{RECORD}")

@@ -1,6 +1,5 @@
 """Runs as a pandas table: one row per run, one column per name of the record's schema, from wherever they lie."""
 
-import sys
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,9 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from oraclecheck.records.columns import NAMES, UNFINISHED, in_order, row_of, table_of_rows, to_text
+from oraclecheck.records.cache import load_study
+from oraclecheck.records.columns import NAMES, UNFINISHED, to_text
+from oraclecheck.records.frame import in_order, values_of
 from oraclecheck.records.runs_file import SUFFIXES, load_file
-from oraclecheck.records.store import read_record, record_files
+from oraclecheck.records.wandb_api import load_online
+from oraclecheck.records.wandb_offline import load_offline
 from oraclecheck.study import STUDY_FILE
 
 Source = Path | str
@@ -21,8 +23,9 @@ def load_runs(*sources: Source | Iterable[Source]) -> pd.DataFrame:
     """The runs of all sources as one table; the same runs give the same table wherever they are read from.
 
     Args:
-        *sources: Each a study's folder, a folder of studies, or a `.csv` or `.parquet` file (`save_runs` writes them;
-            see `runs_file.load_file` for files of points), or a list of such sources.
+        *sources: Each a study's folder, a folder of studies, a `.csv` or `.parquet` file (`save_runs` writes them; see
+            `runs_file.load_file` for files of points), `wandb:ENTITY/PROJECT[/GROUP]` (a W&B server's runs),
+            `wandb-offline:DIR` (those W&B kept on disk), or a list of such sources.
 
     Returns:
         One row per run, ordered by study, combination and repeat, those a criterion picked last in their study; the
@@ -40,6 +43,11 @@ def load_runs(*sources: Source | Iterable[Source]) -> pd.DataFrame:
 
 
 def _load(source: Source) -> pd.DataFrame:
+    scheme, _, rest = str(source).partition(":")
+    if scheme == "wandb-offline":
+        return load_offline(Path(rest))
+    if scheme == "wandb":
+        return load_online(rest)
     path = Path(source)
     if path.suffix in SUFFIXES and not path.is_dir():
         return load_file(path)
@@ -48,19 +56,10 @@ def _load(source: Source) -> pd.DataFrame:
 
 def _load_folder(root: Path) -> pd.DataFrame:
     studies = [root] if (root / STUDY_FILE).is_file() else sorted(path.parent for path in root.glob(f"*/{STUDY_FILE}"))
-    rows = []
-    for study in studies:
-        for path in record_files(study):
-            try:
-                record = read_record(path)
-                if record.study != study.name:
-                    raise ValueError(f"{path} must be a record of its folder's study; it is of {record.study}")
-                rows.append(row_of(record))
-            except ValueError as error:
-                print(f"oraclecheck: left out: {error}", file=sys.stderr)
-    if not rows:
+    tables = [table for study in studies if len(table := load_study(study))]
+    if not tables:
         raise ValueError(f"the source must be a study's folder or a folder of studies with records; got {root}")
-    return table_of_rows(rows)
+    return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
 
 
 def _each_run_once(table: pd.DataFrame) -> pd.DataFrame:
@@ -73,14 +72,15 @@ def _each_run_once(table: pd.DataFrame) -> pd.DataFrame:
         if table["status"].iat[known] == UNFINISHED:
             kept[key] = row
         else:
-            _check_same(table.iloc[known], table.iloc[row])
+            _check_same(table.iloc[[known, row]])
     return in_order(table.iloc[list(kept.values())] if len(kept) < len(table) else table)
 
 
-def _check_same(one: pd.Series, other: pd.Series) -> None:
+def _check_same(pair: pd.DataFrame) -> None:
     for name in NAMES:
-        values = [to_text(name, row[name]) for row in (one, other)]
-        if values[0] != values[1]:
-            run = f"combination {one['picked_by'] or one['combo']}, repeat {one['repeat']} of {one['study']}"
-            spelt = " and ".join(textwrap.shorten(value or "nothing", 80) for value in values)
+        one, other = (to_text(name, value) for value in values_of(pair[name]))
+        if one != other:
+            first = pair.iloc[0]
+            run = f"combination {first['picked_by'] or first['combo']}, repeat {first['repeat']} of {first['study']}"
+            spelt = " and ".join(textwrap.shorten(text or "nothing", 80) for text in (one, other))
             raise ValueError(f"sources must agree on the runs they share; {run} differs in {name}: {spelt}")

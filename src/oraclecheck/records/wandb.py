@@ -9,11 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from oraclecheck.records.record import Record, to_json
+from oraclecheck.records.record import Record
+from oraclecheck.records.wandb_columns import JOB_TYPE, to_config, to_summary
 
 PROBE_SECONDS = 3.0
 SERVER_SECONDS = 20.0  # by default W&B waits for a dying server without end
-CONFIG_COLUMNS_END = "status"  # the columns before it say what a run is, the others what came of it
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,7 @@ class WandbMirror:
         """Mirror the record and close the run."""
         if self._run is None:
             return
-        columns = to_json(record)
-        names = list(columns)
-        outcome = {name: columns[name] for name in names[names.index(CONFIG_COLUMNS_END) :]}
-        self._guard(lambda: self._run.summary.update({name: v for name, v in outcome.items() if v is not None}))
+        self._guard(lambda: self._run.summary.update(to_summary(record)))
         if self._run is not None:
             self._guard(lambda: self._run.finish(exit_code=0 if record.status == "ok" else 1))
 
@@ -96,8 +93,8 @@ class WandbMirror:
             id=run_id,
             name=run_id,
             group=identity["study"],
-            job_type="retrain",
-            config=identity,
+            job_type=JOB_TYPE,
+            config=to_config(identity),
             dir=folder.absolute(),  # the service that writes it may have another working directory
             settings=lean,
         )
@@ -136,8 +133,8 @@ def usable_mode(mode: str) -> str:
     return mode
 
 
-@cache  # once a process
-def _trouble() -> str | None:
+def server_trouble() -> str | None:
+    """Why W&B's server cannot be used: it does not answer, or there is no API key; None if it can."""
     import urllib.error
     import urllib.request
 
@@ -153,6 +150,9 @@ def _trouble() -> str | None:
     if not (os.environ.get("WANDB_API_KEY") or wandb.Settings().api_key or _key_in_netrc(url)):
         return "there is no API key (`wandb login` stores one)"
     return None
+
+
+_trouble = cache(server_trouble)  # once a process
 
 
 def _key_in_netrc(url: str) -> bool:

@@ -1,0 +1,75 @@
+"""Seconds to load a study of many records: from its records, and from the cache that the first loading leaves.
+
+As a section of the benchmarks: `seconds(folder, n)`. Alone: `python benchmarks/loading.py`.
+"""
+
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from base64 import b64encode
+from pathlib import Path
+
+from oraclecheck.files import write_json
+from oraclecheck.records.record import MEASURED, SCHEMA, Record, to_json
+from oraclecheck.records.store import record_path
+
+RECORDS = 10_000
+EPOCHS = 30
+TEST_IMAGES = 10_000
+PER_EPOCH = ("lr", "train_loss", "test_loss", "test_accuracy")
+BOUND = "< 5"
+
+LOAD = """
+import json, sys, time
+from oraclecheck import load_runs
+start = time.perf_counter()
+n = len(load_runs(sys.argv[1]))
+print(json.dumps([n, time.perf_counter() - start]))
+"""
+
+
+def a_study(folder: Path, n: int) -> Path:
+    """A study of n records like those of LeNet5-Mini on MNIST, without the fsync of a real one."""
+    generator = random.Random(0)
+    study = folder / "loading-00000000"
+    for combo in range(n):
+        history = [
+            {
+                "epoch": epoch,
+                **{name: generator.random() for name in ("lr", "train_loss", "test_loss", "test_accuracy")},
+            }
+            for epoch in range(EPOCHS)
+        ]
+        metrics = {name: generator.random() for name in MEASURED} | {"best_epoch": 3}
+        record = Record(
+            schema=SCHEMA, study=study.name, study_hash="0" * 64, model="lenet5_mini", data="mnist", layers=["conv1"],
+            pruning_ratio={"conv1": 0.5}, wiring="correct", order="sampled", space_size=2**70, combo=combo,
+            removed={"conv1": sorted(generator.sample(range(10), 5))}, picked_by=None, repeat=0,
+            seed=generator.getrandbits(63), retrain_fraction=1.0, dense_hash="1" * 64, pretrain_seed=0, status="ok",
+            history=history, final_test_correct=b64encode(generator.randbytes(TEST_IMAGES // 8)).decode(),
+            versions={"oraclecheck": "0.1.0", "torch": "2.11"}, device="cpu x86_64", threads=1, **metrics,
+        )  # fmt: skip
+        path = record_path(study, combo, 0)
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(to_json(record), indent=1))
+    write_json(study / "study.json", {"schema": SCHEMA, "study": study.name})
+    return study
+
+
+def seconds(folder: Path, n: int = RECORDS) -> dict[str, float]:
+    """Seconds to load n records, first without and then with the cache."""
+    study = a_study(folder, n)
+    measured = {}
+    for name in (f"load {n} records, s", f"load {n} records again, s"):
+        shown = subprocess.run([sys.executable, "-c", LOAD, str(study)], capture_output=True, text=True, check=True)
+        loaded, measured[name] = json.loads(shown.stdout)
+        assert loaded == n
+    return measured
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as where:
+        for name, value in seconds(Path(where)).items():
+            print(f"{name}: {value:.2f} ({BOUND})")

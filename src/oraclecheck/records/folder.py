@@ -1,0 +1,81 @@
+"""The runs of a study's folder: a row for every record, and for every run that was begun and has no valid one."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from oraclecheck.records.columns import row_of
+from oraclecheck.records.store import RECORD, read_record
+from oraclecheck.records.unfinished import BegunStudy, unfinished_row
+
+
+class Place(NamedTuple):
+    """A run's folder.
+
+    Attributes:
+        combination: Its parent's name.
+        repeat: Its name.
+        state: Modification time (ns), size and inode of its record; None if there is none.
+    """
+
+    combination: str
+    repeat: str
+    state: tuple[int, int, int] | None
+
+
+def places(study: Path) -> list[Place]:
+    """The folders of all runs that were begun, in the order of their names."""
+    found = []
+    for combination in _folders(study):
+        for repeat in _folders(os.path.join(study, combination)):
+            try:
+                stat = os.stat(os.path.join(study, combination, repeat, RECORD))
+            except OSError:
+                if repeat.isdecimal():
+                    found.append(Place(combination, repeat, None))
+            else:
+                found.append(Place(combination, repeat, (stat.st_mtime_ns, stat.st_size, stat.st_ino)))
+    return sorted(found)
+
+
+def study_rows(study: Path, begun: list[Place]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of a study's runs, and a sentence about everything that should be a record and is not.
+
+    A record that is unreadable, of another study or in the wrong place leaves its run unfinished, with the reason in
+    the column `error`.
+
+    Args:
+        study: The study's folder.
+        begun: Its runs' folders.
+    """
+    rows, complaints = [], []
+    known = BegunStudy(study)
+    for place in begun:
+        try:
+            if place.state is not None:
+                rows.append(row_of(_own_record(study, place)))
+                continue
+            reason = None
+        except (ValueError, OSError) as error:
+            complaints.append(reason := str(error))
+        try:
+            rows.append(unfinished_row(known.identity(place.combination, place.repeat), reason))
+        except ValueError as error:
+            complaints.append(str(error))
+    return rows, complaints
+
+
+def _own_record(study: Path, place: Place) -> Any:
+    path = study / place.combination / place.repeat / RECORD
+    record = read_record(path)
+    if record.study != study.name:
+        raise ValueError(f"{path} must be a record of its folder's study; it is of {record.study}")
+    return record
+
+
+def _folders(parent: str | os.PathLike[str]) -> Iterator[str]:
+    with os.scandir(parent) as entries:
+        for entry in entries:
+            if not entry.name.startswith(".") and entry.is_dir():
+                yield entry.name

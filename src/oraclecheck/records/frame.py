@@ -1,0 +1,35 @@
+"""The table of runs as pandas has it: one row per run, the record's columns with the dtypes of `columns`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from oraclecheck.records.columns import NAMES, default, dtype_of
+
+
+def table_of(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """The table of runs, ordered by study, criterion that picked, combination and repeat.
+
+    Args:
+        columns: Every column's values, as Python objects; all of one length.
+    """
+    table = pd.DataFrame({name: pd.Series(columns[name], dtype=dtype_of(name)) for name in NAMES})
+    return in_order(table)
+
+
+def in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows by study, criterion that picked the combination (none first), combination and repeat."""
+    keys = zip(table["study"], table["picked_by"], table["combo"], table["repeat"], strict=True)
+    places = [(study, picked_by or "", combo or 0, repeat) for study, picked_by, combo, repeat in keys]
+    return table.iloc[sorted(range(len(places)), key=places.__getitem__)].reset_index(drop=True)
+
+
+def table_of_rows(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The table of runs from rows; what a row lacks is what a record has by default."""
+    return table_of({name: [row[name] if name in row else default(name) for row in rows] for name in NAMES})
+
+
+def values_of(column: pd.Series) -> list[Any]:
+    """A column's values as Python objects, None where pandas has NA."""
+    return [None if value is pd.NA else value for value in column]

@@ -1,0 +1,115 @@
+"""A record's columns in W&B and back, exact: its config says what a run is, its summary what came of it.
+
+W&B is JSON all the way: it flattens or reorders mappings, may round integers beyond 2^53, and has no infinity. So
+mappings and lists travel as JSON strings, such integers as digits, what is not finite as "nan", "inf" or "-inf"; all
+other numbers stay numbers, under the record's names, for W&B's own panels.
+"""
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from oraclecheck.records.columns import NAMES, NESTED, from_text, row_of, to_text
+from oraclecheck.records.record import KINDS, Record, check_schema, encode
+from oraclecheck.records.unfinished import unfinished_row
+
+IDENTITY = NAMES[: NAMES.index("status")]
+"""Columns that say what a run is."""
+
+JOB_TYPE = "retrain"
+"""W&B's word for what a mirrored run does; other runs of a project are not ours to read."""
+
+EXACT = 2**53
+"""Every integer up to here is a floating-point number."""
+
+
+@dataclass
+class WandbRun:
+    """A run as W&B has it.
+
+    Attributes:
+        id: Its id, the same whenever the run is tried again.
+        job_type: Its job type.
+        started: When it started, in whatever unit its source has.
+        config: Its config.
+        summary: Its summary.
+    """
+
+    id: str = ""
+    job_type: str = ""
+    started: Any = 0
+    config: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+def to_config(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """W&B's config of a run."""
+    return {name: _to_wandb(name, identity[name]) for name in IDENTITY}
+
+
+def to_summary(record: Record) -> dict[str, Any]:
+    """W&B's summary of a run; what the record has not, the summary has not."""
+    columns = {name: value for name, value in row_of(record).items() if name not in IDENTITY and value is not None}
+    return {name: _to_wandb(name, value) for name, value in columns.items()}
+
+
+def rows_of(runs: Iterable[WandbRun]) -> list[dict[str, Any]]:
+    """The rows of those of W&B's runs that are records of ours.
+
+    Of several runs of one id the latest that has an outcome counts. A run without an outcome, because it goes on or was
+    killed, is unfinished. What is wrong with a run is said on stderr.
+    """
+    latest: dict[str, WandbRun] = {}
+    for run in runs:
+        if run.job_type == JOB_TYPE:
+            latest[run.id] = max(latest.get(run.id, run), run, key=lambda run: ("status" in run.summary, run.started))
+    rows = []
+    for run in latest.values():
+        try:
+            identity = _identity(run.config)
+        except ValueError as error:
+            say(f"run {run.id} is left out: {error}")
+            continue
+        try:
+            rows.append(_row(identity, run.summary))
+        except ValueError as error:
+            say(f"run {run.id} is not a valid record: {error}")
+            rows.append(unfinished_row(identity, str(error)))
+    return rows
+
+
+def say(sentence: str) -> None:
+    """Tell the user what is wrong with a run."""
+    print(f"oraclecheck: W&B: {sentence}", file=sys.stderr)
+
+
+def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    if absent := [name for name in IDENTITY if name not in config]:
+        raise ValueError(f"its config does not say what it is; it lacks {absent[0]}")
+    return {name: _from_wandb(name, config[name]) for name in IDENTITY}
+
+
+def _row(identity: dict[str, Any], summary: Mapping[str, Any]) -> dict[str, Any]:
+    if "status" not in summary:
+        return unfinished_row(identity)
+    check_schema(identity["schema"])
+    outcome = {name: _from_wandb(name, summary[name]) for name in NAMES if name in summary and name not in IDENTITY}
+    return row_of(Record(**identity, **outcome))
+
+
+def _to_wandb(name: str, value: Any) -> Any:
+    if name in NESTED:
+        return to_text(name, value)
+    if isinstance(value, int) and abs(value) > EXACT:
+        return str(value)
+    return encode(value)
+
+
+def _from_wandb(name: str, value: Any) -> Any:
+    kinds = KINDS[name]
+    if isinstance(value, str) and str not in kinds:
+        return from_text(name, value)
+    if isinstance(value, float) and float not in kinds and value.is_integer():
+        return int(value)
+    return value
