@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -143,7 +144,7 @@ def test_rows_that_do_not_tell_studies_apart_are_one_sentence(report):
 def test_a_format_prints_that_document_and_nothing_else(report, form):
     study_folder(Path("m"), A)
     folder = study_folder(Path("m"), B, pruning_ratio={"conv1": 0.3})
-    (folder / "3" / "1" / "record.json").unlink()
+    shutil.rmtree(folder / "3" / "1")
     code, out, err = report("m", "--format", form)
     assert code == 1
     assert len(err) == 1 and "1 missing" in err[0]
@@ -216,7 +217,7 @@ def test_an_export_of_another_kind_is_refused_before_anything_is_read(report):
 
 def test_missing_failed_and_corrupted_runs_are_counted_and_said(report):
     folder = study_folder(Path("m"))
-    (folder / "0" / "0" / "record.json").unlink()
+    shutil.rmtree(folder / "0" / "0")
     (folder / "1" / "0" / "record.json").write_text("{broken")
     write_run(folder, 2, 0, accuracy=0.5, loss=1.0, status="failed", error="Traceback: disk full")
     code, out, err = report(folder)
