@@ -116,7 +116,7 @@ def test_logger_launcher_and_paths_do_not_decide_the_study(command):
         (["pruning.rato=0.5"], "there is no key 'pruning.rato': did you mean 'pruning.ratio'?"),
         (["modle=vgg19"], "there is no key 'modle': did you mean 'model'?"),
         (["model=lenet5_mni"], "got 'lenet5_mni': did you mean 'lenet5_mini'?"),
-        (["data=minst"], "kmnist, mnist; got 'minst': did you mean 'mnist'?"),
+        (["data=minst"], "got 'minst': did you mean 'mnist'?"),
         (["hydra/launcher=jobli"], "hydra/launcher must be one of"),
         (["pruning.ratio={conv1: 0.5"], "arguments must be KEY=VALUE, quoted for the shell"),
         (["study=a/b"], "study must be letters, digits"),

@@ -3,16 +3,11 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import nn
 
-from oraclecheck.config import register_resolver
-from oraclecheck.data.augmentation import Augmentation
-from oraclecheck.data.loading import Preparation
-from oraclecheck.data.sources import Source
+from oraclecheck.interpret_data import interpret_preparation, interpret_source, plain
 from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.pruning.combination import CombinationSpace, LayerChoice, parse_set
 from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_ratio
@@ -33,9 +28,8 @@ def interpret(cfg: DictConfig) -> Setting:
     Raises:
         ValueError: If a value breaks its key's rule; one sentence that names the key.
     """
-    register_resolver()  # in a process that Hydra did not start
-    source = _source(cfg)
-    network = _plain(cfg.model.network)
+    source = interpret_source(cfg)
+    network = plain(cfg.model.network)
     shadow = shadow_network(network)
     scheme, wiring = cfg.pruning.scheme.name, cfg.pruning.wiring.name
     ratio, layers = _layers(cfg, shadow, scheme)
@@ -50,7 +44,7 @@ def interpret(cfg: DictConfig) -> Setting:
         channels_last=cfg.model.channels_last,
         data=cfg.data.name,
         source=source,
-        preparation=_preparation(cfg, source),
+        preparation=interpret_preparation(cfg, source),
         classes=cfg.data.classes,
         ratio=ratio,
         space=CombinationSpace.of(layers, cfg.pruning.order.name, cfg.pruning.order_seed),
@@ -74,7 +68,7 @@ def interpret(cfg: DictConfig) -> Setting:
 
 def _layers(cfg: DictConfig, shadow: nn.Module, scheme: str) -> tuple[dict[str, float], tuple[LayerChoice, ...]]:
     """The prunable layers' ratios, and how many filters each loses."""
-    ratio, default = _plain(cfg.pruning.ratio), _plain(cfg.model.ratio)
+    ratio, default = plain(cfg.pruning.ratio), plain(cfg.model.ratio)
     if scheme == "width":
         return width_choices(shadow, default if ratio is None else ratio)
     patterns = [LayerPattern(entry.layers, entry.count, entry.type) for entry in cfg.model.prunable]
@@ -108,49 +102,6 @@ def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str
     return "-".join([cfg.model.name, cfg.data.name, *parts])
 
 
-def _source(cfg: DictConfig) -> Source:
-    data = cfg.data
-    if data.in_memory not in ("auto", True, False):
-        raise ValueError(f"data.in_memory must be auto, true or false; got {data.in_memory!r}")
-    if data.workers < 0:
-        raise ValueError(f"data.workers must be at least 0; got {data.workers}")
-    if not 0 < data.crop_ratio <= 1:
-        raise ValueError(f"data.crop_ratio must lie in (0, 1]; got {data.crop_ratio}")
-    source = instantiate(data.source)
-    if list(source.shape) != list(cfg.model.input_shape):
-        raise ValueError(
-            f"model.input_shape must be that of the images of {cfg.data.name}, {list(source.shape)}; {cfg.model.name} "
-            f"takes {list(cfg.model.input_shape)}: choose another data set or model"
-        )
-    return source
-
-
-def _preparation(cfg: DictConfig, source: Source) -> Preparation:
-    data = cfg.data
-    channels = cfg.model.input_shape[0]
-    if len(data.mean) != channels or len(data.std) != channels or min(data.std) <= 0:
-        raise ValueError(
-            f"data.mean and data.std must have a number for each channel ({channels}), those of data.std positive; "
-            f"got {list(data.mean)} and {list(data.std)}"
-        )
-    if data.augment.crop_padding < 0:
-        raise ValueError(f"data.augment.crop_padding must be at least 0; got {data.augment.crop_padding}")
-    augmentation = Augmentation(**_plain(data.augment))
-    if augmentation.resized_crop and not getattr(source, "streams", False):
-        raise ValueError(
-            "data.augment.resized_crop must be false where images are kept in memory, at their final size; got true: "
-            "use data.augment.crop_padding, or read them each time with data.in_memory=false"
-        )
-    augmented = data.train_eval.name == "augmented"
-    if augmented and not augmentation:
-        raise ValueError(
-            f"data.train_eval must be plain where data.augment changes nothing; got {data.train_eval.name}"
-        )
-    return Preparation(
-        tuple(data.mean), tuple(data.std), augmentation, augmented, data.train_eval_images, cfg.model.channels_last
-    )
-
-
 def _recipe(key: str, cfg: DictConfig) -> Recipe:
     return parse_recipe(
         key,
@@ -166,7 +117,3 @@ def _recipe(key: str, cfg: DictConfig) -> Recipe:
         cutmix=cfg.cutmix,
         gradient_clip=cfg.gradient_clip,
     )
-
-
-def _plain(value: Any) -> Any:
-    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value

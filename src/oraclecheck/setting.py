@@ -16,6 +16,7 @@ from oraclecheck.data import loading
 from oraclecheck.data.folders import ImageFolders
 from oraclecheck.data.images import ImageData
 from oraclecheck.data.loading import Preparation
+from oraclecheck.data.module import ModuleSource
 from oraclecheck.data.sources import Source
 from oraclecheck.files import digest
 from oraclecheck.networks.imagenet import fetch_weights, weights_file
@@ -77,7 +78,7 @@ class Setting:
     input_shape: tuple[int, ...]
     channels_last: bool
     data: str
-    source: Source
+    source: Source | ModuleSource
     preparation: Preparation
     classes: int
     ratio: dict[str, float]

@@ -17,6 +17,7 @@ from torch import Tensor
 from oraclecheck.data.augmentation import NO_AUGMENTATION, Augmentation
 from oraclecheck.data.folders import ImageFolders
 from oraclecheck.data.images import ImageData, ImageSet
+from oraclecheck.data.module import ModuleSource
 from oraclecheck.data.sources import Source
 from oraclecheck.data.stream import StreamedSet
 from oraclecheck.files import digest, remove_remains, write_atomically
@@ -46,12 +47,12 @@ class Preparation:
 
 
 @lru_cache(maxsize=8)  # reads every byte of the data set
-def identity(source: Source) -> dict[str, Any]:
+def identity(source: Source | ModuleSource) -> dict[str, Any]:
     """What decides the tensors of a source: its content, size and resampling, never its path."""
     return source.identity()
 
 
-def load(source: Source, cache: Path, preparation: Preparation, device: torch.device = CPU) -> ImageData:
+def load(source: Source | ModuleSource, cache: Path, preparation: Preparation, device: torch.device = CPU) -> ImageData:
     """Training and test images of a source, as tensors in memory unless it streams.
 
     Args:
@@ -60,6 +61,8 @@ def load(source: Source, cache: Path, preparation: Preparation, device: torch.de
         preparation: How images become batches.
         device: Where the batches are to lie.
     """
+    if isinstance(source, ModuleSource):
+        return ImageData(*(part.to(device) for part in source.sets(preparation.channels_last)))
     train, test = (part.to(device) for part in _sets(source, cache, preparation))
     train = replace(train, augmentation=preparation.augmentation)
     measured = train

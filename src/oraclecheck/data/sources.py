@@ -16,7 +16,7 @@ IMAGE_SIZE = 32  # both papers' LeNet5-Mini takes 32x32 images
 
 
 class Source(Protocol):
-    """A data set that is small enough to lie in memory; hashable, so that a process reads it once."""
+    """Where images come from; hashable, so that a process reads them once."""
 
     def __hash__(self) -> int: ...
 
