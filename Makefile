@@ -9,6 +9,9 @@ demo: .venv/installed  ## the main job on handwritten digits: sweep, table, figu
 	$(BIN)/python -m oraclecheck -m 'combo=range(45)' repeat=0,1 'pruning.ratio={conv1: 0.2}' study=demo hydra/launcher=joblib
 	$(BIN)/python -m oraclecheck.report multirun/demo-*
 
+experiments: .venv/installed  ## the papers' studies: their cost, data and command
+	$(BIN)/python -m oraclecheck.experiments
+
 test: .venv/installed-dev  ## what a fresh clone needs to be believed (under 10 minutes on 2 cores)
 	$(BIN)/python -m pytest -m "not slow and not gpu"
 
@@ -35,4 +38,4 @@ clean:  ## remove the virtual environment and caches, never results
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-.PHONY: help demo test test-all check bench clean
+.PHONY: help demo experiments test test-all check bench clean

@@ -2,34 +2,19 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import pytest
 import torch
-from PIL import Image
 
+from conftest import write_images
 from oraclecheck.pruning.structured import prune
 from oraclecheck.report import main as report
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "own_network"
 
 
-@pytest.fixture
-def images(tmp_path):
-    """Two classes of 12 training and 6 test images: bright ones and dark ones."""
-    generator = np.random.default_rng(0)
-    for part, count in (("train", 12), ("test", 6)):
-        for name, level in (("bright", 180), ("dark", 60)):
-            folder = tmp_path / "images" / part / name
-            folder.mkdir(parents=True)
-            for i in range(count):
-                pixels = generator.normal(level, 40, size=(32, 32, 3)).clip(0, 255).astype(np.uint8)
-                Image.fromarray(pixels).save(folder / f"{i}.png")
-    return tmp_path / "images"
-
-
-def test_example_runs_from_a_folder_of_images_to_a_report(command, monkeypatch, images, tmp_path):
+def test_example_runs_from_a_folder_of_images_to_a_report(command, monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(EXAMPLE)
+    images = write_images(tmp_path / "images")
     code, _, err = command(
         "-m",
         "--config-dir",

@@ -3,19 +3,50 @@
 from pathlib import Path
 
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
 from conftest import QUICK
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 
-@pytest.mark.filterwarnings("ignore")  # Jupyter's own
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs_and_is_kept_without_outputs(command, tmp_path, path):
-    assert command(*QUICK, "logger=none", 'combo="0-3,l1"', 'repeat="0-1"')[0] == 0
-    notebook = nbformat.read(path, as_version=4)
+def run(name, folder):
+    """Run a notebook in a folder; gives the number of figures it shows."""
+    notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    assert any("image/png" in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}}).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return sum("image/png" in output.get("data", {}) for output in outputs)
+
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Jupyter's own
+
+
+@pytest.mark.parametrize(("name", "figures"), [("01_reaggregate.ipynb", 2), ("02_wandb.ipynb", 1)])
+def test_notebook_about_a_sweep_runs_and_is_kept_without_outputs(command, tmp_path, name, figures):
+    logger = "wandb" if "wandb" in name else "none"
+    assert command(*QUICK, f"logger={logger}", 'combo="0-3,l1"', 'repeat="0-1"')[0] == 0
+    assert run(name, tmp_path) == figures
+
+
+def test_notebook_about_published_points_runs_on_csv_files(tmp_path):
+    folder = tmp_path / "paper_scatter"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for study in ("first", "second"):
+        loss = generator.uniform(0, 3, size=20)
+        accuracy = 0.9 - 0.01 * loss + generator.normal(0, 0.005, size=20)
+        points = pd.DataFrame({"pruned_train_loss": loss, "final_test_accuracy": accuracy})
+        points.to_csv(folder / f"{study}.csv", index=False)
+    assert run("03_paper_figures.ipynb", tmp_path) == 3
+
+
+def test_every_notebook_is_run():
+    assert sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")) == [
+        "01_reaggregate.ipynb",
+        "02_wandb.ipynb",
+        "03_paper_figures.ipynb",
+    ]

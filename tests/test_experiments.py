@@ -1,0 +1,68 @@
+"""Every file of conf/experiment, and the list of them."""
+
+import hydra
+import pytest
+
+from conftest import write_images
+from oraclecheck import config
+from oraclecheck.cli import CONF
+from oraclecheck.experiments import main
+from oraclecheck.sweep import plan
+
+NAMES = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+RUN_ALWAYS = ("table2_conv2_0.3", "figure3_resnet56")  # running all takes minutes
+
+TINY = ("pretrain.epochs=1", "pretrain.lr='0: 1e-2'", "retrain.epochs=1", "retrain.lr='0: 1e-2'", "logger=none")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    return write_images(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """One folder for all experiments: those of one network share its dense network."""
+    return tmp_path_factory.mktemp("multirun")
+
+
+def tiny(name, images, out):
+    """An experiment on data that are at hand, with one epoch of everything."""
+    overrides = [f"experiment={name}", *TINY, f"paths.out={out}"]
+    if name.startswith(("table2", "complexity", "figureA6_conv")):
+        return [*overrides, "data=digits"]
+    overrides += ["data=imagefolder", f"data.train={images / 'train'}", f"data.test={images / 'test'}"]
+    if "vit" in name:
+        overrides += ["+model.network.image_size=32"]
+    return [*overrides, "model.weights=null", "model.input_shape=[3,32,32]"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_experiment_composes_to_a_study_that_can_run(name, images, out):
+    config.register()
+    with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+        (part,) = plan(tiny(name, images, out), multirun=True)
+    setting = part.setting
+    assert len(setting.combinations) <= setting.space.size  # what the sweep asks for is there
+    assert setting.wiring == "correct"
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in RUN_ALWAYS else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+)
+@pytest.mark.parametrize("wiring", ["correct", "released_code"])
+def test_experiment_and_its_twin_run_two_combinations(command, images, out, name, wiring):
+    if "vit" in name and wiring == "released_code":
+        pytest.skip("the released code's pruning of ViT is pruning.scheme=width")
+    arguments = [*tiny(name, images, out), f"pruning.wiring={wiring}", "combo=0,1", "repeat=0"]
+    code, _, err = command("-m", *arguments)
+    assert code == 0, err
+
+
+def test_list_says_what_each_experiment_costs(capsys):
+    assert main() == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    listed = {row[0]: row for row in rows if row and row[0] in NAMES}
+    assert sorted(listed) == NAMES
+    assert listed["table2_conv1_0.4"][1:8] == ["lenet5_mini", "mnist", "210", "x", "3", "=", "630"]
+    assert listed["figure3_resnet18"][1:8] == ["resnet18", "imagenet", "160", "x", "1", "=", "160"]
