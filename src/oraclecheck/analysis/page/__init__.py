@@ -133,7 +133,7 @@ def _points(study: Mapping[str, Any], runs: pd.DataFrame, combos: pd.DataFrame) 
     for claim in study["claims"]:
         captions.setdefault(claim["row"]["final"], {})[claim["row"]["metric"]] = claim["sentence"]
     points = scatter_points(runs[runs["study"] == name], combos[combos["study"] == name])
-    return {"study": name, "title": study["title"], "captions": captions, **points}
+    return {"study": name, "captions": captions, **points}
 
 
 def _groups(table: pd.DataFrame) -> dict[str, list[Any]]:
