@@ -183,8 +183,8 @@ GROUPS: dict[str, tuple[Column, ...]] = {
             "interval", "Interval", "text", ON_DEMAND,
             "What the 95 % interval of s is over: combinations (a sampled space: 10,000 bootstrap draws, all repeats "
             "of a combination kept together), repeats (a census, where the combinations are all there are and only the "
-            "retraining seeds could be others: s ± 1.96 standard errors from the differences between repeats), or none "
-            "(a census without repeats has no interval).",
+            "retraining seeds could be others: s ± t · standard error, put together from what each combination's "
+            "retraining noise does to τ), or none (a census without repeats has no interval).",
             "oraclecheck",
         ),
         Column("tau", "τ_b", "signed", ON_DEMAND, "Kendall's τ_b(c, ȳ), not signed by d.", "scipy.stats.kendalltau"),
@@ -240,8 +240,9 @@ GROUPS: dict[str, tuple[Column, ...]] = {
                "Greiner's relation"),
         Column(
             "rho_k", "ρ_k", "unsigned", ON_DEMAND,
-            "Reliability of the mean of k repeats: k · ρ_1 / (1 + (k − 1) · ρ_1). Its interval, like those of the "
-            "ceiling and of s*, is over 10,000 bootstrap draws of combinations with all their repeats.",
+            "Reliability of the mean of k repeats: k · ρ_1 / (1 + (k − 1) · ρ_1). Its interval, and those of the "
+            "ceiling and of s*: of a sample, over 10,000 bootstrap draws of combinations with all their repeats; of a "
+            "census, what retraining all its combinations again would show.",
             "Spearman–Brown", _ends("rho_k"),
         ),
         Column("ceiling_n", "Ceiling n", "count", ON_DEMAND, "Combinations with all k repeats, on which t rests."),
@@ -269,7 +270,7 @@ GROUPS: dict[str, tuple[Column, ...]] = {
             "regret", "Regret", "unit", TELLING,
             "How much better the best combination ends than the criterion's choice, cross-fitted: the best is chosen "
             "on all repeats but one and measured on that one, in turn. Accuracy in percentage points; above 0 the "
-            "choice is worse.",
+            "choice is worse. The interval is ± 1.96 standard deviations of the estimate in simulated repeats.",
             "oraclecheck", _ends("regret"),
         ),
     ),
