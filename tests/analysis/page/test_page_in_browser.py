@@ -54,8 +54,8 @@ def hover(chrome, x, y, expected):
 
 
 def wait(chrome, condition):
-    """Give the page two seconds: it draws when the browser has time for it."""
-    WebDriverWait(chrome, 2, poll_frequency=0.02).until(lambda _: condition())
+    """Give the page ten seconds: it draws when the browser has time for it."""
+    WebDriverWait(chrome, 10, poll_frequency=0.02).until(lambda _: condition())
 
 
 def column(chrome, name):
