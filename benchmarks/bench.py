@@ -141,6 +141,7 @@ def main() -> None:
                 status.update(f"repeat {repeat + 1} of {REPEATS}: {name}")
                 rows.setdefault(name, []).append(measure())
     show(console, rows)
+    console.print(call(HERE / "analysis.py"), highlight=False)
 
 
 def show(console: Console, rows: dict[str, list[float]]) -> None:

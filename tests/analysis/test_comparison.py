@@ -65,13 +65,13 @@ def test_intervals_of_a_census_cover_what_retraining_shows():
     truth, rng, a, b = np.random.default_rng(99).normal(size=45), np.random.default_rng(5), study("a", 0), study("b", 1)
     scores = [runs.groupby("combo")["pruned_train_loss"].mean() for runs in (a, b)]
     shown = []
-    for _ in range(300):
+    for _ in range(150):
         means = truth + 0.5 * rng.normal(size=(2, 45)) / np.sqrt(3)
         taus = [kendalltau(score, mean).statistic for score, mean in zip(scores, means, strict=True)]
         shown.append([taus[0] - taus[1], kendalltau(*means).statistic, spearmanr(*means).statistic])
     names = ("difference", "final_tau", "final_spearman")
     hits = []
-    for _ in range(80):
+    for _ in range(40):
         retrained = [
             runs.assign(final_test_loss=truth[runs["combo"]] + 0.5 * rng.normal(size=len(runs))) for runs in (a, b)
         ]

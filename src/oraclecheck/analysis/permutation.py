@@ -82,11 +82,11 @@ def _ranks(values: ArrayLike) -> NDArray[np.int64]:
 def _surplus(scores: NDArray[np.int64], final: NDArray[np.int64]) -> NDArray[np.int64]:
     """Concordant minus discordant pairs of each row of scores with one final metric."""
     order = np.argsort(final, kind="stable")
-    # Draws last: a comparison with all later combinations then runs along memory.
-    sorted_scores = np.ascontiguousarray(scores[:, order].T.astype(np.int16))
+    # Draws last, so that a comparison with all later combinations runs along memory; few bytes, so that it is fast.
+    small: type = np.int16 if len(order) < 2**15 else np.int32
+    sorted_scores: NDArray[np.signedinteger] = np.ascontiguousarray(scores[:, order].T.astype(small))
     ends = np.searchsorted(final[order], final[order], side="right")
     surplus = np.zeros(len(scores), np.int64)
     for i, end in enumerate(ends):
-        later = sorted_scores[end:]
-        surplus += (later > sorted_scores[i]).sum(axis=0) - (later < sorted_scores[i]).sum(axis=0)
+        surplus += np.sign(sorted_scores[end:] - sorted_scores[i]).sum(axis=0, dtype=small)
     return surplus

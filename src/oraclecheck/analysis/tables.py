@@ -43,7 +43,9 @@ def combinations_table(runs: pd.DataFrame) -> pd.DataFrame:
 def correlate(
     runs: pd.DataFrame, *, final: str = "last", metric: str = "both", draws: int = DRAWS, seed: int = 0
 ) -> pd.DataFrame:
-    """Every number about a criterion, one row per study and metric; the columns are those of `docs` below.
+    """Every number about a criterion, one row per study and metric.
+
+    Agreements are positive where the criterion points the right way; `_low` and `_high` are ends of 95 % intervals.
 
     Args:
         runs: One row per record, with the columns of a record; several studies may be mixed.
@@ -51,6 +53,24 @@ def correlate(
         metric: "accuracy", "loss" or "both". A metric that a study does not have gives no row.
         draws: Bootstrap resamples.
         seed: Seed of resamples and relabellings; the same seed gives the same table.
+
+    Returns:
+        What the study is: its identity columns, `space` ("enumerated": a census; "sampled"; "unknown"), `final` and
+        `metric`. Counts: `n` (combinations with an outcome), `k` (repeats), `runs` (records), the runs `missing`,
+        `failed`, `diverged` and `unfinished`, and `incomplete` (combinations with fewer than k outcomes).
+
+        Agreement: `agreement` (s) with the kind of its `interval` ("combinations": they were resampled; "repeats": all
+        there are would be retrained again; "none"), `tau` (b), `p` (scipy), `valid` (Definition 3.1 of paper 1),
+        `tau_a`, `spearman`, `pearson`; `agreement_without_diverged`; `agreement_missing_low` and `_high`: what s could
+        be if the missing combinations were known. `p_permutation` (filters relabelled), `p_holm` (adjusted over the
+        rows of this table and metric, of the p that `p_used` names), `verdict` and its `reason`.
+
+        Noise: `repeat_tau`, `rho_1`, `rho_k`, `ceiling` (from `ceiling_n` combinations), `noise_free` (s freed of
+        noise), `collapsed` (combinations far below the rest: the ceiling is then too high).
+
+        Choice: `anomaly_ratio`; `regret` (cross-fitted, unit of the metric; above 0 where the choice is not the best).
+        Pairs: `counterexample_ratio`, `counterexamples`, `pairs`, `tied_score`, `tied_final`, `tie_share` (of the
+        metric). `note` says what is not defined, and why.
 
     Raises:
         ValueError: As `combinations_table`; if final or metric is another word, or draws is below 1.
