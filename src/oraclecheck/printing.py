@@ -36,11 +36,15 @@ def print_findings(findings: Findings, form: str) -> None:
         rows = findings.comparison if findings.comparison is not None else _concatenated(findings)
         print(rows.to_csv(index=False), end="")
     elif form == "json":
-        parts = {"studies": findings.rows, "networks": findings.means, "comparison": findings.comparison}
-        content = {name: _records(rows) for name, rows in parts.items() if rows is not None}
-        print(json.dumps(content, indent=1, allow_nan=False))
+        print(json.dumps(json_tables(findings), indent=1, allow_nan=False))
     else:
         _print_tables(findings)
+
+
+def json_tables(findings: Findings) -> dict[str, list[dict[str, Any]]]:
+    """The tables of a report as JSON values, unrounded; see `print_findings`."""
+    parts = {"studies": findings.rows, "networks": findings.means, "comparison": findings.comparison}
+    return {name: _records(rows) for name, rows in parts.items() if rows is not None}
 
 
 def _concatenated(findings: Findings) -> pd.DataFrame:

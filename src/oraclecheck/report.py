@@ -13,6 +13,7 @@ from oraclecheck.waiting import waiting
 # pandas, scipy and matplotlib take seconds to import; `--help` and a mistyped path should not wait for them.
 if TYPE_CHECKING:
     from oraclecheck.analysis.findings import Findings
+    from oraclecheck.records.wandb_report import Project
 
 COMPLETE, INCOMPLETE, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
@@ -66,28 +67,43 @@ def _parser() -> _Parser:
     add("--format", choices=["table", "md", "latex", "csv", "json"], default="table", help="what to print")
     add("--export", type=Path, metavar="FILE", help="also write the runs to FILE, .parquet or .csv")
     add("--compare", action="store_true", help="compare the two studies, over the combinations that both have")
+    add("--wandb", metavar="[ENTITY/]PROJECT", help="also send the report to this W&B project")
     return parser
 
 
 def _report(options: argparse.Namespace, command: str) -> int:
-    """Read, compute, and only then print and write."""
+    """Read and compute, then print and write."""
     with waiting("reading the runs"):
+        project = _usable_project(options.wandb)
+        _check_export(options.export)
         from oraclecheck.analysis.findings import find
-        from oraclecheck.analysis.report_files import write_overview, write_study
         from oraclecheck.printing import print_findings
-        from oraclecheck.records.runs_file import SUFFIXES, save_runs
         from oraclecheck.records.table import load_runs
 
-        if options.export and options.export.suffix not in SUFFIXES:
-            raise ValueError(f"--export must end in {' or '.join(SUFFIXES)}; got {options.export}")
         runs = load_runs(*options.sources)
     with waiting("computing the statistics"):
         findings = find(runs, final=options.final, metric=options.metric, by=options.by, comparing=options.compare)
     print_findings(findings, options.format)
+    home, files, told = _write(findings, options, command)
+    if options.format == "table":
+        for path in told:
+            print(path)
+    complete = _publish(project, findings, home, files)
+    gaps = findings.gaps()
+    for line in gaps:
+        _say(line)
+    return INCOMPLETE if gaps or not complete else COMPLETE
+
+
+def _write(findings: "Findings", options: argparse.Namespace, command: str) -> tuple[Path, list[Path], list[Path]]:
+    """Write everything; gives the report's folder, its files, and the paths that a user should read."""
+    from oraclecheck.analysis.report_files import write_overview, write_study
+    from oraclecheck.records.runs_file import save_runs
+
     home, homes = _homes(options.sources, options.out, findings.studies)
     several = len(findings.studies) > 1
     if options.export:
-        save_runs(runs, options.export)
+        save_runs(findings.runs, options.export)
     with waiting(f"drawing figures in {home}", len(findings.studies)) as done:
         shared = list(write_overview(findings, home)) if several else []
         own: list[Path] = []
@@ -97,14 +113,42 @@ def _report(options: argparse.Namespace, command: str) -> int:
     page = (home if several else homes[findings.studies[0]]) / "index.html"
     with waiting(f"writing {page}"):
         _write_page(page, findings, options.sources, command)
-    if options.format == "table":
-        written = [page, *shared, *({path.parent for path in own} if several else own)]
-        for path in [*([options.export] if options.export else []), *sorted(written)]:
-            print(path)
-    gaps = findings.gaps()
-    for line in gaps:
-        _say(line)
-    return INCOMPLETE if gaps else COMPLETE
+    exported = [options.export] if options.export else []
+    told = [*exported, *sorted([page, *shared, *({path.parent for path in own} if several else own)])]
+    return home, [page, *shared, *own], told
+
+
+def _check_export(path: Path | None) -> None:
+    from oraclecheck.records.runs_file import SUFFIXES
+
+    if path and path.suffix not in SUFFIXES:
+        raise ValueError(f"--export must end in {' or '.join(SUFFIXES)}; got {path}")
+
+
+def _usable_project(path: str | None) -> "Project | None":
+    if path is None:
+        return None
+    from oraclecheck.records.wandb_report import usable_project
+
+    return usable_project(path)
+
+
+def _publish(project: "Project | None", findings: "Findings", home: Path, files: Sequence[Path]) -> bool:
+    """Send the report to W&B if that was asked for; False if it did not arrive."""
+    if project is None:
+        return True
+    from oraclecheck.printing import json_tables
+    from oraclecheck.records.wandb_report import publish
+
+    name = findings.studies[0] if len(findings.studies) == 1 else f"{len(findings.studies)} studies"
+    with waiting("sending the report to W&B"):
+        try:
+            where = publish(project, f"report of {name}", home, tables=json_tables(findings), files=files)
+        except ValueError as error:
+            _say(str(error))
+            return False
+    _say(f"the report is on W&B: {where}" if project.mode == "online" else f"kept for `wandb sync {where}`")
+    return True
 
 
 def _write_page(path: Path, findings: "Findings", sources: Sequence[str], command: str) -> None:
