@@ -158,7 +158,7 @@ def _identity(setting: Setting, study: Study, combination: int | str, removed: R
         "pruning_ratio": setting.ratio,
         "wiring": setting.wiring,
         "order": setting.space.order,
-        "space_size": setting.space.size,
+        "space_size": setting.space.recorded_size,
         "combo": None if picked else combination,
         "removed": {layer: list(filters) for layer, filters in removed.items()},
         "picked_by": combination if picked else None,

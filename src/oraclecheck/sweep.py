@@ -119,6 +119,7 @@ def _quote(value: Any) -> str:
 
 
 MOST_LINES = 10  # a run's own line, for commands of a few runs
+MOST_FILTERS = 20  # listed in it
 
 
 def summary(parts: Sequence[Part]) -> list[str]:
@@ -170,7 +171,11 @@ def _folder(record: Record) -> int | str:
 
 
 def _describe(record: Record) -> str:
-    removed = "; ".join(f"{layer} {' '.join(map(str, filters))}" for layer, filters in record.removed.items())
+    count = sum(map(len, record.removed.values()))
+    if count > MOST_FILTERS:
+        removed = f"{count:,} filters of {len(record.removed)} layers"
+    else:
+        removed = "; ".join(f"{layer} {' '.join(map(str, filters))}" for layer, filters in record.removed.items())
     head = f"combination {_folder(record)} (without {removed}), repeat {record.repeat}"
     if record.status == "diverged":
         return f"{head}: diverged"

@@ -548,3 +548,9 @@ def test_parse_set_refuses_more_indices_than_a_set_may_hold(text):
 
 def test_parse_set_accepts_a_large_range():
     assert parse_set("0-999999", "combo") == list(range(1_000_000))
+
+
+def test_recorded_size_is_what_floats_and_json_can_hold():
+    half = [LayerChoice(str(i), 64, 32) for i in range(20)]  # C(64, 32) is 1.8e18
+    assert CombinationSpace(tuple(half[:16])).recorded_size == math.comb(64, 32) ** 16
+    assert CombinationSpace(tuple(half)).recorded_size is None

@@ -14,6 +14,7 @@ from oraclecheck.analysis.rounding import (
     agreement,
     agreement_interval,
     decimal,
+    magnitude,
     outcome,
     p_value,
     percent,
@@ -149,7 +150,7 @@ def comparison_layout(comparison: pd.DataFrame) -> Layout:
 
 def count(row: pd.Series) -> str:
     """How many combinations and repeats a row of `tables.correlate` rests on."""
-    of = "" if pd.isna(row["space_size"]) else f" of {int(row['space_size']):,}"
+    of = "" if pd.isna(row["space_size"]) else f" of {magnitude(int(row['space_size']))}"
     space = "" if row["space"] == "unknown" else f" ({row['space']})"
     diverged = [f"{_number_of(row['diverged'], 'run')} diverged"] if row["diverged"] else []
     return ", ".join([f"{row['n']:,}{of} combinations{space}", _number_of(row["k"], "repeat"), *diverged])

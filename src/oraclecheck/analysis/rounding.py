@@ -57,3 +57,8 @@ def percent_interval(low: float, high: float, decimals: int = 1) -> str:
 def outcome(value: float, decimals: int) -> str:
     """A final metric; "diverged" where it is infinite, as the worst of all outcomes is stored."""
     return "diverged" if not pd.isna(value) and math.isinf(value) else decimal(value, decimals)
+
+
+def magnitude(number: int) -> str:
+    """A number of combinations: its digits, or a power of ten where they would fill lines."""
+    return f"{number:,}" if number < 10**15 else f"about 10^{round(math.log10(number))}"

@@ -125,6 +125,11 @@ class CombinationSpace:
         """Number of combinations, exact."""
         return math.prod(self._layer_sizes)
 
+    @property
+    def recorded_size(self) -> int | None:
+        """The size, or None from 10^300 on: neither floats nor JSON parsers hold such a number."""
+        return self.size if self.size < 10**300 else None
+
     def unrank(self, index: int) -> Removed:
         """Combination with this index, at the same cost for every index.
 

@@ -34,7 +34,7 @@ class Record:
         pruning_ratio: Layer -> fraction of its filters removed.
         wiring: "correct", or "released_code" for the network that the paper's released code builds.
         order: "lexicographic" or "sampled": how combinations are numbered.
-        space_size: Number of combinations there are.
+        space_size: Number of combinations there are; null from 10^300 on.
         combo: Index of the combination; null where a criterion picked it.
         removed: Layer -> indices of its removed filters, in the dense numbering.
         picked_by: Criterion that picked the combination, else null; such records stay out of every statistic.
@@ -90,7 +90,7 @@ class Record:
     pruning_ratio: dict
     wiring: str
     order: str
-    space_size: int
+    space_size: int | None
     combo: int | None
     removed: dict
     picked_by: str | None

@@ -83,14 +83,15 @@ class BegunStudy:
     @cached_property
     def _common(self) -> dict[str, Any]:
         content, definition, config = self._content, self._content["definition"], self._content["config"]
+        loaded = config["pretrain"]["checkpoint"] or config["pretrain"].get("weights")
         return {
             "schema": SCHEMA,
             "study": content["study"],
             "study_hash": content["hash"],
             "data": config["data"]["name"],
             "layers": list(definition["layers"]),
-            "space_size": self._space.size,
-            "pretrain_seed": None if config["pretrain"]["checkpoint"] else config["pretrain"]["seed"],
+            "space_size": self._space.recorded_size,
+            "pretrain_seed": None if loaded else config["pretrain"]["seed"],
             **{name: definition[name] for name in ("model", "pruning_ratio", "wiring", "order", "retrain_fraction")},
             "dense_hash": definition["dense_hash"],
         }

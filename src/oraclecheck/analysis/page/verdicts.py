@@ -7,7 +7,7 @@ import pandas as pd
 
 from oraclecheck.analysis.identity import heading, short_layers, short_names, spell, varying
 from oraclecheck.analysis.page.columns import p_value
-from oraclecheck.analysis.rounding import agreement
+from oraclecheck.analysis.rounding import agreement, magnitude
 
 FINALS = {"last": "after the last epoch", "best": "at the best epoch"}
 
@@ -97,7 +97,7 @@ def particulars(row: Mapping[str, Any]) -> list[str]:
     if _has(row, "retrain_fraction") and row["retrain_fraction"] != 1:
         found.append(f"{100 * row['retrain_fraction']:g} % of the retraining epochs")
     if _has(row, "space") and _has(row, "space_size"):
-        size = f"{int(row['space_size']):,}"
+        size = magnitude(int(row["space_size"]))
         found.append(
             {"enumerated": f"all {size} combinations", "sampled": f"sampled from {size}"}.get(row["space"], "")
         )
