@@ -68,24 +68,9 @@ class WandbMirror:
     def _open(self, settings: WandbSettings, mode: str, identity: dict[str, Any], folder: Path, run_id: str) -> None:
         if mode == "disabled":
             return
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # else every run starts telemetry threads
-        os.environ.setdefault("WANDB_SILENT", "true")
+        quiet_environment()
         import wandb
 
-        # 27 instead of 90 ms a run; `wandb.init` changes the object, so each run needs its own.
-        lean = wandb.Settings(
-            x_save_requirements=False,
-            x_disable_stats=True,
-            x_disable_meta=True,
-            x_disable_machine_info=True,
-            disable_git=True,
-            disable_code=True,
-            console="off",
-            silent=True,
-            init_timeout=SERVER_SECONDS,
-            finish_timeout=SERVER_SECONDS,
-            reinit="create_new",
-        )
         self._run = wandb.init(
             project=settings.project,
             entity=settings.entity,
@@ -96,7 +81,7 @@ class WandbMirror:
             job_type=JOB_TYPE,
             config=to_config(identity),
             dir=folder.absolute(),  # the service that writes it may have another working directory
-            settings=lean,
+            settings=lean_settings(),
         )
 
     def _guard(self, action: Callable[[], object]) -> None:
@@ -116,6 +101,34 @@ class WandbMirror:
 
 
 _failure_said = False
+
+
+def quiet_environment() -> None:
+    """Keep W&B from telemetry threads and from talking on the terminal."""
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    os.environ.setdefault("WANDB_SILENT", "true")
+
+
+def lean_settings() -> Any:
+    """W&B's settings for a run that only keeps what we give it: 27 instead of 90 ms.
+
+    `wandb.init` changes the object, so each run needs its own.
+    """
+    import wandb
+
+    return wandb.Settings(
+        x_save_requirements=False,
+        x_disable_stats=True,
+        x_disable_meta=True,
+        x_disable_machine_info=True,
+        disable_git=True,
+        disable_code=True,
+        console="off",
+        silent=True,
+        init_timeout=SERVER_SECONDS,
+        finish_timeout=SERVER_SECONDS,
+        reinit="create_new",
+    )
 
 
 def usable_mode(mode: str) -> str:
