@@ -40,9 +40,9 @@ def to_text(name: str, value: Any) -> str | None:
     """A value of a table's column as text, exact; None where there is none."""
     if name in NESTED:
         try:
-            return json.dumps(value, allow_nan=False)
+            return _JSON.encode(value)
         except ValueError:  # a number that is not finite, which is rare
-            return json.dumps(encode(value), allow_nan=False)
+            return _JSON.encode(encode(value))
     if value is None or value != value:  # NaN
         return None
     return repr(float(value)) if float in KINDS[name] else str(value)
@@ -73,3 +73,5 @@ def default(name: str) -> Any:
 _DEFAULTS: dict[str, Callable[[], Any]] = {
     column.name: column.default_factory for column in fields(Record) if column.default_factory is not MISSING
 }
+
+_JSON = json.JSONEncoder(allow_nan=False)

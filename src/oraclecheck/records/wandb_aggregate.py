@@ -60,7 +60,8 @@ def log_aggregate(
         with run:
             images = {path.stem: wandb.Image(str(path)) for path in figures}
             # mixed: a column of numbers with an infinity, which W&B's JSON has only as a word
-            cells = wandb.Table(columns=list(table), data=_cells(table), allow_mixed_types=True)
+            columns: list[str | int] = [str(name) for name in table]
+            cells = wandb.Table(columns=columns, data=_cells(table), allow_mixed_types=True)
             run.log({"table": cells, **images})
             run.summary.update(_scalars(table, by, scalars))
         return run.url or str(Path(run.dir).parent)
@@ -81,7 +82,7 @@ def _scalars(table: pd.DataFrame, by: Sequence[str], scalars: Sequence[str]) -> 
 
 
 def _cells(table: pd.DataFrame) -> list[Iterable[Any]]:
-    return [[_plain(value) for value in row] for row in table.astype(object).itertuples(index=False)]
+    return [[_plain(value) for value in row] for row in table.astype(object).to_numpy()]
 
 
 def _plain(value: Any) -> Any:
