@@ -376,6 +376,34 @@ def test_a_study_whose_choice_diverged_says_why_it_has_no_regret():
     assert row["note"] == "no regret: some repeat of the criterion's choice is missing or diverged"
 
 
+def test_collapsed_combinations_are_counted_and_the_ceiling_is_flagged():
+    runs = census(2)
+    assert row_of(runs)["collapsed"] == 0
+    collapsed = [run | {ACCURACY: -50.0} if run["combo"] < 3 else run for run in runs]
+    row = row_of(collapsed)
+    assert row["collapsed"] == 3
+    assert row["note"] == "3 combinations have collapsed, so the ceiling may be up to 0.11 too high"
+    assert row_of([run | {ACCURACY: 50.0} if run["combo"] < 3 else run for run in runs])["collapsed"] == 0
+
+
+def test_a_repeat_that_few_combinations_have_yet_changes_only_their_means():
+    runs = census(2)
+    begun = [*runs, *(run | {"repeat": 2} for run in runs if run["combo"] < 3 and run["repeat"] == 0)]
+    rows = [row_of(some) for some in (runs, begun)]
+    for name in ("ceiling_n", "rho_k", "ceiling_low", "regret"):
+        assert rows[0][name] == rows[1][name], name
+    assert (rows[1]["k"], rows[1]["incomplete"], rows[1]["missing"]) == (3, 42, 42)
+
+
+def test_few_complete_combinations_leave_the_ceiling_without_interval():
+    runs = [run for run in random_runs(12, 2) if run["repeat"] == 0 or run["combo"] < 7]
+    row = row_of(runs)
+    assert (row["ceiling_n"], row["interval"]) == (7, "combinations")
+    assert row["agreement_low"] < row["agreement"] < row["agreement_high"]
+    assert math.isnan(row["rho_k_low"]) and math.isnan(row["noise_free_high"]) and row["rho_k"] >= 0
+    assert row["note"].startswith("no bootstrap intervals: they need 10 combinations; there are 7")
+
+
 @pytest.mark.parametrize("column", ["pruned_train_loss", ACCURACY])
 def test_infinite_values_are_ranked_whatever_the_space(column):
     for order, size in (("lexicographic", 45), ("sampled", 10**30)):

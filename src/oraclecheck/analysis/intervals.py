@@ -9,7 +9,7 @@ from scipy.stats import t as student
 
 from oraclecheck.analysis.bootstrap import kendall_draws
 from oraclecheck.analysis.correlation import kendall, signed
-from oraclecheck.analysis.outcomes import mean_of_repeats
+from oraclecheck.analysis.outcomes import common_repeats, mean_of_repeats
 from oraclecheck.analysis.retraining_noise import agreement_error
 from oraclecheck.analysis.uncertainty import ceiling, census_reliability, noise_ceiling, noise_free, reliability
 
@@ -18,9 +18,6 @@ Array = NDArray[np.float64]
 LEAST = 10
 """Combinations that a bootstrap over them needs: with 6, its intervals cover 91 % where the agreement is high."""
 
-# Share of the combinations that must have a repeat for it to count in the ceiling.
-_COMMON = 0.5
-
 
 def noise_and_intervals(
     score: Array, finals: Array, *, higher_is_better: bool, census: bool, draws: int, seed: int
@@ -28,7 +25,8 @@ def noise_and_intervals(
     """Noise ceiling, noise-free agreement, and 95 % intervals of both and of the agreement.
 
     *A sample of combinations*: percentile intervals of a bootstrap over combinations, all repeats of one kept
-    together. They cover what the whole space shows for these k repeats.
+    together. They cover what the whole space shows for these k repeats; where the sample is a large part of the space
+    they are wider than they need be.
 
     *A census*: the combinations are fixed, and the intervals cover what retraining them again would show on average:
     the agreement's comes from `retraining_noise`, the reliability's from `uncertainty.census_reliability`; for the
@@ -47,8 +45,7 @@ def noise_and_intervals(
         Columns of the table of `correlate`, and sentences about what is not defined.
     """
     means = mean_of_repeats(finals)
-    # A repeat that only a few combinations have yet would leave only those few for the ceiling.
-    finals = finals[:, (~np.isnan(finals)).mean(axis=0) >= _COMMON]
+    finals = common_repeats(finals)
     k = finals.shape[1]
     complete = np.asarray(np.isfinite(finals).all(axis=1))
     row, notes = _ceiling(finals[complete], k)
@@ -57,9 +54,10 @@ def noise_and_intervals(
     pairs = [(repeats[:, r], repeats[:, q]) for r, q in combinations(range(k), 2)] if "rho_k" in row else []
     if not census:
         pairs.append((score, means))
-    if few := len(score) < LEAST:
-        notes.append(f"no bootstrap intervals: they need {LEAST} combinations; there are {len(score)}")
-    taus = np.full((1, len(pairs)), np.nan) if few or not pairs else kendall_draws(pairs, draws, seed)
+    taus = kendall_draws(pairs, draws, seed) if pairs else np.empty((draws, 0))
+    if pairs and (smallest := min(complete.sum() if "rho_k" in row else np.inf, len(score))) < LEAST:
+        notes.append(f"no bootstrap intervals: they need {LEAST} combinations; there are {smallest}")
+        taus[:, : k * (k - 1) // 2 if len(score) >= LEAST else None] = np.nan
     if census:
         error, freedom = agreement_error(score, finals)
         s_draws = s + error * np.random.default_rng(seed).standard_t(freedom, size=len(taus))
@@ -70,7 +68,7 @@ def noise_and_intervals(
             row |= {"agreement_low": max(-1.0, s - reach), "agreement_high": min(1.0, s + reach), "interval": "repeats"}
     else:
         s_draws = -taus[:, -1] if higher_is_better else taus[:, -1]
-        row |= {**ends("agreement", s_draws), "interval": "none" if few else "combinations"}
+        row |= {**ends("agreement", s_draws), "interval": "none" if len(score) < LEAST else "combinations"}
     if "rho_k" in row:
         t_draws = taus[:, : k * (k - 1) // 2].mean(axis=1)
         rho_k = census_reliability(row["repeat_tau"], t_draws, k) if census else reliability(t_draws, k)[1]

@@ -131,6 +131,14 @@ def mean_of_repeats(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.round(np.where(there, values, 0).sum(axis=1) / there.sum(axis=1), _MEAN_DECIMALS)
 
 
+def common_repeats(finals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The columns of the repeats that at least half of the combinations have.
+
+    A repeat that only a few have yet would leave only those few where all repeats are needed.
+    """
+    return finals[:, (~np.isnan(finals)).mean(axis=0) >= 0.5]
+
+
 def _key(picked_by: Any, combo: Any, removed: Any) -> str:
     name = json.dumps(removed, sort_keys=True) if pd.isna(combo) else str(int(combo))
     return f"{'' if pd.isna(picked_by) else picked_by}:{name}"

@@ -20,7 +20,7 @@ from oraclecheck.analysis.correlation import (
     tie_share,
 )
 from oraclecheck.analysis.intervals import noise_and_intervals
-from oraclecheck.analysis.outcomes import HIGHER_IS_BETTER, METRIC_COLUMNS, Outcomes
+from oraclecheck.analysis.outcomes import HIGHER_IS_BETTER, METRIC_COLUMNS, Outcomes, common_repeats
 from oraclecheck.analysis.permutation import RELABELLINGS, permutation_p, relabellings
 from oraclecheck.analysis.verdict import Evidence, verdict
 from oraclecheck.pruning.combination import ENUMERATION_LIMIT
@@ -35,8 +35,8 @@ STATISTICS = (
     *("counterexample_ratio", *PAIR_COUNTS, "tie_share"),
 )
 
-# A mean is collapsed if it lies this many interquartile ranges beyond the worse quartile: far out even for the
-# exponential distribution, where 1 in 200 lies beyond 3 and 1 in 5,000 beyond 6.
+# A finite mean is collapsed if it lies this many interquartile ranges beyond the worse quartile: 1 in 100 does in an
+# exponential distribution, 1 in 800,000 in a normal one.
 _COLLAPSED = 3.0
 
 
@@ -96,6 +96,8 @@ def summarise(outcomes: Outcomes, column: str, *, draws: int, seed: int) -> dict
     intervals, sentences = noise_and_intervals(score, finals, **options)
     row |= intervals
     notes += sentences
+    if row["collapsed"] and not np.isnan(row["ceiling"]):
+        notes.append(f"{row['collapsed']} combinations have collapsed, so the ceiling may be up to 0.11 too high")
     if space.kind == "unknown":
         notes.append("how the combinations were chosen is not known: intervals take them as a random sample")
     choice, sentences = _choice(score, finals, row["anomaly_ratio"], **options)
@@ -154,9 +156,9 @@ def _agreement(
 def _collapsed(merit: NDArray[np.float64]) -> int:
     finite = merit[np.isfinite(merit)]
     if len(finite) == 0:
-        return len(merit)
+        return 0
     lower, upper = np.quantile(finite, [0.25, 0.75])
-    return int((merit < lower - _COLLAPSED * (upper - lower)).sum())
+    return int((finite < lower - _COLLAPSED * (upper - lower)).sum())
 
 
 def _without_diverged(outcomes: Outcomes, column: str, higher_is_better: bool) -> float:
@@ -190,6 +192,7 @@ def _choice(
     draws: int,
     seed: int,
 ) -> tuple[dict[str, float], list[str]]:
+    finals = common_repeats(finals)
     complete = np.asarray(np.isfinite(finals).all(axis=1))
     row: dict[str, float] = {}
     notes = []
