@@ -32,6 +32,11 @@ def noise_and_intervals(
     the agreement's comes from `retraining_noise`, the reliability's from `uncertainty.census_reliability`; for the
     noise-free agreement both vary, independently.
 
+    Coverage in simulations with known truth (n = 45 and 252, k = 2 and 3; Gaussian, exponential, log-normal and rounded
+    metrics, additive filter effects; `tests/analysis/test_intervals.py`): of a sample 95 % on average and 93 to 97 % in
+    nearly all settings; of a census 95 %, and 93 % (89 to 95) where the noise itself is exponential. What the ceiling
+    and the noise-free agreement estimate rests on the Gaussian copula (see `uncertainty.noise_ceiling`).
+
     Args:
         score: Criterion score of each combination, shape (n,), n >= 2, without NaN.
         finals: Final metric, shape (n, k); NaN where a repeat is missing. The ceiling uses the repeats that at
