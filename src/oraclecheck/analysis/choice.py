@@ -37,8 +37,8 @@ def regret(score: Array, finals: Array, *, higher_is_better: bool, draws: int, s
 
     The interval is the estimate and 1.96 standard deviations of the same estimate in simulated repeats: the means are
     drawn together until they vary as the true means do (analysis of variance), and noise is drawn from all residuals.
-    It speaks about retraining these combinations again, in a sampled space too. In simulations it covers 93 to 97 %, and
-    more where a few combinations collapse with larger noise than the rest.
+    It speaks about retraining these combinations again, in a sampled space too. In simulations it covers 93 to 97 %,
+    and more where a few combinations collapse with larger noise than the rest.
 
     Args:
         score: Criterion score of each combination, shape (n,); the least is the choice (the average of several).

@@ -2,8 +2,8 @@
 
 Resampling k = 2 or 3 repeats within each combination answers this badly: the variance between resampled repeats is
 (k - 1)/k of the true one, and the resampled means scatter around means that are noisy already. In simulations its
-percentile intervals cover 69 to 93 % instead of 95 %. Here the variance of tau is put together from what
-each combination's noise does to it.
+percentile intervals cover 69 to 93 % instead of 95 %. Here the variance of tau is put together from
+what each combination's noise does to it.
 """
 
 from itertools import combinations
