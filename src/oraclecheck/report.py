@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from oraclecheck.waiting import waiting
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from oraclecheck.records.wandb_report import Project
 
 COMPLETE, INCOMPLETE, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+
+SUMMARISED = ("n", "k", "agreement", "tau", "p", "ceiling", "anomaly_ratio", "counterexample_ratio")
+"""Columns of a study that go into the summary of the report's W&B run."""
 
 _HERE = Path("report")
 """Where the report of a source without a folder of its own goes."""
@@ -141,14 +144,27 @@ def _publish(project: "Project | None", findings: "Findings", home: Path, files:
     from oraclecheck.records.wandb_report import publish
 
     name = findings.studies[0] if len(findings.studies) == 1 else f"{len(findings.studies)} studies"
+    tables = json_tables(findings)
     with waiting("sending the report to W&B"):
         try:
-            where = publish(project, f"report of {name}", home, tables=json_tables(findings), files=files)
+            where = publish(
+                project, f"report of {name}", home, tables=tables, scalars=_scalars(tables["studies"]), files=files
+            )
         except ValueError as error:
             _say(str(error))
             return False
     _say(f"the report is on W&B: {where}" if project.mode == "online" else f"kept for `wandb sync {where}`")
     return True
+
+
+def _scalars(studies: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """The numbers of each study that W&B's panels may compare, by a name for each."""
+    return {
+        f"{row['study']}/{row['final']}_{row['metric']}/{name}": row[name]
+        for row in studies
+        for name in SUMMARISED
+        if row[name] is not None
+    }
 
 
 def _write_page(path: Path, findings: "Findings", sources: Sequence[str], command: str) -> None:

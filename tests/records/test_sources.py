@@ -47,7 +47,13 @@ def wide_study(out: Path) -> tuple[Study, dict[str, Any]]:
     layers = {layer.name: [layer.filters, layer.removed] for layer in SPACE.layers}
     study = Study("wide", {**fixed, "layers": layers, "order_seed": 3, "seed": 5}, SPACE)
     study.open(out / study.name, {"data": {"name": "d"}, "pretrain": {"checkpoint": "dense.pt", "seed": 0}})
-    shared = {"schema": SCHEMA, "study": study.name, "study_hash": study.hash, "data": "d", "space_size": SPACE.size}
+    shared = {
+        "schema": SCHEMA,
+        "study": study.name,
+        "study_hash": study.hash,
+        "data": "d",
+        "space_size": SPACE.recorded_size,
+    }
     return study, {**fixed, **shared, "layers": list(ratio), "pretrain_seed": None}
 
 
@@ -299,6 +305,17 @@ def test_missing_key_is_said(serve, monkeypatch):
     monkeypatch.setenv("NETRC", "nowhere")
     with pytest.raises(ValueError, match="there is no API key"):
         load_runs("wandb:entity/empty")
+
+
+def test_key_in_netrc_is_enough_and_an_offline_mode_no_hindrance(inspected, serve, monkeypatch, tmp_path):
+    server = serve(project=[node(run["run_id"], run["config"], run["summary"]) for run in inspected.values()])
+    monkeypatch.delenv("WANDB_API_KEY")
+    host = server.url.removeprefix("http://")
+    (tmp_path / "netrc").write_text(f"machine {host} login user password {'a' * 40}\n")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert len(load_runs("wandb:entity/project")) == 10
 
 
 @pytest.mark.parametrize("listening", [True, False])

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from graphql import Server
 
+from oraclecheck.records.table import load_runs
 from oraclecheck.records.wandb_columns import WandbRun
 from oraclecheck.records.wandb_log import read_log
 from oraclecheck.records.wandb_report import JOB_TYPE, publish, usable_project
@@ -15,6 +16,7 @@ PIXEL = bytes.fromhex(
     "0000000049454e44ae426082"
 )
 ROWS = [{"study": "s", "p": 1e-20, "ceiling": None, "studies": ["a", "b"]}]
+SCALARS = {"s/last_accuracy/tau": -0.25, "s/last_accuracy/n": 45}
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def logged(folder: Path) -> tuple[WandbRun, str | None]:
     """What the run's log holds, once W&B's service has written it: `finish` may return before."""
     (log,) = folder.glob("*.wandb")
     for _ in range(300):
-        if "scatter" in read_log(log)[0].summary:
+        if {"scatter", *SCALARS} <= read_log(log)[0].summary.keys():
             break
         time.sleep(0.1)
     return read_log(log)
@@ -39,12 +41,15 @@ def test_report_is_one_run_with_its_tables_and_images(tmp_path, monkeypatch, fil
     monkeypatch.setenv("WANDB_MODE", "offline")
     project = usable_project("me/pruning")
     assert (project.entity, project.name, project.mode) == ("me", "pruning", "offline")
-    where = publish(project, "report of s", tmp_path / "report", tables={"studies": ROWS}, files=files)
+    where = publish(project, "report of s", tmp_path / "report", tables={"studies": ROWS}, scalars=SCALARS, files=files)
     run, trouble = logged(Path(where))
     assert (run.job_type, trouble) == (JOB_TYPE, None)
     assert run.summary["studies"]["_type"] == "table-file"
     assert (run.summary["studies"]["nrows"], run.summary["studies"]["ncols"]) == (1, 4)
     assert run.summary["scatter"]["_type"] == "image-file"
+    assert {name: run.summary[name] for name in SCALARS} == SCALARS
+    with pytest.raises(ValueError, match="must name a folder with runs"):
+        load_runs(f"wandb-offline:{tmp_path / 'report'}")  # a report is no run of a sweep
 
 
 @pytest.mark.parametrize("path", ["", "a/b/c", "a/", "/b"])
@@ -79,4 +84,4 @@ def test_server_that_fails_half_way_is_one_sentence(monkeypatch, tmp_path, files
 
     monkeypatch.setattr("wandb.init", fail)
     with pytest.raises(ValueError, match=r"^the report is written, but W&B did not take it: connection lost$"):
-        publish(project, "report of s", tmp_path, tables={}, files=files)
+        publish(project, "report of s", tmp_path, tables={}, scalars={}, files=files)

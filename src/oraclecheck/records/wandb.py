@@ -173,7 +173,7 @@ def _key_in_netrc(url: str) -> bool:
     from urllib.parse import urlsplit
 
     try:
-        return netrc.netrc().authenticators(urlsplit(url).hostname or "") is not None
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(urlsplit(url).netloc) is not None
     except (OSError, netrc.NetrcParseError):
         return False
 

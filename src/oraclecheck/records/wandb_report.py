@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oraclecheck.records.wandb import SERVER_SECONDS, server_trouble
+from oraclecheck.records.wandb import lean_settings, quiet_environment, server_trouble
 
-JOB_TYPE = "report"
+JOB_TYPE = "aggregate"
 """W&B's word for what a run is; runs of the sweep have another, so that a report is never read as one of them."""
 
 
@@ -52,6 +52,7 @@ def publish(
     folder: Path,
     *,
     tables: Mapping[str, Iterable[Mapping[str, Any]]],
+    scalars: Mapping[str, float],
     files: Sequence[Path],
 ) -> str:
     """Send a report; gives where it is to be found.
@@ -61,13 +62,13 @@ def publish(
         name: What the run is called.
         folder: The report's folder, where W&B keeps its own copy in `wandb/`.
         tables: Name -> rows of JSON values, each with the same columns.
+        scalars: Name -> number; they go into the run's summary, where W&B's panels find them.
         files: What was written; the PNG files are shown as images too.
 
     Raises:
         ValueError: If W&B fails.
     """
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # else it starts telemetry threads
-    os.environ.setdefault("WANDB_SILENT", "true")
+    quiet_environment()
     import wandb
 
     run: Any = None
@@ -79,19 +80,12 @@ def publish(
             name=name,
             job_type=JOB_TYPE,
             dir=folder.absolute(),
-            settings=wandb.Settings(
-                x_disable_stats=True,
-                disable_git=True,
-                disable_code=True,
-                console="off",
-                silent=True,
-                init_timeout=SERVER_SECONDS,
-                reinit="create_new",
-            ),
+            settings=lean_settings(),
         )
         content: dict[str, Any] = {title: _table(list(rows)) for title, rows in tables.items()}
         images = {_key(path, folder): wandb.Image(str(path)) for path in files if path.suffix == ".png"}
         run.log({**content, **images})
+        run.summary.update(scalars)
         artifact = wandb.Artifact("report", type="report")
         for path in files:
             artifact.add_file(str(path), name=_key(path, folder) + path.suffix)
