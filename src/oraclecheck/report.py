@@ -4,7 +4,7 @@ import argparse
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -184,12 +184,20 @@ def _write_page(path: Path, findings: "Findings", sources: Sequence[str], comman
     )
 
 
+def _folder_name(study: str, taken: Collection[str]) -> str:
+    """A study's name without what no folder should be called, and unlike the others'."""
+    name = re.sub(r"[^\w.,=+@-]", "-", study).strip(".") or "study"
+    while name in taken:
+        name += "-again"
+    return name
+
+
 def _homes(sources: Sequence[str], out: Path | None, studies: Sequence[str]) -> tuple[Path, dict[str, Path]]:
     """The folder of the whole report, and that of each study."""
     folders = [Path(source) for source in sources if Path(source).is_dir()]
-    homes = {}
+    homes: dict[str, Path] = {}
     for study in studies:
-        name = re.sub(r"[^\w.,=+@-]", "-", study).strip(".") or "study"
+        name = _folder_name(study, {home.name for home in homes.values()})
         inside = [folder / study for folder in folders if (folder / study).is_dir()]
         itself = [folder for folder in folders if folder.resolve().name == study]
         own = [*itself, *inside]

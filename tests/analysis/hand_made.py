@@ -80,7 +80,22 @@ def study_folder(parent: Path, name: str = "demo-1a2b3c4d", *, n: int = 6, k: in
     Combination i removes filter i and has pruned train loss i; accuracy falls and loss rises with i, but for noise.
     """
     folder = parent / name
-    write_json(folder / STUDY_FILE, {"schema": 1, "study": name, "hash": name[-8:], "definition": {}, "config": {}})
+    definition = {
+        "layers": {"conv1": [n, 1]},
+        "order": "lexicographic",
+        "order_seed": 0,
+        "seed": 0,
+        "model": "lenet5_mini",
+    }
+    definition |= {
+        "pruning_ratio": {"conv1": 0.2},
+        "wiring": "correct",
+        "retrain_fraction": 1.0,
+        "dense_hash": "d" * 64,
+    }
+    config = {"data": {"name": "digits"}, "pretrain": {"checkpoint": None, "seed": 0}}
+    content = {"schema": 1, "study": name, "hash": name[-8:], "definition": definition, "config": config}
+    write_json(folder / STUDY_FILE, content)
     noise = np.random.default_rng(0).normal(size=(n, k, 2)) / 1000
     for combo in range(n):
         for repeat in range(k):

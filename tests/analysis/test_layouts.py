@@ -18,6 +18,7 @@ from oraclecheck.analysis.correlation import is_valid, kendall
 from oraclecheck.analysis.grids import honest_grids, paper_grids
 from oraclecheck.analysis.identity import group, short_layers
 from oraclecheck.analysis.layouts import combinations_layout, comparison_layout, studies_layout, study_layout
+from oraclecheck.analysis.networks import across_networks
 from oraclecheck.analysis.typesetting import Layout, csv_text, latex, markdown, terminal
 
 NO_NETWORKS = pd.DataFrame()
@@ -217,11 +218,16 @@ def test_rows_are_grouped_by_the_columns_that_a_user_names():
             "a, b share a row: add wiring",
         ),
         ([{"study": "a"}, {"study": "b"}], ["layers"], "a, b share a row: add study"),
+        (
+            [{"study": "a"}, {"study": "b", "pretrain_seed": 1, "dense_hash": None}],
+            ["layers"],
+            "share a row: add study",
+        ),
     ],
 )
 def test_rows_that_mix_studies_are_refused_with_the_column_that_would_help(rows, by, message):
     with pytest.raises(ValueError, match=message):
-        group(correlated(*rows), by, across)
+        group(correlated(*rows), by, across_networks)
 
 
 def test_combinations_are_printed_as_in_table_a5(data_root):

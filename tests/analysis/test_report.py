@@ -110,6 +110,23 @@ def test_report_of_a_file_of_points_goes_to_report_and_has_only_the_metric_it_ha
     assert "-0.33 / 1.0e+00" in out
 
 
+def test_studies_with_names_that_no_folder_should_have_get_a_folder_each(report):
+    rows = [f"{study},{score},{1 - score / 10}" for study in ("../x", "..-x", "..") for score in (1, 2, 3)]
+    Path("odd.csv").write_text("\n".join(["study,pruned_train_loss,final_test_accuracy", *rows]))
+    assert report("odd.csv")[0] == 0
+    studies = {pd.read_csv(table)["study"][0] for table in Path("report").glob("*/table.csv")}
+    assert studies == {"../x", "..-x", ".."}
+
+
+def test_a_corrupted_record_of_a_sampled_study_is_counted(report):
+    folder = study_folder(Path("m"), k=1, order="sampled")
+    (folder / "5" / "0" / "record.json").write_text("{broken")
+    code, _, err = report(folder)
+    assert code == 1
+    assert err[-1] == ("oraclecheck: demo-1a2b3c4d: of 6 runs 1 unfinished: the numbers do not include them")
+    assert "record.json must be a valid record" in err[0]
+
+
 def test_means_over_networks_follow_where_studies_differ_only_in_the_dense_network(report):
     for seed in range(3):
         study_folder(Path("m"), f"s-{seed:08x}", pretrain_seed=seed, dense_hash=str(seed) * 64)

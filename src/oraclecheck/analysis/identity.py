@@ -138,12 +138,14 @@ def group(
         if len(rows) == 1:
             singles.append(rows)
             continue
-        if mixed := _what_mixes(rows):
+        mean = across(rows)
+        if (mixed := _what_mixes(rows)) or len(mean) != 1:
             names = ", ".join(rows["study"].astype(str))
             raise ValueError(
-                f"--by must tell studies apart that are no networks of one setting; {names} share a row: add {mixed}"
+                f"--by must tell studies apart that are no networks of one setting; {names} share a row: add "
+                f"{mixed or 'study'}"
             )
-        joined.append(across(rows))
+        joined.append(mean)
     return _concatenated(singles, table), _concatenated(joined, None)
 
 
