@@ -26,6 +26,7 @@ from oraclecheck.pruning.combination import CombinationSpace, LayerChoice, Remov
 from oraclecheck.pruning.rehearsal import rehearse
 from oraclecheck.pruning.structured import prune, prune_as_released
 from oraclecheck.pruning.width import prune_width
+from oraclecheck.records.store import record_path
 from oraclecheck.records.wandb import WandbSettings, usable_mode
 from oraclecheck.study import Study
 from oraclecheck.training import evaluation
@@ -131,13 +132,14 @@ class Setting:
         """Find out now what would stop the command later.
 
         Raises:
-            ValueError: If the data is missing, the output cannot be written, a combination is outside the space, a
-                layer cannot be pruned alone, the checkpoint is another architecture's, or the study's folder is
+            ValueError: If the data is missing, the output cannot be written, a combination is outside the space or
+                its index too long, a layer cannot be pruned alone, the checkpoint is another architecture's, or the study's folder is
                 other settings'.
         """
         indices = [combination for combination in self.combinations if isinstance(combination, int)]
         if indices:  # one is enough, and to unrank a thousand of VGG19's takes a second
             self.space.unrank(next((index for index in indices if index >= self.space.size), indices[0]))
+            record_path(self.out, max(indices), 0)
         picked = next((combination for combination in self.combinations if isinstance(combination, str)), None)
         if picked and self.scheme == "width":
             raise ValueError(f"combo must be an index or a set where pruning.scheme is width; got {picked}")

@@ -27,6 +27,12 @@ def test_path_is_decided_by_what_the_run_is():
     assert record_path(Path("s"), "l1", 0) == Path("s/l1/0/record.json")
 
 
+def test_index_that_no_folder_can_be_called_is_refused():
+    record_path(Path("s"), 10**99, 0)
+    with pytest.raises(ValueError, match="combo must have at most 100 digits; got 101"):
+        record_path(Path("s"), 10**100, 0)
+
+
 @pytest.mark.parametrize(("status", "done"), [("ok", True), ("diverged", True), ("failed", False)])
 def test_failed_runs_are_tried_again_and_diverged_ones_kept(tmp_path, status, done):
     path = put(tmp_path, status=status, error="Traceback" if status == "failed" else None)

@@ -12,6 +12,9 @@ from oraclecheck.records.record import NewerSchemaError, Record, from_json, to_j
 
 RECORD = "record.json"
 
+MOST_DIGITS = 100
+"""Of an index: it is a folder's name and part of a W&B run's id, which hold 255 and 128 characters."""
+
 
 def record_path(study: Path, combination: int | str, repeat: int) -> Path:
     """Where the record of a run lies.
@@ -20,7 +23,12 @@ def record_path(study: Path, combination: int | str, repeat: int) -> Path:
         study: The study's folder.
         combination: Its index, or the name of the criterion that picks it.
         repeat: Which retraining of it.
+
+    Raises:
+        ValueError: If the index is too long for the name of a folder.
     """
+    if len(str(combination)) > MOST_DIGITS:
+        raise ValueError(f"combo must have at most {MOST_DIGITS} digits; got {len(str(combination))}")
     return study / str(combination) / str(repeat) / RECORD
 
 

@@ -89,7 +89,7 @@ class BegunStudy:
             "study": content["study"],
             "study_hash": content["hash"],
             "data": config["data"]["name"],
-            "layers": list(definition["layers"]),
+            "layers": list(definition["pruning_ratio"]),
             "space_size": self._space.recorded_size,
             "pretrain_seed": None if loaded else config["pretrain"]["seed"],
             **{name: definition[name] for name in ("model", "pruning_ratio", "wiring", "order", "retrain_fraction")},
