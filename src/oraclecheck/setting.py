@@ -133,8 +133,8 @@ class Setting:
 
         Raises:
             ValueError: If the data is missing, the output cannot be written, a combination is outside the space or
-                its index too long, a layer cannot be pruned alone, the checkpoint is another architecture's, or the study's folder is
-                other settings'.
+                its index too long, a layer cannot be pruned alone, the checkpoint is another architecture's, or the
+                study's folder is other settings'.
         """
         indices = [combination for combination in self.combinations if isinstance(combination, int)]
         if indices:  # one is enough, and to unrank a thousand of VGG19's takes a second
