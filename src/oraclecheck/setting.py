@@ -117,7 +117,7 @@ class Setting:
 
     def prune(self, dense: nn.Module, removed: Removed) -> nn.Module:
         """The pruned network, wired as configured."""
-        example = torch.zeros(2, *self.input_shape, device=next(dense.parameters()).device)
+        example = torch.zeros(1, *self.input_shape, device=next(dense.parameters()).device)
         if self.scheme == "width":
             pruned: nn.Module = prune_width(dense, removed)
         elif self.wiring == "released_code":
