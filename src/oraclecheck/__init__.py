@@ -19,7 +19,7 @@ _PUBLIC = {
     "plot_scatter_grid": "oraclecheck.analysis.figures",
     "plot_forest": "oraclecheck.analysis.agreement_figures",
     "plot_complexity": "oraclecheck.analysis.agreement_figures",
-    "plot_comparison": "oraclecheck.analysis.agreement_figures",
+    "plot_comparison": "oraclecheck.analysis.comparison_figure",
 }
 __all__ = [
     "across_networks",

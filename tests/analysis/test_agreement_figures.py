@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from scipy.stats import kendalltau
 
 import oraclecheck as oc
-from oraclecheck.analysis.agreement_figures import plot_comparison, plot_complexity, plot_forest
+from oraclecheck.analysis.agreement_figures import plot_complexity, plot_forest
+from oraclecheck.analysis.comparison_figure import plot_comparison
 from oraclecheck.analysis.figures import grid_shape, plot_scatter, plot_scatter_grid
 from oraclecheck.analysis.print_style import PRINT
 

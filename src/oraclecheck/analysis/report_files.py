@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from oraclecheck.analysis.agreement_figures import save_comparison, save_complexity, save_forest
+from oraclecheck.analysis.agreement_figures import save_complexity, save_forest
+from oraclecheck.analysis.comparison_figure import save_comparison
 from oraclecheck.analysis.figures import save_scatter, save_scatter_grid
 from oraclecheck.analysis.findings import Findings
 from oraclecheck.analysis.identity import short_names
