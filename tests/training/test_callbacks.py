@@ -132,6 +132,14 @@ def test_finite_loss_is_not_diverged():
     assert not retrain(dense(), prune_it, DATA, RECIPE, 0, CPU).diverged
 
 
+def test_evaluation_stays_in_float32_when_training_does_not():
+    full, mixed = (
+        retrain(dense(), prune_it, DATA, RECIPE, 0, TrainerSettings("cpu", p)) for p in ("32-true", "bf16-mixed")
+    )
+    assert mixed.pruned_train.loss == full.pruned_train.loss
+    assert mixed.final_test.loss == evaluate(mixed.network, DATA.test).loss != full.final_test.loss
+
+
 def test_evaluation_leaves_modes_alone():
     network = dense().train()
     network.conv2.eval()

@@ -86,8 +86,10 @@ class ImageFolders:
         """Whether images are decoded whenever they are needed, and not once for all."""
         if self.in_memory != "auto":
             return not self.in_memory
+        if self.size > IN_MEMORY_SIDE:
+            return True
         n = sum(len(listing.names) for listing in self._listings)
-        return self.size > IN_MEMORY_SIDE or n * self.channels * self.size**2 > IN_MEMORY_BYTES
+        return n * self.channels * self.size**2 > IN_MEMORY_BYTES
 
     def identity(self) -> dict[str, Any]:
         """What decides the tensors; see `Listing.identity`."""

@@ -117,7 +117,10 @@ class ImageFiles(Dataset[Tensor]):
         """All images as one tensor, without augmentation."""
         everything: list[Sample] = [(index, None) for index in range(len(self))]
         batches = [everything[start : start + size] for start in range(0, len(self), size)]
-        return torch.cat(list(self.batches(batches, workers)))
+        decoded = torch.empty(len(self), self.reading.channels, self.reading.size, self.reading.size, dtype=torch.uint8)
+        for place, batch in zip(decoded.split(size), self.batches(batches, workers), strict=True):
+            place.copy_(batch)
+        return decoded
 
 
 def _as_it_is(batch: Any) -> Any:
