@@ -13,7 +13,6 @@ from torch import nn
 
 from oraclecheck.criteria.magnitude import l1_choice
 from oraclecheck.data import loading
-from oraclecheck.data.folders import ImageFolders
 from oraclecheck.data.images import ImageData
 from oraclecheck.data.loading import Preparation
 from oraclecheck.data.module import ModuleSource
@@ -146,10 +145,9 @@ class Setting:
         device_of(self.trainer)
         _check_writable(self.out)
         self.source.check()
-        if isinstance(self.source, ImageFolders) and len(self.source.classes) != self.classes:
+        if self.source.classes != self.classes:
             raise ValueError(
-                f"data.classes must be the number of class folders in data.train, {len(self.source.classes)}; "
-                f"got {self.classes}"
+                f"data.classes must be the number of classes of {self.data}, {self.source.classes}; got {self.classes}"
             )
         _ = self.train_eval_indices  # are there as many images?
         shadow = shadow_network(self.network)

@@ -274,7 +274,7 @@ def spoil(what: str) -> None:
             2,
             "must turn an image into data.classes=3 logits; its output has shape [1, 4]",
         ),
-        ("", ["data.classes=4"], 2, "data.classes must be the number of class folders in data.train, 3; got 4"),
+        ("", ["data.classes=4"], 2, "data.classes must be the number of classes of imagefolder, 3; got 4"),
         ("", ["data.in_memory=perhaps"], 2, "data.in_memory must be auto, true or false; got 'perhaps'"),
         ("", ["data.workers=-1"], 2, "data.workers must be at least 0"),
         ("", ["data.crop_ratio=0"], 2, "data.crop_ratio must lie in (0, 1]"),

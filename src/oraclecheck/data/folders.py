@@ -58,9 +58,9 @@ class ImageFolders:
         return (self.channels, self.size, self.size)
 
     @property
-    def classes(self) -> list[str]:
-        """Names of the classes; their places are the labels."""
-        return class_folders("data.train", self.train)
+    def classes(self) -> int:
+        """Number of class folders."""
+        return len(class_folders("data.train", self.train))
 
     def check(self) -> None:
         """Raise ValueError if a folder cannot be used, or the classes of the two differ."""
@@ -107,7 +107,7 @@ class ImageFolders:
         """Training and test images where they lie, with their labels."""
         self.check()
         reading = Reading(self.channels, self.size, round(self.size / self.crop_ratio))
-        train, test = ((ImageFiles(listing.paths, reading), torch.tensor(listing.labels)) for listing in self._listings)
+        train, test = ((ImageFiles(listing.root, listing.names, reading), listing.labels) for listing in self._listings)
         return train, test
 
     def read(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -126,17 +126,19 @@ class Listing:
         classes: Names of the classes.
         names: Paths of the images below the folder.
         labels: The class of each.
-        sizes: Bytes of each.
-        times: When each was last changed, in ns.
+        bytes: Of all of them.
+        known_as: Hash of their names and sizes.
+        seen_as: Hash of when each was last changed.
     """
 
     key: str
     root: str
     classes: list[str]
     names: list[str]
-    labels: list[int]
-    sizes: list[int]
-    times: list[int]
+    labels: Tensor
+    bytes: int
+    known_as: str
+    seen_as: str
 
     @staticmethod
     @lru_cache(maxsize=4)  # the jobs of a sweep ask again and again, and ImageNet takes seconds
@@ -149,17 +151,14 @@ class Listing:
         found = make_dataset(root, labels_of, extensions=IMG_EXTENSIONS, allow_empty=True)
         status = [os.stat(path) for path, _ in found]
         names = [os.path.relpath(path, root) for path, _ in found]
-        labels = [label for _, label in found]
-        return Listing(key, root, classes, names, labels, [s.st_size for s in status], [s.st_mtime_ns for s in status])
-
-    @property
-    def paths(self) -> list[str]:
-        """Where the images lie."""
-        return [os.path.join(self.root, name) for name in self.names]
+        labels = torch.tensor([label for _, label in found], dtype=torch.int64)
+        sizes = [entry.st_size for entry in status]
+        times = [entry.st_mtime_ns for entry in status]
+        return Listing(key, root, classes, names, labels, sum(sizes), digest([names, sizes]), digest(times))
 
     def check(self) -> None:
         """Raise ValueError if a class has no images."""
-        empty = sorted(set(range(len(self.classes))) - set(self.labels))
+        empty = sorted(set(range(len(self.classes))) - set(self.labels.tolist()))
         if empty:
             raise ValueError(
                 f"{self.key} must hold images in the folder of every class; got {self.root}, where "
@@ -171,10 +170,10 @@ class Listing:
 
         The hash is computed once and kept in `cache` until a file's name, size or time of change differs.
         """
-        listed = {"images": len(self.names), "files": digest([self.names, self.sizes])}
-        if sum(self.sizes) > HASHED_BYTES:
+        listed = {"images": len(self.names), "files": self.known_as}
+        if self.bytes > HASHED_BYTES:
             return listed
-        stamp = digest([self.root, listed, self.times])
+        stamp = digest([self.root, self.known_as, self.seen_as])
         kept = cache / f"content-{stamp[:16]}.txt"
         if not kept.is_file():
             content = self._content().encode()
@@ -183,9 +182,10 @@ class Listing:
 
     def _content(self) -> str:
         sha = hashlib.sha256()
-        for path in self.paths:
+        for name in self.names:
+            path = Path(self.root, name)
             try:
-                sha.update(Path(path).read_bytes())
+                sha.update(path.read_bytes())
             except OSError as error:
                 raise ValueError(f"{self.key} must hold readable images; {path}: {error.strerror}") from None
         return sha.hexdigest()

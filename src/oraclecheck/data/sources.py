@@ -25,6 +25,11 @@ class Source(Protocol):
         """Channels, height and width of its images."""
         ...
 
+    @property
+    def classes(self) -> int:
+        """Number of its classes."""
+        ...
+
     def check(self) -> None:
         """Raise ValueError, with the remedy, if files are missing."""
         ...
@@ -46,6 +51,7 @@ class Digits:
     """
 
     shape: ClassVar[tuple[int, int, int]] = (1, IMAGE_SIZE, IMAGE_SIZE)
+    classes: ClassVar[int] = 10
 
     def check(self) -> None:
         """Nothing can be missing: the images are part of scikit-learn."""
@@ -139,6 +145,7 @@ class MNISTFamily(TorchvisionFiles):
     """MNIST, FashionMNIST or KMNIST (`<root>/<dataset>/raw/*-ubyte`), resized to 32x32 (PIL bilinear)."""
 
     shape: ClassVar[tuple[int, int, int]] = (1, IMAGE_SIZE, IMAGE_SIZE)
+    classes: ClassVar[int] = 10
 
     @property
     def files(self) -> list[Path]:
@@ -161,6 +168,11 @@ class CIFAR(TorchvisionFiles):
     """CIFAR10 (`<root>/cifar-10-batches-py`) or CIFAR100 (`<root>/cifar-100-python`); torchvision checks the MD5."""
 
     shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
+
+    @property
+    def classes(self) -> int:
+        """10 or 100."""
+        return int(self.dataset.removeprefix("CIFAR"))
 
     @property
     def files(self) -> list[Path]:

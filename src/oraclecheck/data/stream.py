@@ -70,20 +70,24 @@ class ImageFiles(Dataset[Tensor]):
     """Image files, read in batches.
 
     Args:
-        paths: The files.
+        root: Folder of the files.
+        names: Their paths below it.
         reading: How each becomes a tensor.
     """
 
-    paths: Sequence[str]
+    root: str
+    names: Sequence[str]
     reading: Reading
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.names)
 
     def __getitems__(self, samples: Sequence[Sample]) -> Tensor | ValueError:
         """A batch (n, channels, size, size), uint8, or what is wrong: a worker's exception would lose its sentence."""
         try:
-            return torch.stack([self.reading(self.paths[index], seed) for index, seed in samples])
+            return torch.stack(
+                [self.reading(os.path.join(self.root, self.names[index]), seed) for index, seed in samples]
+            )
         except ValueError as error:
             return error
 
@@ -168,8 +172,8 @@ class StreamedSet:
 
     def subset(self, indices: Tensor) -> "StreamedSet":
         """The images of these indices, in their order."""
-        paths = [self.files.paths[index] for index in indices.tolist()]
-        return replace(self, files=ImageFiles(paths, self.files.reading), labels=self.labels[indices])
+        names = [self.files.names[index] for index in indices.tolist()]
+        return replace(self, files=replace(self.files, names=names), labels=self.labels[indices])
 
     def batches(self, size: int) -> Batches:
         """One pass in the stored order, for evaluation."""
