@@ -118,6 +118,19 @@ def test_studies_with_names_that_no_folder_should_have_get_a_folder_each(report)
     assert studies == {"../x", "..-x", ".."}
 
 
+def test_networks_are_compared_where_all_else_is_alike(report, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(
+        "oraclecheck.analysis.report_files.save_complexity",
+        lambda table, stem, **_: drawn.setdefault(stem.name, table["model"].tolist()) and [],
+    )
+    cells = [("small", "conv1"), ("large", "conv1"), ("small", "conv2"), ("large", "conv2"), ("small", "conv3")]
+    for i, (model, layer) in enumerate(cells):
+        study_folder(Path("m"), f"s-{i:08x}", n=4, k=1, model=model, layers=[layer])
+    report("m", "--metric", "loss")
+    assert drawn == {f"complexity_loss_{layer}": ["large", "small"] for layer in ("conv1", "conv2")}
+
+
 def test_a_corrupted_record_of_a_sampled_study_is_counted(report):
     folder = study_folder(Path("m"), k=1, order="sampled")
     (folder / "5" / "0" / "record.json").write_text("{broken")

@@ -1,6 +1,7 @@
 """The files of a report: tables that read back unrounded, the same for print, and figures."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from oraclecheck.analysis.agreement_figures import save_complexity, save_forest
 from oraclecheck.analysis.comparison_figure import save_comparison
 from oraclecheck.analysis.figures import save_scatter, save_scatter_grid
 from oraclecheck.analysis.findings import Findings
-from oraclecheck.analysis.identity import short_names
+from oraclecheck.analysis.identity import IDENTITY, describe, short_names, varying
 from oraclecheck.analysis.layouts import combinations_layout, study_layout
 from oraclecheck.analysis.typesetting import Layout, csv_text, latex, markdown
 
@@ -68,10 +69,10 @@ def write_overview(findings: Findings, folder: Path) -> Iterator[Path]:
     for metric in dict.fromkeys(table["metric"]):
         measured = table[table["metric"] == metric]
         yield from save_forest(table, findings.networks, folder / f"forest_{metric}", metric=metric)
-        if measured["model"].nunique() > 1:
-            sized = table.assign(dense_params=table["study"].map(_sizes(findings.runs)))
-            sized = sized if sized["dense_params"].notna().all() else table
-            yield from save_complexity(sized, folder / f"complexity_{metric}", metric=metric)
+        for name, setting in _settings_of_several_networks(measured):
+            sized = setting.assign(dense_params=setting["study"].map(_sizes(findings.runs)))
+            sized = sized if sized["dense_params"].notna().all() else setting
+            yield from save_complexity(sized, folder / f"complexity_{metric}{name}", metric=metric)
         if measured["study"].nunique() <= MOST_PANELS:
             runs = findings.runs[findings.runs["study"].isin(measured["study"])]
             yield from save_scatter_grid(runs, folder / f"scatters_{metric}", metric=metric, final=final)
@@ -81,6 +82,18 @@ def write_overview(findings: Findings, folder: Path) -> Iterator[Path]:
             name = "_".join([f"retraining_{metric}", *short_names(pair["study"].unique())])
             if set(pair["study"]) <= set(measured["study"]):
                 yield from save_comparison(pair, folder / name, metric=metric, final=final)
+
+
+def _settings_of_several_networks(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Studies of several networks alike in all else, which alone can be compared; with an ending for a file's name."""
+    same = [name for name in IDENTITY if name not in ("model", "order", "pretrain_seed")]
+    groups = [rows for _, rows in table.groupby([table[name].map(str) for name in same], sort=False)]
+    groups = [rows for rows in groups if rows["model"].nunique() > 1]
+    if len(groups) < 2:
+        return [("", rows) for rows in groups]
+    names = varying(pd.concat([rows.iloc[:1] for rows in groups]))
+    names = [name for name in names if name in same]
+    return [("_" + re.sub(r"[^\w.]+", "-", describe(rows.iloc[0], names)), rows) for rows in groups]
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> Path:
