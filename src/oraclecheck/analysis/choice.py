@@ -88,8 +88,9 @@ def anomaly_of_sample(better: float, n: int) -> tuple[float, float]:
 def anomaly_of_census(score: Array, finals: Array, *, higher_is_better: bool) -> tuple[float, float]:
     """95 % interval for the share of a census that ends better than the choice when all is retrained again.
 
-    Nearly all of its noise is the choice's own: the ends are the shares that are better than the ends of the interval
-    for the choice's mean, with the variance between repeats pooled over the combinations.
+    The choice's own noise moves it between the shares that are better than either end of the interval for the choice's
+    mean. The others' noise adds the variance of as many independent comparisons with the choice. The two reaches are
+    added in squares; the variance between repeats is pooled over the combinations.
 
     Args:
         score: Criterion score of each combination, shape (n,); the least is the choice (the average of several).
@@ -103,5 +104,10 @@ def anomaly_of_census(score: Array, finals: Array, *, higher_is_better: bool) ->
     reach = np.round(student.ppf(0.975, n * (k - 1)) * np.sqrt(merit.var(axis=1, ddof=1).mean() / k), 12)
     chosen = np.flatnonzero(score == score.min())
     itself = np.arange(n)[:, None] == chosen
-    low, high = (((means[:, None] > means[chosen] + shift) & ~itself).mean() for shift in (reach, -reach))
-    return float(low), float(high)
+    low, value, high = (((means[:, None] > means[chosen] + shift) & ~itself).mean() for shift in (reach, 0, -reach))
+    others = 0.0
+    if reach > 0:
+        better = norm.cdf((means[:, None] - means[chosen]) / (reach / norm.ppf(0.975)))
+        others = norm.ppf(0.975) * np.sqrt((better * (1 - better) * ~itself).sum(axis=0).mean()) / n
+    down, up = np.hypot(value - low, others), np.hypot(high - value, others)
+    return max(0.0, float(value - down)), min(1.0, float(value + up))
