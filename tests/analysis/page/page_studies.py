@@ -1,10 +1,12 @@
 """Two studies by hand, one of them hostile."""
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from oraclecheck.analysis.page import write_page
 from oraclecheck.records.record import Record
 
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
@@ -76,3 +78,10 @@ def make_table() -> pd.DataFrame:
         row = {"study": "without outcome", "final": final, "metric": metric, "n": 0, "k": 1, "failed": 1, "missing": 0}
         rows.append(row | {"verdict": "undecided", "reason": "sample: there is none"})
     return pd.DataFrame(rows)
+
+
+def write_studies(path: Path) -> Path:
+    """The page of the two studies."""
+    settings = {"plain": {"config": {"retrain": {"lr": "0: 1e-3"}, "note": HOSTILE}, "definition": {"seed": 0}}}
+    write_page(path, make_runs(), make_table(), settings=settings, command=f"report {HOSTILE}")
+    return path

@@ -2,10 +2,11 @@ import json
 import math
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pandas as pd
 import pytest
-from page_studies import HOSTILE, as_runs, make_runs, make_table, outcome, run
+from page_studies import HOSTILE, as_runs, make_runs, make_table, outcome, run, write_studies
 
 from oraclecheck.analysis.page import write_page
 from oraclecheck.analysis.page.columns import GROUPS, p_value
@@ -30,6 +31,11 @@ class Elements(HTMLParser):
 
 def points_of(text: str) -> list[dict]:
     return json.loads(re.search(r'<script type="application/json" id="points">(.*?)</script>', text)[1])
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_studies(tmp_path_factory.mktemp("page") / "index.html")
 
 
 def test_page_has_the_same_bytes_for_the_same_input(page, tmp_path):
