@@ -1,5 +1,6 @@
 import json
 
+from networks.test_sizes import setting_of
 from oraclecheck.study import read_settings
 
 
@@ -12,3 +13,27 @@ def test_settings_are_read_from_a_study_and_from_a_folder_of_studies(tmp_path):
     (tmp_path / "broken" / "study.json").write_text("{")
     assert read_settings(tmp_path) == {n: {"definition": {"seed": 0}, "config": {"seed": n}} for n in ("a", "b")}
     assert list(read_settings(tmp_path / "b", tmp_path / "runs.csv")) == ["b"]
+
+
+def test_definition_of_a_plain_study_is_what_it_was_before_there_was_more_to_say():
+    """Whoever adds a key that every study gets gives every study there is another identity."""
+    definition = dict(setting_of().study("0" * 64).definition)
+    assert definition.pop("data").keys() == {"dataset", "split", "content", "size", "resize", "mean", "std"}
+    recipe = {"epochs": 10, "batch_size": 32, "schedule": ((0, 1e-2), (7, 1e-3)), "momentum": 0.9, "weight_decay": 1e-4}
+    assert definition == {
+        "model": "lenet5_mini",
+        "network": {"_target_": "oraclecheck.networks.lenet.LeNet5Mini"},
+        "channels_last": True,
+        "dense_hash": "0" * 64,
+        "layers": {"conv1": [10, 5]},
+        "pruning_ratio": {"conv1": 0.5},
+        "wiring": "correct",
+        "order": "lexicographic",
+        "order_seed": None,
+        "seed": 0,
+        "retrain": recipe,
+        "retrain_fraction": 1.0,
+        "evaluation": {"augmented": False, "batch_size": 500},
+        "precision": "32-true",
+        "threads": 1,
+    }
