@@ -133,10 +133,11 @@ class RetrainConfig(RecipeConfig):
 
 @dataclass
 class TrainerConfig:
-    """Lightning's accelerator and precision, and torch's threads in each process."""
+    """Lightning's accelerator and precision, torch.compile, and torch's threads in each process."""
 
     accelerator: str = "auto"
     precision: str = "32-true"
+    compile: bool = False
     threads: int = 1
 
 

@@ -59,7 +59,9 @@ def interpret(cfg: DictConfig) -> Setting:
         weights=cfg.pretrain.weights,
         retrain=_recipe("retrain", cfg.retrain).scaled(cfg.retrain.fraction),
         fraction=cfg.retrain.fraction,
-        trainer=TrainerSettings(cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads),
+        trainer=TrainerSettings(
+            cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads, cfg.trainer.compile
+        ),
         wandb=WandbSettings(logger.mode.name, logger.project, logger.entity) if logger.name.name == "wandb" else None,
         out=Path(cfg.paths.out),
         cache=Path(cfg.paths.cache),

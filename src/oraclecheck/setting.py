@@ -192,6 +192,7 @@ class Setting:
             "seed": self.pretrain_seed,
             "channels_last": self.channels_last,
             "precision": self.trainer.precision,
+            **({"compile": True} if self.trainer.compile else {}),
             "threads": self.trainer.threads,
         }
         return self.out / "dense" / f"{self.model}-{self.data}-seed{self.pretrain_seed}-{digest(recipe)[:8]}.pt"
@@ -271,6 +272,7 @@ class Setting:
             "retrain_fraction": self.fraction,
             "evaluation": self._evaluation_identity(),
             "precision": self.trainer.precision,
+            **({"compile": True} if self.trainer.compile else {}),
             "threads": self.trainer.threads,
         }
         if self.scheme != "heads":

@@ -56,6 +56,15 @@ class Pruning(L.Callback):
         self.seconds += time.perf_counter() - start
 
 
+class Compiling(L.Callback):
+    """Trains through `torch.compile`; the network's parameters keep their names."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Compile the network, pruned and on its device by now."""
+        assert isinstance(pl_module, Classifier)
+        pl_module.network.compile()
+
+
 class History(L.Callback):
     """Test loss and accuracy after every epoch; ends a fit whose loss has become NaN or infinite.
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from oraclecheck.data.images import LabelledImages
+from oraclecheck.training.callbacks import Compiling
 from oraclecheck.training.classifier import Classifier
 from oraclecheck.training.recipe import Recipe
 
@@ -23,11 +24,13 @@ class TrainerSettings:
         accelerator: Lightning's: "auto", "cpu", "gpu", ...
         precision: Lightning's: "32-true", "bf16-mixed", ...
         threads: torch's threads in this process; a part of what makes metrics reproducible.
+        compile: Whether networks are trained through `torch.compile`; what is measured before training is not.
     """
 
     accelerator: str = "auto"
     precision: str = "32-true"
     threads: int = 1
+    compile: bool = False
 
 
 def fit(
@@ -52,7 +55,10 @@ def fit(
     L.seed_everything(seed % 2**32, verbose=False)
     module = Classifier(network, recipe, seed)
     trainer = _trainer(
-        settings, max_epochs=recipe.epochs, callbacks=list(callbacks), gradient_clip_val=recipe.gradient_clip
+        settings,
+        max_epochs=recipe.epochs,
+        callbacks=[*callbacks, *([Compiling()] if settings.compile else [])],
+        gradient_clip_val=recipe.gradient_clip,
     )
     trainer.fit(module, images.shuffled(recipe.batch_size, seed))
     return module.network
