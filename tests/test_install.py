@@ -33,5 +33,6 @@ def test_wheel_runs_in_an_empty_environment(tmp_path):
         assert done.returncode == 0 and "3 of 3 runs have records" in done.stdout, done.stderr
     study = next((elsewhere / "multirun").glob("lenet*"))
     report = subprocess.run([tmp_path / "env/bin/oraclecheck-report", study], env=environment, capture_output=True)
-    assert report.returncode == 0 and (study / "report/scatter_accuracy.pdf").is_file()
+    assert report.returncode == 1 and b"249 missing" in report.stderr  # of the 252 in the space; the report is there
+    assert (study / "report/scatter_accuracy.pdf").is_file()
     assert (study / "report/index.html").is_file()
