@@ -88,7 +88,7 @@ def test_logger_launcher_and_paths_do_not_decide_the_study(command):
     [
         (
             ["pruning.ratio={conv9: 0.5}"],
-            "pruning.ratio must name convolutions or linear layers of the network; got 'conv9'",
+            "pruning.ratio must name prunable layers of the network; got 'conv9'",
         ),
         (["pruning.ratio={conv1: 1.5}"], "pruning.ratio of conv1 must lie strictly between 0 and 1; got 1.5"),
         (["pruning.ratio={conv1: 0}"], "pruning.ratio of conv1 must lie strictly between 0 and 1; got 0"),

@@ -62,3 +62,28 @@ def test_own_network_that_cannot_be_made_is_one_sentence(command, own_network, a
 def test_missing_config_dir_is_one_sentence(command):
     code, _, err = command("--config-dir", "nothing", "model=mine")
     assert code == 2 and err == "oraclecheck: --config-dir must be a folder; got nothing\n"
+
+
+def test_own_network_that_was_edited_gets_a_study_of_its_own(command, own_network):
+    Path("edited_net.py").write_text(NETWORK)
+    arguments = [
+        "--config-dir",
+        "my_conf",
+        *QUICK,
+        "logger=none",
+        "model=mine",
+        "model.network._target_=edited_net.Net",
+    ]
+    assert command(*arguments)[0] == 0
+    Path("edited_net.py").write_text(NETWORK.replace("nn.ReLU", "nn.Tanh"))
+    assert command(*arguments)[0] == 0
+    assert len(list(Path("multirun").glob("mine-digits-0_0.5-*"))) == 2
+    assert len(list(Path("multirun/dense").glob("mine-*.pt"))) == 2
+
+
+@pytest.mark.parametrize("key", ["pretrain", "retrain"])
+def test_batch_of_one_image_is_refused_before_training_where_there_is_a_batchnorm(command, own_network, key):
+    # 1,198 training images: 1,197 in the first batch leave one.
+    code, _, err = command("--config-dir", "my_conf", *QUICK, "logger=none", "model=mine", f"{key}.batch_size=1197")
+    assert code != 0 and f"{key}.batch_size must not leave a batch of one image" in err
+    assert not list(Path("multirun").glob("dense/*.pt"))

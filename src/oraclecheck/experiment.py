@@ -118,7 +118,9 @@ def prune_and_retrain(
 
 def load_data(setting: Setting) -> ImageData:
     """The data of a setting, on its device; a process reads it once, however many jobs it runs."""
-    return _load_once(setting.source, setting.cache, setting.preparation, device_of(setting.trainer))
+    data = _load_once(setting.source, setting.cache, setting.preparation, device_of(setting.trainer))
+    setting.check_batches(len(data.train))
+    return data
 
 
 _load_once = lru_cache(maxsize=2)(loading.load)

@@ -19,7 +19,7 @@ from oraclecheck.data.module import ModuleSource
 from oraclecheck.data.sources import Source
 from oraclecheck.files import digest
 from oraclecheck.networks.imagenet import fetch_weights, weights_file
-from oraclecheck.networks.shadow import describe, shadow_network, shadow_of
+from oraclecheck.networks.shadow import describe, identity, shadow_network, shadow_of
 from oraclecheck.networks.vit import SelfAttention
 from oraclecheck.pruning.combination import CombinationSpace, LayerChoice, Removed
 from oraclecheck.pruning.rehearsal import rehearse
@@ -178,6 +178,26 @@ class Setting:
             return "pretrain.checkpoint"
         return "pretrain.weights" if self.weights else "the dense network's checkpoint"
 
+    def check_batches(self, images: int) -> None:
+        """Refuse batch sizes that leave one image over, of which a BatchNorm cannot make a mean and a variance.
+
+        Args:
+            images: Number of training images.
+
+        Raises:
+            ValueError: If a training that this command needs would meet such a batch.
+        """
+        modules = shadow_network(self.network).modules()
+        if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules):
+            return
+        trains = not self.loads and not self.dense_path.is_file()
+        for key, recipe in [("pretrain", self.pretrain)] * trains + [("retrain", self.retrain)]:
+            if images % recipe.batch_size == 1:
+                raise ValueError(
+                    f"{key}.batch_size must not leave a batch of one image, which a BatchNorm cannot normalise; got "
+                    f"{recipe.batch_size} for {images} training images"
+                )
+
     @property
     def dense_path(self) -> Path:
         """Where the dense network of this recipe, the user's checkpoint or torchvision's weights are kept."""
@@ -186,7 +206,7 @@ class Setting:
         if self.weights:
             return weights_file(self.weights, "pretrain.weights")
         recipe = {
-            "network": self.network,
+            "network": identity(self.network),
             "data": self._data_identity(),
             "recipe": self.pretrain.identity(),
             "seed": self.pretrain_seed,
@@ -212,7 +232,7 @@ class Setting:
 
     def evaluation_path(self, dense_hash: str) -> Path:
         """Where the metrics of a dense network on this data are kept."""
-        content = [self.network, dense_hash, self._data_identity(), self.channels_last, self.trainer.threads]
+        content = [identity(self.network), dense_hash, self._data_identity(), self.channels_last, self.trainer.threads]
         protocol = self._evaluation_identity()
         if protocol != {"augmented": False, "batch_size": evaluation.BATCH_SIZE}:
             content.append(protocol)
@@ -258,7 +278,7 @@ class Setting:
         space = self.space
         definition = {
             "model": self.model,
-            "network": self.network,
+            "network": identity(self.network),
             "channels_last": self.channels_last,
             "data": self._data_identity(),
             "dense_hash": dense_hash,

@@ -169,13 +169,15 @@ def _compile(key: str, pattern: str) -> re.Pattern[str]:
 def _unknown_layer(key: str, network: nn.Module, prunable: Sequence[str]) -> str:
     others = [name for name, _ in network.named_modules() if name and re.fullmatch(key, name)]
     close = difflib.get_close_matches(key, prunable, n=1)
-    if others:
+    if others and is_prunable(network.get_submodule(others[0])):
+        hint = f"it matches {others[0]}, which is none of the prunable layers of model.prunable"
+    elif others:
         hint = f"it matches {others[0]}, a {type(network.get_submodule(others[0])).__name__}"
     elif close:
         hint = f"did you mean {close[0]!r}?"
     else:
         hint = f"it has {_enumerate(prunable)}"
-    return f"pruning.ratio must name convolutions or linear layers of the network; got '{key}': {hint}"
+    return f"pruning.ratio must name prunable layers of the network; got '{key}': {hint}"
 
 
 def _enumerate(names: Iterable[str], limit: int = 12) -> str:
