@@ -15,6 +15,7 @@ from oraclecheck.analysis.layouts import study_layout
 from oraclecheck.analysis.outcomes import METRIC_COLUMNS
 from oraclecheck.analysis.tables import combinations_table, correlate
 from oraclecheck.analysis.typesetting import terminal
+from oraclecheck.records.table import load_runs
 
 ACCURACY, LOSS = "final_test_accuracy", "final_test_loss"
 
@@ -438,3 +439,12 @@ def test_the_seed_decides_the_table():
     pd.testing.assert_frame_equal(first, again)
     assert first["rho_k_low"].tolist() != other["rho_k_low"].tolist()
     assert first["agreement"].tolist() == other["agreement"].tolist()
+
+
+def test_valid_verdict_says_what_it_takes_for_granted_where_only_points_are_known(tmp_path):
+    path = tmp_path / "points.csv"
+    points = pd.DataFrame({"pruned_train_loss": np.arange(60.0), "final_test_accuracy": 0.9 - np.arange(60.0) / 1000})
+    points.to_csv(path, index=False)
+    row = correlate(load_runs(path), metric="accuracy").iloc[0]
+    assert row["verdict"] == "valid"
+    assert "random sample" in row["reason"] and "scipy's p" in row["reason"]

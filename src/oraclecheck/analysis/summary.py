@@ -115,7 +115,19 @@ def summarise(outcomes: Outcomes, column: str, *, draws: int, seed: int) -> dict
         census=census,
     )
     row["verdict"], row["reason"] = verdict(evidence)
+    if row["verdict"] == "valid":
+        row["reason"] += _conditions(space, by_scipy=np.isnan(row["p_permutation"]))
     return {**row, "note": "; ".join(note for note in notes if note)}
+
+
+def _conditions(space: Space, *, by_scipy: bool) -> str:
+    """What a verdict of validity takes for granted, to be said with it."""
+    taken = []
+    if space.kind == "unknown":
+        taken.append("that these combinations are a random sample")
+    if by_scipy:
+        taken.append("with scipy's p, that they are independent, though they share filters")
+    return f"; it takes for granted {' and, '.join(taken)}" if taken else ""
 
 
 def _agreement(

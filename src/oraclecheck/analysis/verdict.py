@@ -54,6 +54,8 @@ def _lacking(e: Evidence) -> str:
         return f"sample: s lies above {VALID_AGREEMENT}, but p >= {VALID_P}: unrelated filter effects could show it"
     if e.k < 2 and (e.census or e.s_high <= VALID_AGREEMENT):
         return "no repeats: how much of s retraining noise hides or makes is not known"
+    if e.k < 2 and np.isnan(e.s_low):
+        return "sample: there are too few combinations for an interval"
     if e.k < 2:
         return f"sample: the interval of s holds {VALID_AGREEMENT}"
     if np.isnan(e.rho_k_low):
