@@ -56,7 +56,8 @@ def _parser() -> _Parser:
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="a study, multirun/<study>; a folder of studies; a CSV or Parquet file",
+        help="a study, multirun/<study>; a folder of studies; wandb:ENTITY/PROJECT[/GROUP]; wandb-offline:DIR; "
+        "a CSV or Parquet file",
     )
     add(
         "--out",
