@@ -128,6 +128,8 @@ _load_once = lru_cache(maxsize=2)(loading.load)
 
 def measure_dense(setting: Setting, checkpoint: Checkpoint, data: Callable[[], ImageData]) -> Dense:
     """The dense network with its metrics, which are measured once and kept beside the checkpoints."""
+    if setting.scheme == "heads":
+        setting.prove(checkpoint)
     network = setting.make_network()
     network.load_state_dict(checkpoint.state)
     if setting.channels_last:

@@ -1,13 +1,16 @@
 """The setting of a command: its configuration as plain, checked values."""
 
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from hydra.utils import instantiate
 from torch import nn
 
@@ -17,12 +20,12 @@ from oraclecheck.data.images import ImageData
 from oraclecheck.data.loading import Preparation
 from oraclecheck.data.module import ModuleSource
 from oraclecheck.data.sources import Source
-from oraclecheck.files import digest
+from oraclecheck.files import digest, write_json
 from oraclecheck.networks.imagenet import fetch_weights, weights_file
 from oraclecheck.networks.shadow import describe, identity, shadow_network, shadow_of
 from oraclecheck.networks.vit import SelfAttention
-from oraclecheck.pruning.combination import CombinationSpace, LayerChoice, Removed
-from oraclecheck.pruning.rehearsal import rehearse
+from oraclecheck.pruning import proof
+from oraclecheck.pruning.combination import CombinationSpace, Removed
 from oraclecheck.pruning.structured import prune, prune_as_released
 from oraclecheck.pruning.width import prune_width
 from oraclecheck.records.store import record_path
@@ -32,6 +35,7 @@ from oraclecheck.training import evaluation
 from oraclecheck.training.dense import Checkpoint, load_checkpoint, train_once
 from oraclecheck.training.recipe import Recipe
 from oraclecheck.training.trainer import TrainerSettings, device_of
+from oraclecheck.waiting import waiting
 
 CRITERIA: dict[str, Callable[..., Removed]] = {"l1": l1_choice}
 """Criteria that may pick a combination, by the name `combo=` takes."""
@@ -152,7 +156,7 @@ class Setting:
         _ = self.train_eval_indices  # are there as many images?
         shadow = shadow_network(self.network)
         if self.scheme == "heads":
-            _rehearse(describe(self.network), self.space.layers, self.input_shape, self.classes)
+            self.prove()
         if self.wiring == "released_code" and any(isinstance(module, SelfAttention) for module in shadow.modules()):
             raise ValueError(
                 "pruning.wiring must be correct for transformers; got released_code: pruning.scheme=width makes the "
@@ -165,6 +169,44 @@ class Setting:
             study.check(self.out / study.name)
         if self.wandb:
             usable_mode(self.wandb.mode)  # if it has to be offline, say so once and not in every worker
+
+    def prove(self, dense: Checkpoint | None = None) -> None:
+        """Show that what this command prunes is pruned exactly; a proof is kept and not made twice.
+
+        Args:
+            dense: The dense network; none shows it for random weights, before there is one.
+
+        Raises:
+            ValueError: If it cannot be shown, or the network cannot be trained as it is.
+        """
+        definition = {
+            "version": proof.VERSION,
+            "versions": {package: version(package) for package in ("oraclecheck", "torch", "torch-pruning")},
+            "network": identity(self.network),
+            "input_shape": self.input_shape,
+            "classes": self.classes,
+            "layers": [(layer.name, layer.filters, layer.removed) for layer in self.space.layers],
+            "wiring": self.wiring,
+            "dense_hash": dense.hash if dense else None,
+        }
+        path = self.out / "dense" / f"proof-{digest(definition)[:16]}.json"
+        if path.is_file():
+            return
+        what = "proving the pruning of the dense network" if dense else "proving that these layers can be pruned"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"), waiting(f"{what}, once"), proof.double_precision():
+            if path.is_file():
+                return
+            start = time.perf_counter()
+            if dense is None:
+                network = proof.specimen(self.make_network, self.input_shape, self.classes)
+            else:
+                network = self.make_network()
+                network.load_state_dict(dense.state)
+            released = self.wiring == "released_code"
+            partners = proof.prove(network, self.space.layers, self.input_shape, released=released)
+            seconds = time.perf_counter() - start
+            write_json(path, {"definition": definition, "partners": partners, "seconds": seconds})
 
     @property
     def loads(self) -> bool:
@@ -304,13 +346,6 @@ class Setting:
 def _dense_hash(path: Path, modified: int, key: str, description: str, model: str) -> str:
     """Identity of the dense network in a file as it was modified last."""
     return load_checkpoint(path, shadow_of(description), key, model).hash
-
-
-@lru_cache(maxsize=64)
-def _rehearse(description: str, layers: tuple[LayerChoice, ...], input_shape: tuple[int, ...], classes: int) -> None:
-    """Once for the jobs of a sweep that build the same networks."""
-    removed = {layer.name: tuple(range(layer.removed)) for layer in layers}
-    rehearse(shadow_of(description), removed, input_shape, classes)
 
 
 def _no_data() -> ImageData:

@@ -11,8 +11,9 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from oraclecheck.networks.resnet_cifar import ResNetCIFAR
 from oraclecheck.networks.vgg import VGG19
-from oraclecheck.pruning.combination import CombinationSpace
-from oraclecheck.pruning.layers import layer_choices, resolve_ratio
+from oraclecheck.pruning.combination import CombinationSpace, LayerChoice
+from oraclecheck.pruning.layers import filter_weights, layer_choices, resolve_ratio
+from oraclecheck.pruning.proof import prove
 from oraclecheck.pruning.structured import prune, prune_as_released
 
 SIZE = 32
@@ -120,6 +121,13 @@ def test_pruned_network_equals_masked_dense_network(kind, ratio):
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("released", [False, True])
+def test_pruning_of_the_papers_networks_is_proven(kind, released):
+    network = dense_network(kind)
+    assert prove(network, space_of(kind, network, 0.5).layers, (3, SIZE, SIZE), released=released) == {}
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_released_wiring_equals_plain_indexing(kind):
     network = dense_network(kind)
     space = space_of(kind, network, 0.5)
@@ -145,4 +153,6 @@ def test_released_wiring_equals_plain_indexing(kind):
 )
 def test_layers_tied_by_a_shortcut_are_refused_by_name(kind, layer, other):
     with pytest.raises(ValueError, match=rf"those of {layer} are coupled with those of .*{other}"):
-        prune(dense_network(kind), {layer: (0,)}, images())
+        prove(
+            dense_network(kind), [LayerChoice(layer, len(filter_weights(dense_network(kind), layer)), 1)], (3, 32, 32)
+        )

@@ -119,21 +119,6 @@ def test_pruning_refuses_indices_that_torch_pruning_would_take(removed, reason):
         prune(dense_network(), removed, EXAMPLE)
 
 
-class Residual(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.first(x)
-        return x + self.second(x)
-
-
-def test_pruning_refuses_coupled_layers_by_name():
-    with pytest.raises(ValueError, match="those of first are coupled with those of second"):
-        prune(Residual(), {"first": (0,)}, torch.zeros(1, 1, 8, 8))
-
-
 def released_reference(network: LeNet5Mini, removed: tuple[int, ...], l1: tuple[int, ...]) -> dict[str, Tensor]:
     """The released network by plain slicing: conv1 keeps the combination's filters, conv2 the L1 norm's inputs."""
     kept = [i for i in range(10) if i not in removed]

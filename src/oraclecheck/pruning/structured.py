@@ -12,34 +12,35 @@ from oraclecheck.criteria.magnitude import l1_choice
 from oraclecheck.networks.vit import SelfAttention
 from oraclecheck.pruning.combination import CombinationSpace, LayerChoice, Removed
 from oraclecheck.pruning.layers import filter_weights
+from oraclecheck.pruning.normalisation import SLICED, RMSNormChannels, slice_normalisation
 
-MOST_NAMES = 4  # in a sentence; a residual stream ties dozens of layers
 
-
-def prune(network: nn.Module, removed: Removed, example: Tensor, *, behind: Removed | None = None) -> nn.Module:
+def prune(network: nn.Module, removed: Removed, example: Tensor) -> nn.Module:
     """A copy of `network` without the removed filters and everything that only they feed.
+
+    torch-pruning's index mapping is believed here; `proof.prove` is what tells whether it may be.
 
     Args:
         network: The dense network; it is not changed.
         removed: Layer name -> indices of its removed filters, in the dense numbering.
         example: One input batch, to trace the network with.
-        behind: If given, what lies behind each pruned layer (BatchNorm and the next layer's inputs) loses these
-            channels instead: the wiring of the paper's released code. None prunes correctly.
 
     Raises:
-        ValueError: If an index is duplicated, negative or out of range (torch-pruning checks none of these), or if a
-            layer cannot be pruned alone.
+        ValueError: If an index is duplicated, negative or out of range (torch-pruning checks none of these), the
+            network cannot be traced, or a normalisation cannot lose these channels.
     """
-    for chosen in (removed, behind or removed):
-        CombinationSpace(_sizes(network, chosen)).validate(chosen)
+    CombinationSpace(_sizes(network, removed)).validate(removed)
     pruned = copy.deepcopy(network)
     heads = {name for name in removed if isinstance(network.get_submodule(name), SelfAttention)}
     if heads != set(removed):
-        _prune_filters(pruned, {name: removed[name] for name in removed if name not in heads}, example, behind)
+        _prune_filters(pruned, {name: removed[name] for name in removed if name not in heads}, example)
     for name in heads:
         attention = pruned.get_submodule(name)
         assert isinstance(attention, SelfAttention)
         attention.remove_heads(removed[name])
+    trained = {name: parameter.requires_grad for name, parameter in network.named_parameters()}
+    for name, parameter in pruned.named_parameters():
+        parameter.requires_grad_(trained[name])
     return pruned
 
 
@@ -52,53 +53,103 @@ def prune_as_released(
     norm's choice at the same ratio, so that filter i feeds weights that were trained for another filter unless the
     combination is the L1 norm's own.
     """
-    return prune(network, removed, example, behind=l1_choice(network, layers))
+    return prune(*as_released(network, removed, layers), example)
 
 
-def _prune_filters(network: nn.Module, removed: Removed, example: Tensor, behind: Removed | None) -> None:
+def as_released(network: nn.Module, removed: Removed, layers: Sequence[LayerChoice]) -> tuple[nn.Module, Removed]:
+    """The dense network and combination whose correct pruning is the released code's pruning of these.
+
+    A copy of the dense network has the filters that the combination keeps in the places of those that the L1 norm
+    keeps, both in ascending order; then the L1 norm's choice goes.
+    """
+    CombinationSpace(_sizes(network, removed)).validate(removed)
+    choice = l1_choice(network, layers)
+    moved = copy.deepcopy(network)
+    for name, gone in removed.items():
+        for parameter in moved.get_submodule(name).parameters(recurse=False):
+            filters = range(len(parameter))
+            places = [i for i in filters if i not in choice[name]]
+            parameter.data[places] = parameter.data[[i for i in filters if i not in gone]]
+    return moved, choice
+
+
+def _prune_filters(network: nn.Module, removed: Removed, example: Tensor) -> None:
     """Remove filters and hidden units from a network, in place."""
     modes = {module: module.training for module in network.modules()}
+    names = {module: name for name, module in network.named_modules()}
     with torch.enable_grad():
         try:
-            graph = tp.DependencyGraph().build_dependency(network, (example,), verbose=False)
+            graph = tp.DependencyGraph()
+            graph.register_customized_layer(nn.RMSNorm, RMSNormChannels())
+            graph.build_dependency(network, (example,), verbose=False)
         except Exception as error:
             raise ValueError(
-                f"model.network must be one that torch-pruning can trace, to prune {', '.join(list(removed)[:3])}; it "
-                f"raises {brief(error)}"
+                f"model.network must be one that torch-pruning can trace, to prune {_some(removed)}; it raises "
+                f"{brief(error)}"
             ) from error
         groups = [_group(graph, network, name, indices) for name, indices in removed.items()]
-        for group, name in zip(groups, removed, strict=True):
-            if behind is not None:
-                for position, item in enumerate(_group(graph, network, name, behind[name])[1:], start=1):
-                    group[position] = item
-        _cut_once(groups, network)
-        for group in groups:
-            group.prune()
+        for name, group in zip(removed, groups, strict=True):
+            _refuse_grouped_convolutions(name, group, names)
+        normalisations = _cut_once(groups, set(names))
+        try:
+            for group in groups:
+                group.prune(record_history=False)
+        except Exception as error:
+            raise ValueError(
+                f"pruning.ratio must name layers that torch-pruning can prune; at {_some(removed)} it raises "
+                f"{brief(error)}"
+            ) from error
+    for module, channels in normalisations.items():
+        slice_normalisation(names[module], module, sorted(channels))
     for module, training in modes.items():
         module.training = training
 
 
-def _cut_once(groups: Sequence[tp.dependency.Group], network: nn.Module) -> None:
-    """Let each layer lose at once all that the groups take from it, in place.
+def _refuse_grouped_convolutions(pruned: str, group: tp.dependency.Group, names: dict[nn.Module, str]) -> None:
+    """torch-pruning slices them by count, so that filters would meet weights of other groups."""
+    for dependency, _ in group.items:
+        layer = dependency.target.module
+        if isinstance(layer, nn.modules.conv._ConvNd) and layer.groups > 1:
+            if layer.groups == layer.in_channels == layer.out_channels:
+                continue
+            raise ValueError(
+                f"pruning.ratio must not take channels from grouped convolutions, whose groups would lose different "
+                f"numbers of them; {names[layer]}, with {layer.groups} groups, loses channels without filters of "
+                f"{pruned}"
+            )
+
+
+def _cut_once(groups: Sequence[tp.dependency.Group], modules: set[nn.Module]) -> dict[nn.Module, set[int]]:
+    """Let each layer lose at once all that the groups take from it, in place; gives what normalisations lose.
 
     Two branches that are concatenated cut the same layer behind them. Every group counts in the dense numbering, which
     holds for the first cut alone.
     """
-    modules = set(network.modules())
-    first: dict[tuple[nn.Module, str], tuple[tp.dependency.Group, int]] = {}
-    for group in groups:
-        for position in range(len(group)):
-            dependency, indices = group[position]
-            key = (dependency.target.module, dependency.handler.__name__)
-            if key[0] not in modules:
-                continue
-            if key not in first:
-                first[key] = (group, position)
-                continue
-            home, at = first[key]
-            cuts = {_plain(index) for index in [*home[at][1], *indices]}
-            home[at] = type(home[at])(home[at][0], sorted(cuts))
-            group[position] = type(home[at])(dependency, [])
+    normalisations: dict[nn.Module, set[int]] = {}
+    first: dict[tuple[Any, str], tuple[list[Any], int]] = {}
+    remaining: list[list[Any]] = [[] for _ in groups]
+    for group, left in zip(groups, remaining, strict=True):
+        for item in group.items:
+            dependency, indices = item
+            target = dependency.target.module
+            key = (target, dependency.handler.__name__)
+            if isinstance(target, SLICED):
+                normalisations.setdefault(target, set()).update(map(_plain, indices))
+            elif key in first:
+                home, at = first[key]
+                cuts = {_plain(index) for index in [*home[at][1], *indices]}
+                home[at] = type(item)(home[at][0], sorted(cuts))
+            else:
+                if isinstance(target, nn.Parameter) or target in modules:  # no operation between them
+                    first[key] = (left, len(left))
+                left.append(item)
+    for group, left in zip(groups, remaining, strict=True):
+        group.items[:] = left
+    return normalisations
+
+
+def _some(removed: Removed) -> str:
+    return ", ".join(list(removed)[:3])
 
 
 def _plain(index: Any) -> int:
@@ -117,25 +168,11 @@ def _group(graph: tp.DependencyGraph, network: nn.Module, name: str, indices: Se
     is_convolution = isinstance(layer, nn.Conv2d)
     function = tp.prune_conv_out_channels if is_convolution else tp.prune_linear_out_channels
     try:
-        group = graph.get_pruning_group(layer, function, idxs=list(indices))
+        return graph.get_pruning_group(layer, function, idxs=list(indices))
     except Exception as error:
         raise ValueError(
             f"pruning.ratio must name layers that torch-pruning can trace; {name} is none: {brief(error)}"
         ) from error
-    coupled = [
-        other
-        for other, module in network.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear) and module is not layer
-        for dependency, _ in group[1:]
-        if dependency.target.module is module and graph.is_out_channel_pruning_fn(dependency.handler)
-    ]
-    if coupled:
-        others = ", ".join(coupled[:MOST_NAMES]) + (f" and {n} others" if (n := len(coupled) - MOST_NAMES) > 0 else "")
-        raise ValueError(
-            f"pruning.ratio must name layers that can lose filters alone; those of {name} are coupled with those of "
-            f"{others}"
-        )
-    return group
 
 
 def brief(error: Exception) -> str:

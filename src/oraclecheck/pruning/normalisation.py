@@ -1,0 +1,85 @@
+"""What a normalisation keeps when channels go: its own weights and statistics, in the channels' order.
+
+torch-pruning puts a LayerNorm's channels in the order of a Python set, deals a GroupNorm's channels out to its groups
+anew, and forgets an InstanceNorm's running statistics.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+import torch_pruning as tp
+from torch import nn
+
+SLICED = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm)
+"""Normalisations that `slice_normalisation` cuts; a BatchNorm is torch-pruning's."""
+
+
+def slice_normalisation(name: str, module: nn.Module, removed: Sequence[int]) -> None:
+    """Take channels out of a normalisation, in place.
+
+    A LayerNorm normalises over the channels that are kept, a GroupNorm each of its groups over the channels it has
+    left.
+
+    Args:
+        name: Its name, for messages.
+        module: One of `SLICED`.
+        removed: Indices of the channels that go.
+
+    Raises:
+        ValueError: If the groups of a GroupNorm would not lose equally many channels, or a LayerNorm normalises over
+            more than the channels.
+    """
+    if isinstance(module, nn.GroupNorm):
+        channels = module.num_channels
+        module.num_groups = _groups_left(name, module, removed)
+        module.num_channels -= len(removed)
+    elif isinstance(module, nn.LayerNorm | nn.RMSNorm):
+        if len(module.normalized_shape) != 1:
+            raise ValueError(
+                f"pruning.ratio must not prune what a {type(module).__name__} normalises together with positions; "
+                f"{name} normalises {list(module.normalized_shape)}"
+            )
+        channels = module.normalized_shape[0]
+        module.normalized_shape = (channels - len(removed),)
+    else:
+        assert isinstance(module, nn.modules.instancenorm._InstanceNorm)
+        channels = module.num_features
+        module.num_features -= len(removed)
+    kept = torch.tensor(sorted(set(range(channels)) - set(removed)))
+    for key, parameter in module.named_parameters(recurse=False):
+        setattr(module, key, nn.Parameter(parameter.detach().index_select(0, kept.to(parameter.device))))
+    for key, buffer in module.named_buffers(recurse=False):
+        if buffer.ndim:  # not the count of batches
+            setattr(module, key, buffer.index_select(0, kept.to(buffer.device)))
+
+
+def _groups_left(name: str, module: nn.GroupNorm, removed: Sequence[int]) -> int:
+    """How many groups there are without the removed channels: all, or where each channel is a group, those kept."""
+    groups, size = module.num_groups, module.num_channels // module.num_groups
+    if size == 1:
+        return groups - len(removed)
+    lost = Counter(channel // size for channel in removed)
+    if removed and len({lost[group] for group in range(groups)}) > 1:
+        raise ValueError(
+            f"pruning.ratio must take equally many channels from every group of a GroupNorm; the {groups} groups of "
+            f"{name} would lose {min(lost[group] for group in range(groups))} to {max(lost.values())} of their {size}"
+        )
+    return groups
+
+
+class RMSNormChannels(tp.BasePruningFunc):
+    """Tells torch-pruning, which does not know it, that an RMSNorm has channels; `slice_normalisation` cuts them."""
+
+    def prune_out_channels(self, layer: nn.Module, idxs: Sequence[int]) -> nn.Module:
+        """Nothing."""
+        return layer
+
+    prune_in_channels = prune_out_channels
+
+    def get_out_channels(self, layer: nn.Module) -> int:
+        """How many it normalises."""
+        assert isinstance(layer, nn.RMSNorm)
+        return layer.normalized_shape[-1]
+
+    get_in_channels = get_out_channels

@@ -1,0 +1,361 @@
+"""Proof that pruning does what a record says it did, before anything is trained on it.
+
+torch-pruning finds by itself what has to change where filters go, and there are networks that it gets wrong without an
+error. So a study's pruning is compared, in float64, on random images and for several combinations, with a reference
+that knows nothing of dependency graphs (`reference.observe`). A study is run only if
+
+a. every pruned layer keeps exactly the filters that the combination keeps, unchanged;
+b. no other module loses outputs, but for those that the same filters alone reach: a depthwise convolution behind the
+   layer, or a gate that multiplies its output;
+c. in eval mode the logits are the reference's, to 1e-9 of the largest;
+d. every parameter is trained, or frozen, as before.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from oraclecheck.networks.vit import SelfAttention
+from oraclecheck.pruning.combination import LayerChoice, Removed
+from oraclecheck.pruning.layers import filter_weights
+from oraclecheck.pruning.reference import Observation, observe
+from oraclecheck.pruning.structured import as_released, brief, prune
+
+TOLERANCE = 1e-9
+"""Of the largest logit; what is right is right to 1e-14."""
+
+IMAGES, MORE_IMAGES = 2, 16
+RANDOM_COMBINATIONS = 3
+MOST_NAMES = 4  # in a sentence; a residual stream ties dozens of layers
+
+VERSION = 1
+"""Of what is proven; a proof of another version is made again."""
+
+
+class UnprovenError(ValueError):
+    """Pruning a layer cannot be shown to be exact.
+
+    Attributes:
+        layer: Its name; None if it is all of them together.
+        reason: What is wrong, beginning with "without".
+    """
+
+    def __init__(self, sentence: str, layer: str | None, coupled: Sequence[str] = ()) -> None:
+        super().__init__(sentence)
+        self.layer, self.coupled = layer, tuple(coupled)
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """Why a combination cannot be removed.
+
+    Attributes:
+        rule: What `pruning.ratio` must do; the sentence's beginning.
+        problem: What is the case instead.
+        coupled: Other layers that would lose outputs.
+    """
+
+    rule: str
+    problem: str
+    coupled: tuple[str, ...] = ()
+
+
+def prove(
+    dense: nn.Module, layers: Sequence[LayerChoice], input_shape: Sequence[int], *, released: bool = False
+) -> dict[str, tuple[str, ...]]:
+    """Show that the combinations of these layers can be removed from a network, exactly.
+
+    Args:
+        dense: In float64, with the weights in question; it is not changed.
+        layers: How many filters of which layers go.
+        input_shape: Shape of one image.
+        released: Whether pruning is wired as the paper's released code does.
+
+    Returns:
+        Layer -> other layers that lose outputs with it, each a depthwise convolution or a gate; only layers that have
+        such.
+
+    Raises:
+        UnprovenError: If they cannot; one sentence that names the layer and which of (a) to (d) fails.
+    """
+    dense = dense.eval()
+    images = random_images(input_shape, dense)
+    partners: set[str] = set()
+    for removed in combinations(layers):
+        network, gone = as_released(dense, removed, layers) if released else (dense, removed)
+        found = _examine(network, gone, images)
+        if isinstance(found, Flaw):
+            raise _blame(network, gone, images, found)
+        partners.update(found)
+    if not partners:
+        return {}
+    removed = next(combinations(layers))
+    alone = {name: _lost_outputs(dense, prune(dense, {name: removed[name]}, images[:1]), name) for name in removed}
+    return {name: others for name, others in alone.items() if others}
+
+
+def combinations(layers: Sequence[LayerChoice]) -> Iterator[Removed]:
+    """The first combination, the last, and some at random."""
+    yield {layer.name: tuple(range(layer.removed)) for layer in layers}
+    yield {layer.name: tuple(range(layer.filters - layer.removed, layer.filters)) for layer in layers}
+    chance = random.Random(0)
+    for _ in range(RANDOM_COMBINATIONS):
+        yield {layer.name: tuple(sorted(chance.sample(range(layer.filters), layer.removed))) for layer in layers}
+
+
+def random_images(input_shape: Sequence[int], network: nn.Module, n: int = IMAGES) -> Tensor:
+    """Images of standard normal noise, of a network's type and on its device."""
+    like = next(network.parameters())
+    images = torch.randn(n, *input_shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return images.to(like)
+
+
+def _examine(dense: nn.Module, removed: Removed, images: Tensor) -> Flaw | tuple[str, ...]:
+    """What is wrong with removing some filters; if nothing is, the other layers that lose outputs."""
+    try:
+        pruned = prune(dense, removed, images[:1])
+    except ValueError as error:
+        rule, _, problem = str(error).partition("; ")
+        return Flaw(rule, problem)
+    seen = observe(dense, removed, images)
+    if _wrong_logits(pruned, seen, images, removed) is not None:
+        # where a filter is closed, or an activation full, a perturbation may not show; among more images it does
+        images = random_images(images.shape[1:], dense, n=MORE_IMAGES)
+        seen = observe(dense, removed, images)
+    coupled = _lost_outputs(dense, pruned, *removed)
+    names = _list(removed)
+    if seen.silent:
+        return Flaw(
+            "pruning.ratio must name layers that the network's forward calls as modules", f"it does not call {names}"
+        )
+    if seen.reaches_output:
+        return Flaw("pruning.ratio must not name the layer whose outputs are the classes", f"got {names}")
+    if seen.conflict is not None and coupled:
+        return Flaw(
+            "pruning.ratio must name layers that can lose filters alone",
+            f"those of {names} are coupled with those of {_list(coupled)} (b)",
+            coupled,
+        )
+    if seen.conflict is not None:
+        return Flaw(
+            "pruning.ratio must name layers whose filters stay apart until weights mix them",
+            f"in {seen.conflict or 'the network'} an element holds both a filter of {names} that goes and something "
+            "that stays (c)",
+        )
+    if wrong := _wrong_rows(dense, pruned, removed):
+        return wrong
+    if (wrong := _wrong_logits(pruned, seen, images, removed)) is not None:
+        return wrong
+    trained = {name: parameter.requires_grad for name, parameter in dense.named_parameters()}
+    changed = [name for name, parameter in pruned.named_parameters() if parameter.requires_grad != trained[name]]
+    if changed:
+        return Flaw(
+            "pruning.ratio must name layers whose removal leaves parameters trained or frozen as they are",
+            f"without filters of {names}, {changed[0]} is not (d)",
+        )
+    return coupled
+
+
+def _blame(dense: nn.Module, removed: Removed, images: Tensor, together: Flaw) -> UnprovenError:
+    """The error that names the first layer which is wrong by itself; all of them if none is."""
+    for name, filters in removed.items() if len(removed) > 1 else ():
+        alone = _examine(dense, {name: filters}, images)
+        if isinstance(alone, Flaw):
+            return UnprovenError(f"{alone.rule}; {alone.problem}", name, alone.coupled)
+    layer = next(iter(removed)) if len(removed) == 1 else None
+    return UnprovenError(f"{together.rule}; {together.problem}", layer, together.coupled)
+
+
+def _wrong_rows(dense: nn.Module, pruned: nn.Module, removed: Removed) -> Flaw | None:
+    """(a): The rows of each layer's weights that are kept, of which only columns may be missing."""
+    for name, filters in removed.items():
+        before, after = filter_weights(dense, name).detach(), filter_weights(pruned, name).detach()
+        kept = [i for i in range(len(before)) if i not in set(filters)]
+        rule = "pruning.ratio must name layers of which exactly the chosen filters go"
+        if len(after) != len(kept):
+            gone = len(before) - len(after)
+            return Flaw(rule, f"of {name}'s {len(before)} filters {len(filters)} were to go and {gone} would (a)")
+        if not _is_selection(after, before[kept]):
+            return Flaw(rule, f"{name} would keep others than the combination does (a)")
+        biases = [getattr(network.get_submodule(name), "bias", None) for network in (dense, pruned)]
+        if isinstance(biases[0], Tensor) and not torch.equal(biases[0][kept], biases[1]):  # type: ignore[arg-type]
+            return Flaw(rule, f"{name} would keep other filters' biases (a)")
+    return None
+
+
+def _is_selection(some: Tensor, all_: Tensor) -> bool:
+    """Whether the columns of one matrix are columns of the other, in its order."""
+    columns = iter(column.numpy().tobytes() for column in all_.T.contiguous().cpu())
+    return all(column.numpy().tobytes() in columns for column in some.T.contiguous().cpu())
+
+
+def _wrong_logits(pruned: nn.Module, seen: Observation, images: Tensor, removed: Removed) -> Flaw | None:
+    """(c): The pruned network computes what the reference does."""
+    count = f"{sum(map(len, removed.values()))} of {_list(removed)}"
+    try:
+        with torch.no_grad():
+            logits = pruned.eval()(images)
+    except Exception as error:
+        return Flaw(
+            "pruning.ratio must name layers that the network's forward lets lose filters",
+            f"without {count} it raises {brief(error)} (c)",
+        )
+    rule = "pruning.ratio must name layers whose filters can be taken out exactly"
+    if logits.shape != seen.logits.shape:
+        return Flaw(rule, f"without {count} the logits have shape {list(logits.shape)} (c)")
+    difference = ((logits - seen.logits).abs().max() / seen.logits.abs().max()).item()
+    if difference <= TOLERANCE:  # NaN is not
+        return None
+    return Flaw(
+        rule,
+        f"without {count} the pruned network's logits are not those of the dense network without these filters: they "
+        f"differ by {difference:.1g} of the largest (c)",
+    )
+
+
+def _lost_outputs(dense: nn.Module, pruned: nn.Module, *layers: str) -> tuple[str, ...]:
+    """(b): The modules besides these that have fewer outputs than in the dense network."""
+    after = dict(pruned.named_modules())
+    return tuple(
+        name
+        for name, module in dense.named_modules()
+        if name not in layers
+        and _parent(name) not in layers
+        and (outputs := _outputs(module)) is not None
+        and _outputs(after[name]) != outputs
+    )
+
+
+def _parent(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _outputs(module: nn.Module) -> int | None:
+    """How many outputs a module has that mixes channels; None for others."""
+    if isinstance(module, nn.modules.conv._ConvNd):
+        return module.weight.shape[1] * module.groups if module.transposed else module.weight.shape[0]
+    if isinstance(module, nn.Linear | nn.Bilinear):
+        return module.weight.shape[0]
+    if isinstance(module, nn.MultiheadAttention):
+        return module.embed_dim
+    if isinstance(module, SelfAttention):
+        return module.heads
+    if isinstance(module, nn.Embedding):
+        return module.weight.shape[1]
+    return module.hidden_size if isinstance(module, nn.RNNBase) else None
+
+
+def _list(names: Sequence[str] | Removed) -> str:
+    listed = list(names)
+    more = len(listed) - MOST_NAMES
+    return ", ".join(listed[:MOST_NAMES]) + (f" and {more} others" if more > 0 else "")
+
+
+@contextmanager
+def double_precision() -> Iterator[None]:
+    """Tensors that are made meanwhile are float64, those that a network's `__init__` keeps to itself too."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def specimen(make: Callable[[], nn.Module], input_shape: Sequence[int], classes: int) -> nn.Module:
+    """A network with random weights that are all in use, to prove on before the dense network is trained.
+
+    What starts as zero or one (the last normalisation of a branch, a layer's scale) would hide what is wrong there.
+
+    Args:
+        make: Builds the network, its weights from torch's global generator; call it and this in `double_precision`.
+        input_shape: Shape of one image.
+        classes: Number of classes.
+
+    Raises:
+        ValueError: If the network cannot be trained and pruned as it is: one sentence that says why.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = make()
+        _refuse_computed_weights(network)
+        generator = torch.Generator().manual_seed(0)
+        for parameter in network.parameters():
+            if parameter.is_floating_point():
+                _liven(parameter, generator)
+        images = random_images(input_shape, network, n=4)
+        _check_forward(network.eval(), images[:1], classes, "")
+        _calibrate(network, images, classes)
+        _check_state(network.eval(), make, images)
+    return network.eval()
+
+
+def _liven(parameter: nn.Parameter, generator: torch.Generator) -> None:
+    noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+    if parameter.ndim < 2:
+        parameter.data += 0.2 * noise.to(parameter)
+    elif not parameter.detach().std() > 0:
+        parameter.data += noise.to(parameter) / (parameter[0].numel() ** 0.5)
+
+
+def _refuse_computed_weights(network: nn.Module) -> None:
+    """Weight normalisation and the like: a weight that is computed from others cannot be sliced."""
+    for name, module in network.named_modules():
+        parameters = {key for key, _ in module.named_parameters(recurse=False)}
+        computed = torch.nn.utils.parametrize.is_parametrized(module)
+        if computed or "weight_g" in parameters or "weight_orig" in parameters:
+            raise ValueError(
+                f"model.network must not compute weights from others (weight or spectral normalisation, "
+                f"parametrisations), which cannot be pruned; {name or 'it'} does: take it off in the network's class"
+            )
+
+
+def _check_forward(network: nn.Module, images: Tensor, classes: int, when: str) -> None:
+    try:
+        with torch.no_grad():
+            logits = network(images)
+    except Exception as error:
+        raise ValueError(
+            f"model.network must take an image of shape {list(images.shape[1:])}{when}; it raises {brief(error)}"
+        ) from error
+    if not isinstance(logits, Tensor):
+        raise ValueError(
+            f"model.network must give a tensor of logits{when}; it gives a {type(logits).__name__}: return the logits "
+            "alone, without auxiliary outputs"
+        )
+    if tuple(logits.shape) != (len(images), classes):
+        raise ValueError(
+            f"model.network must turn an image into data.classes={classes} logits{when}; its output has shape "
+            f"{list(logits.shape[1:] if len(logits.shape) > 1 else logits.shape)}: set one of them"
+        )
+
+
+def _calibrate(network: nn.Module, images: Tensor, classes: int) -> None:
+    """Give BatchNorms the statistics that activations have, and see that the network can be called in training."""
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    _check_forward(network.train(), images, classes, " in training")
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+def _check_state(network: nn.Module, make: Callable[[], nn.Module], images: Tensor) -> None:
+    """Two networks with the same state dict must be the same network, whatever chance made of the rest of them."""
+    torch.manual_seed(1)
+    twin = make()
+    twin.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        outputs = [each.eval()(images) for each in (network, twin, network)]
+    if not torch.allclose(outputs[0], outputs[2], rtol=TOLERANCE, atol=0, equal_nan=True):
+        raise ValueError("model.network must give the same logits for the same images in eval mode; it does not")
+    if not torch.allclose(outputs[0], outputs[1], rtol=TOLERANCE, atol=0, equal_nan=True):
+        raise ValueError(
+            "model.network must keep all that is random in it in its state dict; two networks with the same state dict "
+            "give different logits: register such tensors as persistent buffers"
+        )

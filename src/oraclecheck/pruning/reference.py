@@ -1,0 +1,310 @@
+"""What a pruned network should compute, found without a dependency graph: the dense network, watched while it runs.
+
+Five copies of the same images go through the dense network side by side, as one batch:
+
+- *reference*: the images as they are;
+- *raised* and *lowered*: the outputs of the removed filters are perturbed. Whatever differs from the reference is
+  theirs: elements are told by observation, so reshapes, shuffles, slices and concatenations need no rule;
+- *still* and *stirred*: the removed filters are silent, and in the second everything else is perturbed. Elements of
+  the removed filters in which these two differ carry something else as well: they cannot be removed.
+
+The functions that mix channels with weights get the removed filters' elements as zeros, and normalisations take their
+statistics over the elements that are kept. What the first copy gives is the reference.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
+
+from oraclecheck.networks.vit import SelfAttention
+from oraclecheck.pruning.combination import Removed
+
+COPIES = 5
+REFERENCE, RAISED, LOWERED, STILL, STIRRED = range(COPIES)
+
+CHANGE = 1e-12
+"""Of the largest element: in float64 a hundred times what rounding does, and far below what a perturbation does."""
+
+CONVOLUTIONS = (
+    *(functional.conv1d, functional.conv2d, functional.conv3d),
+    *(functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d),
+)
+GROUPS = 6  # the position of their argument `groups`
+
+CHANNELWISE = (functional.batch_norm, functional.instance_norm)
+"""Normalisations that mix no channels."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was seen of a dense network without some filters.
+
+    Attributes:
+        logits: Of the reference, shape (n, classes).
+        conflict: Name of the module where an element of a removed filter meets something that is kept; None if none.
+        reaches_output: Whether a removed filter is a part of the output itself.
+        silent: Prunable layers that the forward did not call as modules.
+    """
+
+    logits: Tensor
+    conflict: str | None
+    reaches_output: bool
+    silent: tuple[str, ...]
+
+
+def observe(network: nn.Module, removed: Removed, images: Tensor, seed: int = 0) -> Observation:
+    """The logits that a network without the removed filters should have, and what speaks against removing them.
+
+    Args:
+        network: In eval mode; float64, or perturbations drown in rounding. It is not changed.
+        removed: Layer -> indices of its removed filters.
+        images: Shape (n, ...); a few are enough.
+        seed: Of the perturbations.
+    """
+    watch = _Watch(removed, torch.Generator().manual_seed(seed))
+    with torch.no_grad(), _hooked(network, watch), watch:
+        output = network(torch.cat([images] * (COPIES - 1) + [images + watch.noise_like(images)]))
+    copies = output.unflatten(0, (COPIES, -1))
+    return Observation(
+        logits=copies[REFERENCE],
+        conflict=watch.conflict,
+        reaches_output=bool(_shaken(copies).any()),
+        silent=tuple(name for name in removed if name not in watch.called),
+    )
+
+
+class _Watch(TorchFunctionMode):
+    """Intercepts the functions that have weights over channels, and normalisations, while the four copies run."""
+
+    def __init__(self, removed: Removed, generator: torch.Generator) -> None:
+        super().__init__()
+        self.removed, self.generator = removed, generator
+        self.called: set[str] = set()
+        self.conflict: str | None = None
+        self.module = ""
+
+    def __torch_function__(
+        self, function: Any, types: Any, arguments: tuple[Any, ...] = (), keywords: Mapping[str, Any] | None = None
+    ) -> Any:
+        keywords = dict(keywords or {})
+        rule = self._rule(function)
+        # before the first pruned layer there is nothing to see; and what is no batch of copies is not looked at
+        if rule is None or not arguments or not self.called or not _is_copies(arguments[0]):
+            return function(*arguments, **keywords)
+        return rule(function, arguments, keywords)
+
+    def _rule(self, function: Any) -> Callable[..., Tensor] | None:
+        if function in CONVOLUTIONS:
+            return self._convolve
+        if function is functional.linear:
+            return self._consume
+        if function is functional.multi_head_attention_forward:
+            return self._attend
+        if function in CHANNELWISE:
+            return self._pass
+        if function in NORMALISATIONS:
+            return self._normalise
+        return None
+
+    def _convolve(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Tensor:
+        groups = arguments[GROUPS] if len(arguments) > GROUPS else keywords.get("groups", 1)
+        depthwise = groups > 1 and groups == arguments[0].shape[1]
+        return (self._pass if depthwise else self._consume)(function, arguments, keywords)
+
+    def _consume(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Tensor:
+        """A function that mixes channels: the removed filters' elements are zeros to it."""
+        return self._stir(function(self.without(arguments[0]), *arguments[1:], **keywords))
+
+    def _attend(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        return function(*(self.without(tokens) for tokens in arguments[:3]), *arguments[3:], **keywords)
+
+    def _pass(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Tensor:
+        """A function of each channel by itself."""
+        output = function(*arguments, **keywords)
+        return self._stir(_silence(output, _alone(output, self.elements(output))))
+
+    def _normalise(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Tensor:
+        """A normalisation over channels: over those that are kept."""
+        elements = self.elements(arguments[0])
+        if not elements.any():
+            return self._stir(function(*arguments, **keywords))
+        kept = (~elements).to(arguments[0].dtype).expand_as(arguments[0])
+        output = NORMALISATIONS[function](kept, *arguments, **keywords)
+        return self._stir(_silence(output, _alone(arguments[0], elements)))
+
+    def elements(self, tensor: Tensor) -> Tensor:
+        """Which elements are the removed filters', bool, of the shape of one image's."""
+        return _shaken(tensor.unflatten(0, (COPIES, -1)))
+
+    def without(self, tensor: Tensor) -> Tensor:
+        """The tensor with the removed filters' elements zeroed; notes where they meet something else."""
+        if not _is_copies(tensor):
+            return tensor
+        elements = self.elements(tensor)
+        if not elements.any():
+            return tensor
+        if self.conflict is None and (elements & ~_alone(tensor, elements)).any():
+            self.conflict = self.module
+        return tensor.masked_fill(elements, 0)
+
+    def _stir(self, tensor: Tensor) -> Tensor:
+        """Perturb whatever is not a removed filter's, in the copy that is stirred."""
+        copies = tensor.unflatten(0, (COPIES, -1))
+        noise = self.noise_like(copies[STIRRED]).masked_fill(self.elements(tensor), 0)
+        return torch.cat([copies[:STIRRED], (copies[STIRRED] + noise)[None]]).flatten(0, 1)
+
+    def shake(self, name: str, output: Tensor, dim: int, filters: Sequence[int]) -> Tensor:
+        """The output of a pruned layer: its removed filters perturbed in one copy, zero in the silent ones.
+
+        Args:
+            name: Its name.
+            output: Of all copies.
+            dim: Where its filters are.
+            filters: Indices of that dimension.
+        """
+        self.called.add(name)
+        copies = output.unflatten(0, (COPIES, -1)).clone()
+        theirs = torch.zeros(output.shape[dim], dtype=torch.bool, device=output.device)
+        theirs[list(filters)] = True
+        theirs = theirs.view(-1, *[1] * (output.ndim - 1 - dim % output.ndim))
+        for copy, sign in ((RAISED, 1), (LOWERED, -1)):  # one of them gets through what is closed to the other
+            noise = self.noise_like(copies[REFERENCE]).abs().masked_fill(~theirs, 0)
+            copies[copy] = copies[REFERENCE] + sign * noise
+        copies[STILL:] = copies[STILL:].masked_fill(theirs, 0)
+        return copies.flatten(0, 1)
+
+    def noise_like(self, tensor: Tensor) -> Tensor:
+        """Perturbations of all sizes around a tensor's own, so that some get through every activation."""
+        size = tensor.detach().std() + 1
+        normal = torch.randn(tensor.shape, generator=self.generator, dtype=torch.float64)
+        exponent = torch.rand(tensor.shape, generator=self.generator, dtype=torch.float64) * 2 - 0.5
+        return (normal * 10**exponent).to(tensor) * size
+
+
+def _is_copies(tensor: Any) -> bool:
+    return (
+        isinstance(tensor, Tensor) and tensor.ndim > 1 and tensor.is_floating_point() and tensor.shape[0] % COPIES == 0
+    )
+
+
+def _shaken(copies: Tensor) -> Tensor:
+    """The elements that show what was done to the removed filters."""
+    return _differing(copies, RAISED, REFERENCE) | _differing(copies, LOWERED, REFERENCE)
+
+
+def _alone(tensor: Tensor, elements: Tensor) -> Tensor:
+    """Those of the elements that hold nothing but removed filters."""
+    return elements & ~_differing(tensor.unflatten(0, (COPIES, -1)), STILL, STIRRED)
+
+
+def _silence(tensor: Tensor, elements: Tensor) -> Tensor:
+    """Let elements be zero, not a shift or a bias, in the copies where the removed filters are silent."""
+    if not elements.any():
+        return tensor
+    copies = tensor.unflatten(0, (COPIES, -1))
+    return torch.cat([copies[:STILL], copies[STILL:].masked_fill(elements, 0)]).flatten(0, 1)
+
+
+def _differing(copies: Tensor, one: int, other: int) -> Tensor:
+    """The elements in which two of the copies differ in any image, shape of one image's."""
+    largest = torch.maximum(copies[one].abs().amax(), copies[other].abs().amax())
+    return ((copies[one] - copies[other]).abs() > CHANGE * largest).any(0)
+
+
+def _mean(x: Tensor, kept: Tensor, dims: list[int]) -> Tensor:
+    return (x * kept).sum(dims, keepdim=True) / kept.sum(dims, keepdim=True).clamp(min=1)
+
+
+def _standardised(x: Tensor, kept: Tensor, dims: list[int], eps: float) -> Tensor:
+    centred = x - _mean(x, kept, dims)
+    return centred / (_mean(centred**2, kept, dims) + eps).sqrt()
+
+
+def _layer_norm(
+    kept: Tensor,
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    dims = list(range(-len(normalized_shape), 0))
+    return _scaled(_standardised(input, kept, dims, eps), weight, bias)
+
+
+def _rms_norm(
+    kept: Tensor,
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+) -> Tensor:
+    dims = list(range(-len(normalized_shape), 0))
+    eps = torch.finfo(input.dtype).eps if eps is None else eps
+    return _scaled(input / (_mean(input**2, kept, dims) + eps).sqrt(), weight, None)
+
+
+def _group_norm(
+    kept: Tensor,
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    groups = (len(input), num_groups, -1)
+    x = _standardised(input.reshape(groups), kept.reshape(groups), [2], eps).view_as(input)
+    shape = (-1, *[1] * (input.ndim - 2))
+    return _scaled(x, *(None if parameter is None else parameter.view(shape) for parameter in (weight, bias)))
+
+
+def _scaled(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    x = x if weight is None else x * weight
+    return x if bias is None else x + bias
+
+
+NORMALISATIONS: dict[Any, Callable[..., Tensor]] = {
+    functional.layer_norm: _layer_norm,
+    functional.rms_norm: _rms_norm,
+    functional.group_norm: _group_norm,
+}
+"""Normalisations over channels, with statistics over the elements that are kept."""
+
+
+@contextmanager
+def _hooked(network: nn.Module, watch: _Watch) -> Iterator[None]:
+    """Lets a watch see the outputs of the pruned layers, and which module is running."""
+    with ExitStack() as stack:
+
+        def attach(handle: RemovableHandle) -> None:
+            stack.callback(handle.remove)
+
+        for name, module in network.named_modules():
+            attach(module.register_forward_pre_hook(lambda module, inputs, name=name: setattr(watch, "module", name)))
+        for name, filters in watch.removed.items():
+            layer = network.get_submodule(name)
+            if isinstance(layer, SelfAttention):
+                attach(layer.out_proj.register_forward_pre_hook(_shake_heads(watch, name, layer, filters)))
+                continue
+            dim = -1 if isinstance(layer, nn.Linear) else 1
+
+            def shake(
+                module: nn.Module, inputs: Any, output: Tensor, name: str = name, dim: int = dim, filters: Any = filters
+            ) -> Tensor:
+                return watch.shake(name, output, dim, filters)
+
+            attach(layer.register_forward_hook(shake))
+        yield
+
+
+def _shake_heads(watch: _Watch, name: str, layer: SelfAttention, heads: Sequence[int]) -> Callable[..., tuple[Tensor]]:
+    """What a head feeds the output projection is its output."""
+    columns = [head * layer.head_width + column for head in heads for column in range(layer.head_width)]
+    return lambda module, inputs: (watch.shake(name, inputs[0], -1, columns),)
