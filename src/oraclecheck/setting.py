@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -39,6 +40,10 @@ from oraclecheck.waiting import waiting
 
 CRITERIA: dict[str, Callable[..., Removed]] = {"l1": l1_choice}
 """Criteria that may pick a combination, by the name `combo=` takes."""
+
+
+_proven: set[str] = set()
+"""Definitions of what was proven in this process."""
 
 
 @dataclass(frozen=True)
@@ -189,12 +194,13 @@ class Setting:
             "wiring": self.wiring,
             "dense_hash": dense.hash if dense else None,
         }
-        path = self.out / "dense" / f"proof-{digest(definition)[:16]}.json"
-        if path.is_file():
+        key = digest(definition)
+        path = self.out / "dense" / f"proof-{key[:16]}.json"
+        if key in _proven or path.is_file():
             return
         what = "proving the pruning of the dense network" if dense else "proving that these layers can be pruned"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"), waiting(f"{what}, once"), proof.double_precision():
+        lock = FileLock(f"{path}.lock") if dense else nullcontext()  # the driver is alone; workers are many
+        with lock, waiting(f"{what}, once"), proof.double_precision():
             if path.is_file():
                 return
             start = time.perf_counter()
@@ -207,6 +213,7 @@ class Setting:
             partners = proof.prove(network, self.space.layers, self.input_shape, released=released)
             seconds = time.perf_counter() - start
             write_json(path, {"definition": definition, "partners": partners, "seconds": seconds})
+        _proven.add(key)
 
     @property
     def loads(self) -> bool:

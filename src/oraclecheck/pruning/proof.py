@@ -29,6 +29,9 @@ TOLERANCE = 1e-9
 """Of the largest logit; what is right is right to 1e-14."""
 
 IMAGES, MORE_IMAGES = 2, 16
+MOST_PIXELS = 64
+"""On a side of an image, where the network takes smaller ones than it was made for: its channels are the same."""
+
 RANDOM_COMBINATIONS = 3
 MOST_NAMES = 4  # in a sentence; a residual stream ties dozens of layers
 
@@ -83,7 +86,7 @@ def prove(
         UnprovenError: If they cannot; one sentence that names the layer and which of (a) to (d) fails.
     """
     dense = dense.eval()
-    images = random_images(input_shape, dense)
+    images = affordable_images(input_shape, dense)
     partners: set[str] = set()
     for removed in combinations(layers):
         network, gone = as_released(dense, removed, layers) if released else (dense, removed)
@@ -114,6 +117,27 @@ def random_images(input_shape: Sequence[int], network: nn.Module, n: int = IMAGE
     return images.to(like)
 
 
+def affordable_images(input_shape: Sequence[int], network: nn.Module, n: int = IMAGES) -> Tensor:
+    """Random images, small if the network takes small ones; one if it takes only large ones.
+
+    Args:
+        input_shape: Shape of one image as the network was made for.
+        network: In eval mode.
+        n: How many.
+    """
+    if len(input_shape) != 3 or max(input_shape[1:]) <= MOST_PIXELS:
+        return random_images(input_shape, network, n)
+    scale = MOST_PIXELS / max(input_shape[1:])
+    small = [input_shape[0], *(max(1, round(side * scale)) for side in input_shape[1:])]
+    images, large = random_images(small, network, n), random_images(input_shape, network, 1)
+    with torch.no_grad():
+        try:
+            accepted = network(images).shape[1:] == network(large).shape[1:]
+        except Exception:
+            accepted = False
+    return images if accepted else large
+
+
 def _examine(dense: nn.Module, removed: Removed, images: Tensor) -> Flaw | tuple[str, ...]:
     """What is wrong with removing some filters; if nothing is, the other layers that lose outputs."""
     try:
@@ -124,7 +148,7 @@ def _examine(dense: nn.Module, removed: Removed, images: Tensor) -> Flaw | tuple
     seen = observe(dense, removed, images)
     if _wrong_logits(pruned, seen, images, removed) is not None:
         # where a filter is closed, or an activation full, a perturbation may not show; among more images it does
-        images = random_images(images.shape[1:], dense, n=MORE_IMAGES)
+        images = random_images(images.shape[1:], dense, n=MORE_IMAGES if len(images) > 1 else IMAGES)
         seen = observe(dense, removed, images)
     coupled = _lost_outputs(dense, pruned, *removed)
     names = _list(removed)
@@ -287,9 +311,9 @@ def specimen(make: Callable[[], nn.Module], input_shape: Sequence[int], classes:
         for parameter in network.parameters():
             if parameter.is_floating_point():
                 _liven(parameter, generator)
-        images = random_images(input_shape, network, n=4)
-        _check_forward(network.eval(), images[:1], classes, "")
-        _calibrate(network, images, classes)
+        _check_forward(network.eval(), random_images(input_shape, network, n=1), classes, "")
+        images = affordable_images(input_shape, network, n=4)
+        _calibrate(network, images.expand(2, *images.shape[1:]) if len(images) == 1 else images, classes)
         _check_state(network.eval(), make, images)
     return network.eval()
 

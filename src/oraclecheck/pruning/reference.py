@@ -120,7 +120,7 @@ class _Watch(TorchFunctionMode):
 
     def _consume(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Tensor:
         """A function that mixes channels: the removed filters' elements are zeros to it."""
-        return self._stir(function(self.without(arguments[0]), *arguments[1:], **keywords))
+        return self._stir(function(self.without(arguments[0]), *arguments[1:], **keywords), None)
 
     def _attend(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         return function(*(self.without(tokens) for tokens in arguments[:3]), *arguments[3:], **keywords)
@@ -128,16 +128,17 @@ class _Watch(TorchFunctionMode):
     def _pass(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Tensor:
         """A function of each channel by itself."""
         output = function(*arguments, **keywords)
-        return self._stir(_silence(output, _alone(output, self.elements(output))))
+        elements = self.elements(output)
+        return self._stir(_silence(output, _alone(output, elements)), elements)
 
     def _normalise(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Tensor:
         """A normalisation over channels: over those that are kept."""
         elements = self.elements(arguments[0])
         if not elements.any():
-            return self._stir(function(*arguments, **keywords))
+            return self._stir(function(*arguments, **keywords), None)
         kept = (~elements).to(arguments[0].dtype).expand_as(arguments[0])
         output = NORMALISATIONS[function](kept, *arguments, **keywords)
-        return self._stir(_silence(output, _alone(arguments[0], elements)))
+        return self._stir(_silence(output, _alone(arguments[0], elements)), elements)
 
     def elements(self, tensor: Tensor) -> Tensor:
         """Which elements are the removed filters', bool, of the shape of one image's."""
@@ -154,11 +155,14 @@ class _Watch(TorchFunctionMode):
             self.conflict = self.module
         return tensor.masked_fill(elements, 0)
 
-    def _stir(self, tensor: Tensor) -> Tensor:
-        """Perturb whatever is not a removed filter's, in the copy that is stirred."""
+    def _stir(self, tensor: Tensor, elements: Tensor | None) -> Tensor:
+        """Perturb whatever is not a removed filter's element, in the copy that is stirred."""
         copies = tensor.unflatten(0, (COPIES, -1))
-        noise = self.noise_like(copies[STIRRED]).masked_fill(self.elements(tensor), 0)
-        return torch.cat([copies[:STIRRED], (copies[STIRRED] + noise)[None]]).flatten(0, 1)
+        noise = self.noise_like(copies[STIRRED])
+        if elements is not None:
+            noise.masked_fill_(elements, 0)
+        copies[STIRRED] += noise  # of a function's output, which nobody else has seen
+        return tensor
 
     def shake(self, name: str, output: Tensor, dim: int, filters: Sequence[int]) -> Tensor:
         """The output of a pruned layer: its removed filters perturbed in one copy, zero in the silent ones.
@@ -184,8 +188,7 @@ class _Watch(TorchFunctionMode):
         """Perturbations of all sizes around a tensor's own, so that some get through every activation."""
         size = tensor.detach().std() + 1
         normal = torch.randn(tensor.shape, generator=self.generator, dtype=torch.float64)
-        exponent = torch.rand(tensor.shape, generator=self.generator, dtype=torch.float64) * 2 - 0.5
-        return (normal * 10**exponent).to(tensor) * size
+        return (normal.abs().sqrt() * normal**3).to(tensor) * size  # of many sizes
 
 
 def _is_copies(tensor: Any) -> bool:
@@ -205,11 +208,9 @@ def _alone(tensor: Tensor, elements: Tensor) -> Tensor:
 
 
 def _silence(tensor: Tensor, elements: Tensor) -> Tensor:
-    """Let elements be zero, not a shift or a bias, in the copies where the removed filters are silent."""
-    if not elements.any():
-        return tensor
-    copies = tensor.unflatten(0, (COPIES, -1))
-    return torch.cat([copies[:STILL], copies[STILL:].masked_fill(elements, 0)]).flatten(0, 1)
+    """Let elements be zero, not a shift or a bias, in the copies where the removed filters are silent; in place."""
+    tensor.unflatten(0, (COPIES, -1))[STILL:].masked_fill_(elements, 0)
+    return tensor
 
 
 def _differing(copies: Tensor, one: int, other: int) -> Tensor:
