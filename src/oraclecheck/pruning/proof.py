@@ -19,11 +19,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from oraclecheck.networks.vit import SelfAttention
 from oraclecheck.pruning.combination import LayerChoice, Removed
 from oraclecheck.pruning.layers import filter_weights
 from oraclecheck.pruning.reference import Observation, observe
-from oraclecheck.pruning.structured import as_released, brief, prune
+from oraclecheck.pruning.structured import as_released, brief, outputs_of, prune
 
 TOLERANCE = 1e-9
 """Of the largest logit; what is right is right to 1e-14."""
@@ -68,7 +67,12 @@ class Flaw:
 
 
 def prove(
-    dense: nn.Module, layers: Sequence[LayerChoice], input_shape: Sequence[int], *, released: bool = False
+    dense: nn.Module,
+    layers: Sequence[LayerChoice],
+    input_shape: Sequence[int],
+    *,
+    released: bool = False,
+    sampled: int = RANDOM_COMBINATIONS,
 ) -> dict[str, tuple[str, ...]]:
     """Show that the combinations of these layers can be removed from a network, exactly.
 
@@ -77,6 +81,7 @@ def prove(
         layers: How many filters of which layers go.
         input_shape: Shape of one image.
         released: Whether pruning is wired as the paper's released code does.
+        sampled: How many combinations are tried besides the first and the last.
 
     Returns:
         Layer -> other layers that lose outputs with it, each a depthwise convolution or a gate; only layers that have
@@ -88,7 +93,7 @@ def prove(
     dense = dense.eval()
     images = affordable_images(input_shape, dense)
     partners: set[str] = set()
-    for removed in combinations(layers):
+    for removed in combinations(layers, sampled):
         network, gone = as_released(dense, removed, layers) if released else (dense, removed)
         found = _examine(network, gone, images)
         if isinstance(found, Flaw):
@@ -96,17 +101,17 @@ def prove(
         partners.update(found)
     if not partners:
         return {}
-    removed = next(combinations(layers))
+    removed = next(combinations(layers, 0))
     alone = {name: _lost_outputs(dense, prune(dense, {name: removed[name]}, images[:1]), name) for name in removed}
     return {name: others for name, others in alone.items() if others}
 
 
-def combinations(layers: Sequence[LayerChoice]) -> Iterator[Removed]:
-    """The first combination, the last, and some at random."""
+def combinations(layers: Sequence[LayerChoice], sampled: int) -> Iterator[Removed]:
+    """The first combination, the last, and so many at random."""
     yield {layer.name: tuple(range(layer.removed)) for layer in layers}
     yield {layer.name: tuple(range(layer.filters - layer.removed, layer.filters)) for layer in layers}
     chance = random.Random(0)
-    for _ in range(RANDOM_COMBINATIONS):
+    for _ in range(sampled):
         yield {layer.name: tuple(sorted(chance.sample(range(layer.filters), layer.removed))) for layer in layers}
 
 
@@ -249,28 +254,13 @@ def _lost_outputs(dense: nn.Module, pruned: nn.Module, *layers: str) -> tuple[st
         for name, module in dense.named_modules()
         if name not in layers
         and _parent(name) not in layers
-        and (outputs := _outputs(module)) is not None
-        and _outputs(after[name]) != outputs
+        and (outputs := outputs_of(module)) is not None
+        and outputs_of(after[name]) != outputs
     )
 
 
 def _parent(name: str) -> str:
     return name.rpartition(".")[0]
-
-
-def _outputs(module: nn.Module) -> int | None:
-    """How many outputs a module has that mixes channels; None for others."""
-    if isinstance(module, nn.modules.conv._ConvNd):
-        return module.weight.shape[1] * module.groups if module.transposed else module.weight.shape[0]
-    if isinstance(module, nn.Linear | nn.Bilinear):
-        return module.weight.shape[0]
-    if isinstance(module, nn.MultiheadAttention):
-        return module.embed_dim
-    if isinstance(module, SelfAttention):
-        return module.heads
-    if isinstance(module, nn.Embedding):
-        return module.weight.shape[1]
-    return module.hidden_size if isinstance(module, nn.RNNBase) else None
 
 
 def _list(names: Sequence[str] | Removed) -> str:

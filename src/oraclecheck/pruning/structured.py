@@ -1,7 +1,7 @@
 """Structured pruning: a copy of the dense network, physically smaller, through torch-pruning's dependency graph."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -78,15 +78,7 @@ def _prune_filters(network: nn.Module, removed: Removed, example: Tensor) -> Non
     modes = {module: module.training for module in network.modules()}
     names = {module: name for name, module in network.named_modules()}
     with torch.enable_grad():
-        try:
-            graph = tp.DependencyGraph()
-            graph.register_customized_layer(nn.RMSNorm, RMSNormChannels())
-            graph.build_dependency(network, (example,), verbose=False)
-        except Exception as error:
-            raise ValueError(
-                f"model.network must be one that torch-pruning can trace, to prune {_some(removed)}; it raises "
-                f"{brief(error)}"
-            ) from error
+        graph = _graph(network, example, removed)
         groups = [_group(graph, network, name, indices) for name, indices in removed.items()]
         for name, group in zip(removed, groups, strict=True):
             _refuse_grouped_convolutions(name, group, names)
@@ -103,6 +95,64 @@ def _prune_filters(network: nn.Module, removed: Removed, example: Tensor) -> Non
         slice_normalisation(names[module], module, sorted(channels))
     for module, training in modes.items():
         module.training = training
+
+
+def ties(network: nn.Module, layers: Sequence[str], example: Tensor) -> dict[str, tuple[str, ...]]:
+    """Layer -> the other layers that torch-pruning would take outputs from with it; only layers that have such.
+
+    Args:
+        network: The dense network; it is not changed.
+        layers: Convolutions and linear layers.
+        example: One input batch, to trace the network with.
+    """
+    network = copy.deepcopy(network)
+    names = {module: name for name, module in network.named_modules()}
+    with torch.enable_grad():
+        graph = _graph(network, example, layers)
+        found = {}
+        for name in layers:
+            try:
+                group = _group(graph, network, name, [0])
+            except ValueError:  # the proof will say it
+                continue
+            losing = {
+                dependency.target.module: None
+                for dependency, _ in group.items[1:]
+                if graph.is_out_channel_pruning_fn(dependency.handler)
+            }
+            found[name] = tuple(
+                names[module]
+                for module in losing
+                if module in names and names[module] != name and outputs_of(module) is not None
+            )
+    return {name: others for name, others in found.items() if others}
+
+
+def outputs_of(module: nn.Module) -> int | None:
+    """How many outputs a module has that mixes channels; None for others."""
+    if isinstance(module, nn.modules.conv._ConvNd):
+        return module.weight.shape[1] * module.groups if module.transposed else module.weight.shape[0]
+    if isinstance(module, nn.Linear | nn.Bilinear):
+        return module.weight.shape[0]
+    if isinstance(module, nn.MultiheadAttention):
+        return module.embed_dim
+    if isinstance(module, SelfAttention):
+        return module.heads
+    if isinstance(module, nn.Embedding):
+        return module.weight.shape[1]
+    return module.hidden_size if isinstance(module, nn.RNNBase) else None
+
+
+def _graph(network: nn.Module, example: Tensor, layers: Iterable[str]) -> tp.DependencyGraph:
+    try:
+        graph = tp.DependencyGraph()
+        graph.register_customized_layer(nn.RMSNorm, RMSNormChannels())
+        return graph.build_dependency(network, (example,), verbose=False)
+    except Exception as error:
+        raise ValueError(
+            f"model.network must be one that torch-pruning can trace, to prune {_some(layers)}; it raises "
+            f"{brief(error)}"
+        ) from error
 
 
 def _refuse_grouped_convolutions(pruned: str, group: tp.dependency.Group, names: dict[nn.Module, str]) -> None:
@@ -148,8 +198,8 @@ def _cut_once(groups: Sequence[tp.dependency.Group], modules: set[nn.Module]) ->
     return normalisations
 
 
-def _some(removed: Removed) -> str:
-    return ", ".join(list(removed)[:3])
+def _some(layers: Iterable[str]) -> str:
+    return ", ".join(list(layers)[:3])
 
 
 def _plain(index: Any) -> int:

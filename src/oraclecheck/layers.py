@@ -1,0 +1,82 @@
+"""The layers of a network and which of them can be pruned: `python -m oraclecheck.layers model=mine`."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hydra._internal.utils import get_args_parser
+
+from oraclecheck import config
+from oraclecheck.cli import INTERRUPTED, USER_ERROR, _initialised, _tell
+
+if TYPE_CHECKING:
+    from oraclecheck.pruning.survey import SurveyedLayer
+
+MOST_NAMES = 4  # in a cell
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print every layer with its filters, and whether it can be pruned; returns the exit code.
+
+    Args:
+        argv: `KEY=VALUE` overrides and `--config-dir`, as `python -m oraclecheck` takes them; None reads `sys.argv`.
+    """
+    parsed = get_args_parser().parse_args(list(sys.argv[1:] if argv is None else argv))
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    config.register()
+    try:
+        layers = _survey(parsed)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        _tell(error, parsed, show_traceback=False)
+        return USER_ERROR
+    _print(layers)
+    return 0
+
+
+def _survey(parsed: object) -> "list[SurveyedLayer]":
+    from hydra import compose
+    from hydra.utils import instantiate
+
+    from oraclecheck.interpret_data import plain
+    from oraclecheck.networks.shadow import shadow_network
+    from oraclecheck.pruning.layers import prunable_layers
+    from oraclecheck.pruning.proof import double_precision, specimen
+    from oraclecheck.pruning.survey import survey
+    from oraclecheck.waiting import waiting
+
+    with _initialised(parsed) as overrides:
+        cfg = compose("config", overrides=overrides)
+    network, shape, classes = plain(cfg.model.network), tuple(cfg.model.input_shape), cfg.data.classes
+    names = prunable_layers(shadow_network(network))
+    with waiting("proving which layers can be pruned", len(names)) as step, double_precision():
+        return survey(specimen(lambda: instantiate(network), shape, classes), shape, step)
+
+
+def _print(layers: "Sequence[SurveyedLayer]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("layer", "class", "filters", "pruning", box=None, pad_edge=False)
+    for layer in layers:
+        table.add_row(layer.name, layer.type, str(layer.filters), _verdict(layer))
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
+    example = next((layer.name for layer in layers if layer.standing == "prunable"), None)
+    if example:
+        print(f"for example 'pruning.ratio={{{example}: 0.5}}'")
+
+
+def _verdict(layer: "SurveyedLayer") -> str:
+    more = len(layer.others) - MOST_NAMES
+    others = ", ".join(layer.others[:MOST_NAMES]) + (f" and {more} others" if more > 0 else "")
+    if layer.standing == "refused":
+        return f"refused: {layer.why}"
+    if layer.standing == "prunable":
+        return f"prunable, with {others}" if others else "prunable"
+    return f"{layer.standing} {others}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
