@@ -174,9 +174,9 @@ def test_folder_of_other_settings_is_refused(command):
 def test_folder_of_a_newer_schema_is_refused(command):
     command(*QUICK, "logger=none")
     study = next(Path("multirun").glob("lenet*/study.json"))
-    study.write_text(json.dumps({**json.loads(study.read_text()), "schema": 2}))
+    study.write_text(json.dumps({**json.loads(study.read_text()), "schema": 3}))
     code, _, err = command(*QUICK, "logger=none", "combo=1")
-    assert code == 2 and "has schema 2, this one writes 1: upgrade" in err
+    assert code == 2 and "has schema 3, this one writes 2: upgrade" in err
 
 
 def test_record_of_another_study_is_never_overwritten(command):

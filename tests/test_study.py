@@ -1,18 +1,36 @@
+import hashlib
 import json
 
 from networks.test_sizes import setting_of
-from oraclecheck.study import read_settings
+from oraclecheck.study import differences, read_settings
 
 
 def test_settings_are_read_from_a_study_and_from_a_folder_of_studies(tmp_path):
     for name in ("a", "b"):
-        content = {"schema": 1, "study": name, "hash": "0", "definition": {"seed": 0}, "config": {"seed": name}}
+        content = {"schema": 2, "study": name, "hash": "0", "definition": {"seed": 0}, "config": {"seed": name}}
         (tmp_path / name).mkdir()
         (tmp_path / name / "study.json").write_text(json.dumps(content))
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "study.json").write_text("{")
     assert read_settings(tmp_path) == {n: {"definition": {"seed": 0}, "config": {"seed": n}} for n in ("a", "b")}
     assert list(read_settings(tmp_path / "b", tmp_path / "runs.csv")) == ["b"]
+
+
+def test_setting_hash_is_of_everything_but_the_dense_network():
+    study = setting_of().study("0" * 64)
+    rest = {name: value for name, value in study.definition.items() if name != "dense_hash"}
+    assert study.setting_hash == hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest() != study.hash
+    other = setting_of("pretrain.seed=1", "pretrain.epochs=90").study("1" * 64)
+    assert (other.setting_hash, other.hash != study.hash) == (study.setting_hash, True)
+    changed = ("retrain.epochs=20", "trainer.precision=bf16-mixed", "trainer.threads=2", "seed=1", "data.mean=[0.5]")
+    hashes = {setting_of(override).study("0" * 64).setting_hash for override in changed}
+    assert len(hashes | {study.setting_hash}) == 6
+
+
+def test_differences_of_definitions_leave_out_the_dense_network():
+    one = {"dense_hash": "a", "retrain": {"epochs": 10, "lr": [[0, 0.1]]}, "layers": {"conv1": [10, 2]}}
+    other = {"dense_hash": "b", "retrain": {"epochs": 20, "lr": [[0, 0.1]]}, "layers": {"conv1": [10, 2]}, "x": None}
+    assert differences([one, other, other]) == {"retrain.epochs": [10, 20, 20]}
 
 
 def test_definition_of_a_plain_study_is_what_it_was_before_there_was_more_to_say():

@@ -154,6 +154,7 @@ def _identity(setting: Setting, study: Study, combination: int | str, removed: R
         "schema": SCHEMA,
         "study": study.name,
         "study_hash": study.hash,
+        "setting_hash": study.setting_hash,
         "model": setting.model,
         "data": setting.data,
         "layers": list(setting.ratio),

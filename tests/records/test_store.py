@@ -59,7 +59,7 @@ def test_record_of_another_study_or_a_newer_schema_is_refused(tmp_path):
     path = put(tmp_path)
     with pytest.raises(ValueError, match="belongs to study 00000000, not 11111111"):
         is_done(path, "1" * 64)
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 2}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 3}))
     with pytest.raises(ValueError, match="upgrade"):
         is_done(path, HASH)
 
@@ -130,7 +130,7 @@ def test_table_has_a_row_per_record(tmp_path):
         put(folder, combo=combo, repeat=repeat)
     put(folder, combo=None, picked_by="l1")
     put(folder, combo=7, status="diverged", final_test_loss=float("inf"), **{"final_test_accuracy": 0.1})
-    write_json(folder / "study.json", {"schema": 1})
+    write_json(folder / "study.json", {"schema": 2})
     for source in (folder, tmp_path):
         runs = load_runs(source)
         assert [(row.combo, row.repeat) for row in runs.itertuples() if row.picked_by is None] == [
@@ -150,5 +150,5 @@ def test_table_of_nothing_is_a_clear_error(tmp_path):
 
 def test_table_holds_measured_columns(tmp_path):
     put(tmp_path / IDENTITY["study"])
-    write_json(tmp_path / IDENTITY["study"] / "study.json", {"schema": 1})
+    write_json(tmp_path / IDENTITY["study"] / "study.json", {"schema": 2})
     assert set(METRICS) <= set(load_runs(tmp_path).columns)
