@@ -3,6 +3,7 @@
 import json
 import math
 from base64 import b64decode
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,17 @@ def test_record_has_the_papers_sizes(command):
     record = the_record()
     assert (record["dense_params"], record["dense_macs"]) == (5500, 448700)
     assert (record["pruned_params"], record["pruned_macs"]) == (4120, 225700)
+
+
+def test_record_names_every_package_that_decides_it(command, monkeypatch):
+    """Pillow resizes the images, scikit-learn holds them, and a network may come from a package of another's."""
+    assert command(*QUICK, "logger=none")[0] == 0
+    fixed = {"oraclecheck", "torch", "torchvision", "lightning", "torch-pruning", "hydra-core", "numpy", "pillow"}
+    versions = the_record()["versions"]
+    assert versions.keys() == fixed | {"wandb", "scikit-learn"} and versions["pillow"] == metadata.version("pillow")
+    monkeypatch.setattr("oraclecheck.experiment.packages_of_modules", lambda: {"oraclecheck": ["statsmodels"]})
+    assert command(*QUICK, "logger=none", "combo=1")[0] == 0
+    assert the_record("1")["versions"]["statsmodels"] == metadata.version("statsmodels")
 
 
 def test_repeats_differ_only_after_pruning(command):

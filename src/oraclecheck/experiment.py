@@ -12,19 +12,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, lru_cache, partial
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
 import torch
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from oraclecheck import __version__
 from oraclecheck.data import loading
 from oraclecheck.data.images import ImageData
+from oraclecheck.data.sources import Digits
 from oraclecheck.files import write_json
 from oraclecheck.interpret import interpret
 from oraclecheck.networks.size import parameters_and_macs
@@ -41,7 +43,10 @@ from oraclecheck.training.evaluation import Evaluation, evaluate
 from oraclecheck.training.retraining import Retraining, retrain
 from oraclecheck.training.trainer import device_of
 
-PACKAGES = ("torch", "lightning", "torch-pruning", "hydra-core", "wandb")
+PACKAGES = ("torch", "torchvision", "lightning", "torch-pruning", "hydra-core", "numpy", "pillow", "wandb")
+"""What every run is computed with."""
+
+packages_of_modules = cache(packages_distributions)  # looks at every file of every package
 
 
 @dataclass(frozen=True)
@@ -217,6 +222,15 @@ def _provenance(setting: Setting) -> dict[str, Any]:
     """The columns that say what computed a run."""
     device = device_of(setting.trainer)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type} {platform.machine()}"
-    versions = {"oraclecheck": __version__, **{package: version(package) for package in PACKAGES}}
+    versions = {"oraclecheck": __version__, **{package: version(package) for package in _packages(setting)}}
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     return {"versions": versions, "device": name, "threads": setting.trainer.threads, "started_at": started_at}
+
+
+def _packages(setting: Setting) -> list[str]:
+    """The packages that decide what a run computes, with those that the user's network and data come from."""
+    classes = [get_object(setting.network["_target_"]), type(getattr(setting.source, "module", setting.source))]
+    modules = [owner.__module__.partition(".")[0] for owner in classes]
+    modules += ["sklearn"] if isinstance(setting.source, Digits) else []
+    named = [name for module in modules for name in packages_of_modules().get(module, [])]
+    return [name for name in dict.fromkeys([*PACKAGES, *named]) if name != "oraclecheck"]

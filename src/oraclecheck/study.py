@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from oraclecheck.files import digest, write_json
+from oraclecheck.files import create_json, digest, write_json
 from oraclecheck.pruning.combination import CombinationSpace
 from oraclecheck.records.record import SCHEMA
 
@@ -88,7 +88,8 @@ class Study:
                 write_json(folder / TRAIN_EVAL_FILE, {"indices": train_eval_indices})
             hashes = {"hash": self.hash, "setting_hash": self.setting_hash}
             content = {"schema": SCHEMA, "study": self.name, **hashes, "definition": self.definition}
-            write_json(folder / STUDY_FILE, {**content, "config": config})
+            if not create_json(folder / STUDY_FILE, {**content, "config": config}):
+                self.check(folder)
 
 
 def _first_difference(found: Any, expected: Any, key: str = "") -> str:

@@ -1,7 +1,6 @@
 """The dense network: trained once by its recipe and kept, or loaded from a checkpoint of the user's."""
 
 import copy
-import hashlib
 import math
 import sys
 import time
@@ -14,7 +13,7 @@ from filelock import FileLock
 from torch import Tensor, nn
 
 from oraclecheck.data.images import ImageData
-from oraclecheck.files import remove_remains, write_atomically
+from oraclecheck.files import create_atomically, digest_of_tensors, remove_remains
 from oraclecheck.seeds import derive_seed
 from oraclecheck.training.callbacks import History
 from oraclecheck.training.recipe import Recipe
@@ -41,11 +40,7 @@ class Checkpoint:
     @property
     def hash(self) -> str:
         """SHA-256 of the tensors' names, types, shapes and bytes: the identity of the dense network."""
-        sha = hashlib.sha256()
-        for name, tensor in sorted(self.state.items()):
-            sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            sha.update(tensor.detach().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-        return sha.hexdigest()
+        return digest_of_tensors(self.state)
 
 
 def load_checkpoint(path: Path, network: nn.Module, key: str, model: str) -> Checkpoint:
@@ -96,6 +91,9 @@ def train_once(
 ) -> Checkpoint:
     """The checkpoint at `path`, trained first if it is not there; of many processes one trains and the others wait.
 
+    It is created once and never replaced. Where locks do not hold several may train it; they all use the network of the
+    first to be done.
+
     Args:
         path: Where it is kept; its name identifies the recipe.
         make: Builds the untrained network.
@@ -114,14 +112,14 @@ def train_once(
             if path in _failures:  # the other jobs of a sweep need not try again
                 raise _failures[path]
             if not path.is_file():
-                remove_remains(path)
                 try:
                     checkpoint = _train(make, data(), recipe, seed, settings, model)
                 except Exception as error:
                     _failures[path] = error
                     raise
                 content = {"model": model, "recipe": asdict(recipe), "seed": seed, "history": checkpoint.history}
-                write_atomically(path, lambda file: torch.save({**content, "state_dict": checkpoint.state}, file))
+                create_atomically(path, lambda file: torch.save({**content, "state_dict": checkpoint.state}, file))
+                remove_remains(path)  # not before: they may be what another has almost written
     with torch.device("meta"):
         network = make()
     return load_checkpoint(path, network, "the dense network's checkpoint", model)
