@@ -1,5 +1,6 @@
 """One run, top to bottom: its record against numbers worked out apart from it, and what it does in trouble."""
 
+import errno
 import json
 import math
 from base64 import b64decode
@@ -13,9 +14,13 @@ from torch.nn.functional import cross_entropy
 
 from conftest import QUICK
 from data.test_sources import write_idx
+from oraclecheck import experiment
 from oraclecheck.data import sources
 from oraclecheck.data.loading import Preparation, load
 from oraclecheck.networks.lenet import LeNet5Mini
+from oraclecheck.records import store
+from oraclecheck.setting import CRITERIA
+from oraclecheck.training import dense
 
 
 def the_record(combination: str = "0", repeat: int = 0) -> dict:
@@ -187,3 +192,77 @@ def test_interrupted_sweep_says_what_is_missing(command, monkeypatch):
     monkeypatch.setattr("oraclecheck.experiment.retrain", interrupt)
     code, _, err = command(*QUICK, "logger=none", 'combo="0-2"')
     assert code == 130 and "3 of 3 runs are missing; the same command again runs only those" in err
+
+
+SET = (*QUICK, "logger=none", 'combo="0-2"')
+NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
+
+
+def outcomes() -> dict[str, str]:
+    found = [json.loads(path.read_text()) for path in sorted(Path("multirun").glob("lenet*/*/0/record.json"))]
+    return {str(record["picked_by"] or record["combo"]): record["status"] for record in found}
+
+
+def test_full_disk_at_one_record_is_told_and_the_next_run_is_tried(command, monkeypatch):
+    write = experiment.write_record
+
+    def write_or_fail(path, record):
+        if record.combo == 1:
+            raise NO_SPACE
+        write(path, record)
+
+    monkeypatch.setattr(experiment, "write_record", write_or_fail)
+    code, _, err = command(*SET)
+    assert code == 1 and outcomes() == {"0": "ok", "2": "ok"}
+    sentence = "oraclecheck: combination 1, repeat 0 has left no record: OSError: [Errno 28] No space left on device"
+    assert sentence in err.splitlines() and "1 of 3 runs are missing" in err
+
+
+def test_lock_that_fails_costs_its_own_run(command, monkeypatch):
+    def claimed(path, study_hash):
+        if path.parent.parent.name == "0":
+            raise OSError(errno.ENOLCK, "No locks available")
+        return store.claimed(path, study_hash)
+
+    monkeypatch.setattr(experiment, "claimed", claimed)
+    code, _, err = command(*SET)
+    assert code == 1 and outcomes() == {"1": "ok", "2": "ok"}
+    assert "combination 0, repeat 0 has left no record: OSError: [Errno 37] No locks available" in err
+
+
+def test_criterion_that_fails_costs_its_own_run(command, monkeypatch):
+    def choose(*_):
+        raise ZeroDivisionError("no weights")
+
+    monkeypatch.setitem(CRITERIA, "l1", choose)
+    code, _, err = command(*QUICK, "logger=none", 'combo="0,l1,1"')
+    assert code == 1 and outcomes() == {"0": "ok", "1": "ok"}
+    assert "combination l1, repeat 0 has left no record: ZeroDivisionError: no weights" in err
+
+
+@pytest.mark.parametrize("what", ["load_data", "measure_dense"])
+def test_what_no_run_can_do_without_is_one_sentence(command, monkeypatch, what):
+    def fail(*_):
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(experiment, what, fail)
+    code, _, err = command(*SET)
+    assert code == 1 and outcomes() == {} and err.count("the disk is gone") == 1 and "Traceback" not in err
+
+
+def test_dense_network_that_cannot_be_kept_is_one_sentence(command, monkeypatch):
+    def fail(path, write):
+        raise NO_SPACE
+
+    trained = []
+    train = dense._train
+    monkeypatch.setattr(dense, "_train", lambda *arguments: trained.append(1) or train(*arguments))
+    monkeypatch.setattr(dense, "create_atomically", fail)
+    monkeypatch.setattr(dense, "_failures", {})
+    code, _, err = command("-m", *QUICK, "logger=none", "combo=0,1")
+    (line,) = [line for line in err.splitlines() if "No space left" in line]
+    assert (
+        code == 1
+        and line.startswith("oraclecheck: paths.out must have room for the dense network")
+        and len(trained) == 1
+    )

@@ -6,9 +6,11 @@ config -> data -> dense network -> combination -> pruned network -> pruned train
 
 import json
 import platform
+import sys
 import traceback
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, lru_cache, partial
@@ -32,7 +34,7 @@ from oraclecheck.interpret import interpret
 from oraclecheck.networks.size import parameters_and_macs
 from oraclecheck.pruning.combination import Removed
 from oraclecheck.records.record import SCHEMA, Record
-from oraclecheck.records.store import claimed, record_path, write_record
+from oraclecheck.records.store import claimed, is_done, record_path, write_record
 from oraclecheck.records.unfinished import keep_choice
 from oraclecheck.records.wandb import WandbMirror
 from oraclecheck.seeds import run_seed
@@ -68,19 +70,37 @@ def run(cfg: DictConfig) -> None:
     torch.set_num_threads(setting.trainer.threads)
     data = partial(load_data, setting)
     checkpoint = setting.dense(data)
-    dense = cache(partial(measure_dense, setting, checkpoint, data))
     if setting.stage == "pretrain":
-        dense()
+        measure_dense(setting, checkpoint, data)
         return
     study = setting.study(checkpoint.hash)
     folder = setting.out / study.name
     config = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
     study.open(folder, config, setting.train_eval_indices)  # type: ignore[arg-type]
-    for combination, repeat in setting.runs:
+    missing = [run for run in setting.runs if not is_done(record_path(folder, *run), study.hash)]
+    if not missing:
+        return
+    dense, images = measure_dense(setting, checkpoint, data), data()  # without which no run can be done
+    for combination, repeat in missing:
         path = record_path(folder, combination, repeat)
-        with claimed(path, study.hash) as mine:
+        with _others_go_on(combination, repeat), claimed(path, study.hash) as mine:
             if mine:
-                prune_and_retrain(setting, study, dense(), data(), combination, repeat, path)
+                prune_and_retrain(setting, study, dense, images, combination, repeat, path)
+
+
+@contextmanager
+def _others_go_on(combination: int | str, repeat: int) -> Iterator[None]:
+    """Say what kept a run from leaving a record, such as a full disk or a lock, and let the next one begin."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split()) or "no reason given"
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        print(
+            f"oraclecheck: combination {combination}, repeat {repeat} has left no record: {kind}{reason}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def prune_and_retrain(
@@ -92,7 +112,7 @@ def prune_and_retrain(
     repeat: int,
     path: Path,
 ) -> None:
-    """One run; whatever happens in it, it leaves its record.
+    """One run; whatever happens once its filters are known, it leaves its record.
 
     Args:
         setting: The command's setting.
@@ -117,8 +137,10 @@ def prune_and_retrain(
         record = Record(**identity, **outcome, **dense.columns, **provenance)
     except Exception:
         record = Record(**identity, status="failed", error=traceback.format_exc(), **provenance)
-    write_record(path, record)
-    mirror.finish(record)
+    try:
+        write_record(path, record)
+    finally:
+        mirror.finish(record)
 
 
 def load_data(setting: Setting) -> ImageData:
@@ -148,7 +170,8 @@ def measure_dense(setting: Setting, checkpoint: Checkpoint, data: Callable[[], I
             **_metrics("dense_test", evaluate(measured, images.test)),
         }
         network = network.cpu()
-        write_json(path, metrics)
+        with suppress(OSError):  # it would only save the next process the trouble
+            write_json(path, metrics)
     return Dense(network, {**metrics, **_size("dense", network, setting)})
 
 

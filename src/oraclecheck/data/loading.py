@@ -155,6 +155,12 @@ def _cached(source: Source, cache: Path) -> dict[str, Any]:
                 remove_remains(path)
                 with waiting("reading the data set"):
                     computed = dict(zip(PARTS, source.read(), strict=True))
-                content = {**computed, "hash": digest_of_tensors(computed)}
-                write_atomically(path, lambda file: torch.save(content, file))
+                _keep(path, {**computed, "hash": digest_of_tensors(computed)})
     return torch.load(path, weights_only=True, mmap=True)
+
+
+def _keep(path: Path, content: dict[str, Any]) -> None:
+    try:
+        write_atomically(path, lambda file: torch.save(content, file))
+    except (OSError, RuntimeError) as error:  # torch's writer raises the second for what the first says
+        raise ValueError(f"paths.cache must have room for the data set; {path} cannot be written: {error}") from None

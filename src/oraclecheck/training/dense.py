@@ -104,25 +104,32 @@ def train_once(
         model: The model's name, for messages.
 
     Raises:
-        ValueError: If training diverges, or the file is another architecture's.
+        ValueError: If training diverges, the file cannot be written, or it is another architecture's.
     """
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            if path in _failures:  # the other jobs of a sweep need not try again
-                raise _failures[path]
+            if path.absolute() in _failures:  # the other jobs of a sweep need not try again
+                raise _failures[path.absolute()]
             if not path.is_file():
                 try:
                     checkpoint = _train(make, data(), recipe, seed, settings, model)
+                    content = {"model": model, "recipe": asdict(recipe), "seed": seed, "history": checkpoint.history}
+                    _keep(path, {**content, "state_dict": checkpoint.state})
                 except Exception as error:
-                    _failures[path] = error
+                    _failures[path.absolute()] = error
                     raise
-                content = {"model": model, "recipe": asdict(recipe), "seed": seed, "history": checkpoint.history}
-                create_atomically(path, lambda file: torch.save({**content, "state_dict": checkpoint.state}, file))
-                remove_remains(path)  # not before: they may be what another has almost written
     with torch.device("meta"):
         network = make()
     return load_checkpoint(path, network, "the dense network's checkpoint", model)
+
+
+def _keep(path: Path, content: dict[str, object]) -> None:
+    try:
+        create_atomically(path, lambda file: torch.save(content, file))
+    except (OSError, RuntimeError) as error:  # torch's writer raises the second for what the first says
+        raise ValueError(f"paths.out must have room for the dense network; {path} cannot be written: {error}") from None
+    remove_remains(path)  # not before: they may be what another has almost written
 
 
 def _train(
