@@ -3,6 +3,7 @@
 import errno
 import json
 import math
+import sys
 from base64 import b64decode
 from importlib import metadata
 from pathlib import Path
@@ -266,3 +267,70 @@ def test_dense_network_that_cannot_be_kept_is_one_sentence(command, monkeypatch)
         and line.startswith("oraclecheck: paths.out must have room for the dense network")
         and len(trained) == 1
     )
+
+
+FORGETFUL = """
+import torch
+from torch import nn
+
+
+class Forgetful(nn.Sequential):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mask", torch.rand(1, 32, 32), persistent=False)
+        self.conv1, self.conv2 = nn.Conv2d(1, 4, 3, stride=4), nn.Conv2d(4, 4, 3, stride=4)
+        self.end = nn.Linear(16, 10)
+
+    def forward(self, images):
+        return self.end(self.conv2(self.conv1(images * self.mask).relu()).relu().flatten(1))
+"""
+
+
+@pytest.fixture
+def forgetful(tmp_path, monkeypatch) -> tuple[str, ...]:
+    """A command on a network with a random mask that its state dict does not hold."""
+    Path("forgetful.py").write_text(FORGETFUL)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "forgetful", raising=False)
+    Path("conf/model").mkdir(parents=True)
+    Path("conf/model/forgetful.yaml").write_text(
+        "name: forgetful\nnetwork: {_target_: forgetful.Forgetful}\ninput_shape: [1, 32, 32]\n"
+        "prunable: [{layers: conv1, count: 1}]\nratio: 0.5\n"
+    )
+    return ("--config-dir", "conf", "model=forgetful", *QUICK, "logger=none")
+
+
+def test_network_that_is_not_the_one_that_was_trained_is_refused(command, forgetful):
+    """Its mask is drawn anew when it is loaded, so that the study would be of another network in every process."""
+    for _ in range(2):
+        code, _, err = command(*forgetful, 'combo="0-2"')
+        (line,) = [line for line in err.splitlines() if "model.network" in line]
+        assert code == 1 and line.startswith("oraclecheck: model.network must keep its whole state in its state dict")
+        history = torch.load(next(Path("multirun/dense").glob("*.pt")), weights_only=True)["history"]
+        assert f"its training ended with {history[-1]['test_loss']:.6g}" in line
+        assert not list(Path("multirun").glob("forgetful*/*/*/record.json"))
+
+
+def test_network_that_another_process_found_different_is_refused(command, forgetful):
+    """A checkpoint of the user's has no history to be compared with; the first process measures it for the others."""
+    import forgetful as module
+
+    torch.save(module.Forgetful().state_dict(), "mine.pt")
+    assert command(*forgetful, "pretrain.checkpoint=mine.pt", "combo=0")[0] == 0
+    code, _, err = command(*forgetful, "pretrain.checkpoint=mine.pt", "combo=1")
+    assert code == 1 and "has loss on the first test images" in err and "where another process measured" in err
+    assert len(list(Path("multirun").glob("forgetful*/*/*/record.json"))) == 1
+
+
+def test_kept_metrics_of_another_network_are_refused(command):
+    """What was read from the file of metrics is compared with the training's end as well."""
+    assert command(*QUICK, "logger=none")[0] == 0
+    (path,) = Path("multirun/dense").glob("evaluation-*.json")
+    content = json.loads(path.read_text())
+    content["metrics"]["dense_test_loss"] *= 1 + 5e-5
+    path.write_text(json.dumps(content))
+    code, _, err = command(*QUICK, "logger=none", "combo=1")
+    assert code == 1 and "has test loss" in err and "where its training ended with" in err
+    content["metrics"]["dense_test_loss"] *= 1 - 4.5e-5
+    path.write_text(json.dumps(content))
+    assert command(*QUICK, "logger=none", "combo=1")[0] == 0

@@ -5,6 +5,7 @@ config -> data -> dense network -> combination -> pruned network -> pruned train
 """
 
 import json
+import math
 import platform
 import sys
 import traceback
@@ -41,7 +42,7 @@ from oraclecheck.seeds import run_seed
 from oraclecheck.setting import Setting
 from oraclecheck.study import Study
 from oraclecheck.training.dense import Checkpoint
-from oraclecheck.training.evaluation import Evaluation, evaluate
+from oraclecheck.training.evaluation import Evaluation, evaluate, first_loss
 from oraclecheck.training.retraining import Retraining, retrain
 from oraclecheck.training.trainer import device_of
 
@@ -154,25 +155,55 @@ _load_once = lru_cache(maxsize=2)(loading.load)
 
 
 def measure_dense(setting: Setting, checkpoint: Checkpoint, data: Callable[[], ImageData]) -> Dense:
-    """The dense network with its metrics, which are measured once and kept beside the checkpoints."""
+    """The dense network with its metrics, which are measured once and kept beside the checkpoints.
+
+    Raises:
+        ValueError: If the network in this process is not the one that was trained, or that another process measured.
+    """
     network = setting.make_network()
     network.load_state_dict(checkpoint.state)
     if setting.channels_last:
         network = network.to(memory_format=torch.channels_last)
+    images = data()
+    network = network.to(images.test.device)
+    loss = first_loss(network, images.test)
     path = setting.evaluation_path(checkpoint.hash)
     try:
-        metrics = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        images = data()
-        measured = network.to(images.train.device)
+        kept = json.loads(path.read_bytes())
+        metrics, known_loss = kept["metrics"], kept["first_loss"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         metrics = {
-            **_metrics("dense_train", evaluate(measured, images.measured_train)),
-            **_metrics("dense_test", evaluate(measured, images.test)),
+            **_metrics("dense_train", evaluate(network, images.measured_train)),
+            **_metrics("dense_test", evaluate(network, images.test)),
         }
-        network = network.cpu()
+        _check_is_trained_network(setting, checkpoint, metrics)
         with suppress(OSError):  # it would only save the next process the trouble
-            write_json(path, metrics)
+            write_json(path, {"metrics": metrics, "first_loss": loss})
+    else:
+        _check_is_trained_network(setting, checkpoint, metrics)
+        _check_same(setting, "loss on the first test images", loss, known_loss, "another process measured")
+    network = network.cpu()
     return Dense(network, {**metrics, **_size("dense", network, setting)})
+
+
+SAME = 1e-5  # relative; between devices the float32 sums of a network differ by less
+
+
+def _check_is_trained_network(setting: Setting, checkpoint: Checkpoint, metrics: dict[str, float]) -> None:
+    """Compare the loaded network with the last epoch of its training, where that was measured on this test set."""
+    if checkpoint.history and checkpoint.test_set == setting.test_set:
+        for metric in ("loss", "accuracy"):
+            trained = checkpoint.history[-1][f"test_{metric}"]
+            _check_same(setting, f"test {metric}", metrics[f"dense_test_{metric}"], trained, "its training ended with")
+
+
+def _check_same(setting: Setting, what: str, found: float, expected: float, whence: str) -> None:
+    if not math.isclose(found, expected, rel_tol=SAME, abs_tol=1e-9):
+        raise ValueError(
+            f"model.network must keep its whole state in its state dict; the dense {setting.model} of "
+            f"{setting.dense_path} has {what} {found:.6g} where {whence} {expected:.6g}: register its tensors as "
+            "parameters or persistent buffers, for others are made anew in every process"
+        )
 
 
 def _identity(setting: Setting, study: Study, combination: int | str, removed: Removed, repeat: int) -> dict[str, Any]:

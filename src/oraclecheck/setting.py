@@ -227,8 +227,20 @@ class Setting:
             path = self.checkpoint or fetch_weights(str(self.weights), self._dense_key)
             return load_checkpoint(path, shadow_network(self.network), self._dense_key, self.model)
         return train_once(
-            self.dense_path, self.make_network, data, self.pretrain, self.pretrain_seed, self.trainer, self.model
+            self.dense_path,
+            self.make_network,
+            data,
+            self.pretrain,
+            self.pretrain_seed,
+            self.trainer,
+            self.model,
+            self.test_set,
         )
+
+    @property
+    def test_set(self) -> str:
+        """Hash of what decides a network's metrics on the test set."""
+        return digest([self._data_identity(), self.channels_last, evaluation.batch_size(self.input_shape)])
 
     def evaluation_path(self, dense_hash: str) -> Path:
         """Where the metrics of a dense network on this data are kept."""
@@ -253,6 +265,7 @@ class Setting:
         return {
             "augmented": self.preparation.augmented_train_eval,
             "batch_size": evaluation.batch_size(self.input_shape),
+            "precision": "IEEE float32",
             "train_images": None if indices is None else len(indices),
             "indices": None if indices is None else digest(indices),
         }

@@ -32,10 +32,12 @@ class Checkpoint:
     Attributes:
         state: The network's state dict, on the CPU.
         history: Test metrics of every epoch it was trained for; empty if it was trained elsewhere.
+        test_set: Hash of what decides the metrics of its history; empty if it was trained elsewhere.
     """
 
     state: dict[str, Tensor]
     history: list[dict[str, float]]
+    test_set: str = ""
 
     @property
     def hash(self) -> str:
@@ -77,7 +79,7 @@ def load_checkpoint(path: Path, network: nn.Module, key: str, model: str) -> Che
     if difference:
         raise ValueError(f"{key} must hold a state dict of {model}; got {path}, where {difference}")
     tensors = {name: tensor.contiguous() for name, tensor in loaded.state_dict().items()}
-    return Checkpoint(tensors, content.get("history", []))
+    return Checkpoint(tensors, content.get("history", []), content.get("test_set", ""))
 
 
 def train_once(
@@ -88,6 +90,7 @@ def train_once(
     seed: int,
     settings: TrainerSettings,
     model: str,
+    test_set: str = "",
 ) -> Checkpoint:
     """The checkpoint at `path`, trained first if it is not there; of many processes one trains and the others wait.
 
@@ -102,6 +105,7 @@ def train_once(
         seed: `pretrain.seed`.
         settings: Device, precision, threads.
         model: The model's name, for messages.
+        test_set: Hash of what decides the metrics of its history.
 
     Raises:
         ValueError: If training diverges, the file cannot be written, or it is another architecture's.
@@ -115,7 +119,7 @@ def train_once(
                 try:
                     checkpoint = _train(make, data(), recipe, seed, settings, model)
                     content = {"model": model, "recipe": asdict(recipe), "seed": seed, "history": checkpoint.history}
-                    _keep(path, {**content, "state_dict": checkpoint.state})
+                    _keep(path, {**content, "test_set": test_set, "state_dict": checkpoint.state})
                 except Exception as error:
                     _failures[path.absolute()] = error
                     raise
