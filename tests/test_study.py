@@ -22,9 +22,10 @@ def test_setting_hash_is_of_everything_but_the_dense_network():
     assert study.setting_hash == hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest() != study.hash
     other = setting_of("pretrain.seed=1", "pretrain.epochs=90").study("1" * 64)
     assert (other.setting_hash, other.hash != study.hash) == (study.setting_hash, True)
-    changed = ("retrain.epochs=20", "trainer.precision=bf16-mixed", "trainer.threads=2", "seed=1", "data.mean=[0.5]")
+    changed = ["retrain.epochs=20", "trainer.threads=2", "seed=1", "data.mean=[0.5]"]
+    changed += ["trainer.precision=bf16-mixed", "trainer.precision=tf32"]
     hashes = {setting_of(override).study("0" * 64).setting_hash for override in changed}
-    assert len(hashes | {study.setting_hash}) == 6
+    assert len(hashes | {study.setting_hash}) == 7
 
 
 def test_differences_of_definitions_leave_out_the_dense_network():
