@@ -43,7 +43,8 @@ def a_study(folder: Path, n: int = RECORDS) -> Path:
         ]
         metrics = {name: generator.random() for name in MEASURED} | {"best_epoch": 3}
         record = Record(
-            schema=SCHEMA, study=study.name, study_hash="0" * 64, model="lenet5_mini", data="mnist", layers=["conv1"],
+            schema=SCHEMA, study=study.name, study_hash="0" * 64, setting_hash="2" * 64,
+            model="lenet5_mini", data="mnist", layers=["conv1"],
             pruning_ratio={"conv1": 0.5}, wiring="correct", order="sampled", space_size=2**70, combo=combo,
             removed={"conv1": sorted(generator.sample(range(10), 5))}, picked_by=None, repeat=0,
             seed=generator.getrandbits(63), retrain_fraction=1.0, dense_hash="1" * 64, pretrain_seed=0, status="ok",

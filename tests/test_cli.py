@@ -122,7 +122,7 @@ def test_logger_launcher_and_paths_do_not_decide_the_study(command):
         (["study=a/b"], "study must be letters, digits"),
         (["model.name=a/b"], "model.name must be letters, digits"),
         (["trainer.threads=0"], "trainer.threads must be at least 1; got 0"),
-        (["trainer.precision=64-true"], "trainer.precision must be one of 32-true, bf16-mixed, 16-mixed"),
+        (["trainer.precision=64-true"], "trainer.precision must be one of 32-true, tf32, bf16-mixed, 16-mixed"),
         (["data.mean=[0.1,0.2]"], "data.mean and data.std must have a number for each channel (1)"),
         (["data.std=[0]"], "data.mean and data.std must have a number for each channel (1)"),
         (["logger.name=wanbd"], "logger.name must have the type of its default; got wanbd"),
@@ -174,9 +174,9 @@ def test_folder_of_other_settings_is_refused(command):
 def test_folder_of_a_newer_schema_is_refused(command):
     command(*QUICK, "logger=none")
     study = next(Path("multirun").glob("lenet*/study.json"))
-    study.write_text(json.dumps({**json.loads(study.read_text()), "schema": 2}))
+    study.write_text(json.dumps({**json.loads(study.read_text()), "schema": 3}))
     code, _, err = command(*QUICK, "logger=none", "combo=1")
-    assert code == 2 and "has schema 2, this one writes 1: upgrade" in err
+    assert code == 2 and "has schema 3, this one writes 2: upgrade" in err
 
 
 def test_record_of_another_study_is_never_overwritten(command):

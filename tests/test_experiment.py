@@ -1,8 +1,11 @@
 """One run, top to bottom: its record against numbers worked out apart from it, and what it does in trouble."""
 
+import errno
 import json
 import math
+import sys
 from base64 import b64decode
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +15,13 @@ from torch.nn.functional import cross_entropy
 
 from conftest import QUICK
 from data.test_sources import write_idx
+from oraclecheck import experiment
 from oraclecheck.data import sources
 from oraclecheck.data.loading import Preparation, load
 from oraclecheck.networks.lenet import LeNet5Mini
+from oraclecheck.records import store
+from oraclecheck.setting import CRITERIA
+from oraclecheck.training import dense
 
 
 def the_record(combination: str = "0", repeat: int = 0) -> dict:
@@ -65,6 +72,17 @@ def test_record_has_the_papers_sizes(command):
     record = the_record()
     assert (record["dense_params"], record["dense_macs"]) == (5500, 448700)
     assert (record["pruned_params"], record["pruned_macs"]) == (4120, 225700)
+
+
+def test_record_names_every_package_that_decides_it(command, monkeypatch):
+    """Pillow resizes the images, scikit-learn holds them, and a network may come from a package of another's."""
+    assert command(*QUICK, "logger=none")[0] == 0
+    fixed = {"oraclecheck", "torch", "torchvision", "lightning", "torch-pruning", "hydra-core", "numpy", "pillow"}
+    versions = the_record()["versions"]
+    assert versions.keys() == fixed | {"wandb", "scikit-learn"} and versions["pillow"] == metadata.version("pillow")
+    monkeypatch.setattr("oraclecheck.experiment.packages_of_modules", lambda: {"oraclecheck": ["statsmodels"]})
+    assert command(*QUICK, "logger=none", "combo=1")[0] == 0
+    assert the_record("1")["versions"]["statsmodels"] == metadata.version("statsmodels")
 
 
 def test_repeats_differ_only_after_pruning(command):
@@ -175,3 +193,144 @@ def test_interrupted_sweep_says_what_is_missing(command, monkeypatch):
     monkeypatch.setattr("oraclecheck.experiment.retrain", interrupt)
     code, _, err = command(*QUICK, "logger=none", 'combo="0-2"')
     assert code == 130 and "3 of 3 runs are missing; the same command again runs only those" in err
+
+
+SET = (*QUICK, "logger=none", 'combo="0-2"')
+NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
+
+
+def outcomes() -> dict[str, str]:
+    found = [json.loads(path.read_text()) for path in sorted(Path("multirun").glob("lenet*/*/0/record.json"))]
+    return {str(record["picked_by"] or record["combo"]): record["status"] for record in found}
+
+
+def test_full_disk_at_one_record_is_told_and_the_next_run_is_tried(command, monkeypatch):
+    write = experiment.write_record
+
+    def write_or_fail(path, record):
+        if record.combo == 1:
+            raise NO_SPACE
+        write(path, record)
+
+    monkeypatch.setattr(experiment, "write_record", write_or_fail)
+    code, _, err = command(*SET)
+    assert code == 1 and outcomes() == {"0": "ok", "2": "ok"}
+    sentence = "oraclecheck: combination 1, repeat 0 has left no record: OSError: [Errno 28] No space left on device"
+    assert sentence in err.splitlines() and "1 of 3 runs are missing" in err
+
+
+def test_lock_that_fails_costs_its_own_run(command, monkeypatch):
+    def claimed(path, study_hash):
+        if path.parent.parent.name == "0":
+            raise OSError(errno.ENOLCK, "No locks available")
+        return store.claimed(path, study_hash)
+
+    monkeypatch.setattr(experiment, "claimed", claimed)
+    code, _, err = command(*SET)
+    assert code == 1 and outcomes() == {"1": "ok", "2": "ok"}
+    assert "combination 0, repeat 0 has left no record: OSError: [Errno 37] No locks available" in err
+
+
+def test_criterion_that_fails_costs_its_own_run(command, monkeypatch):
+    def choose(*_):
+        raise ZeroDivisionError("no weights")
+
+    monkeypatch.setitem(CRITERIA, "l1", choose)
+    code, _, err = command(*QUICK, "logger=none", 'combo="0,l1,1"')
+    assert code == 1 and outcomes() == {"0": "ok", "1": "ok"}
+    assert "combination l1, repeat 0 has left no record: ZeroDivisionError: no weights" in err
+
+
+@pytest.mark.parametrize("what", ["load_data", "measure_dense"])
+def test_what_no_run_can_do_without_is_one_sentence(command, monkeypatch, what):
+    def fail(*_):
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(experiment, what, fail)
+    code, _, err = command(*SET)
+    assert code == 1 and outcomes() == {} and err.count("the disk is gone") == 1 and "Traceback" not in err
+
+
+def test_dense_network_that_cannot_be_kept_is_one_sentence(command, monkeypatch):
+    def fail(path, write):
+        raise NO_SPACE
+
+    trained = []
+    train = dense._train
+    monkeypatch.setattr(dense, "_train", lambda *arguments: trained.append(1) or train(*arguments))
+    monkeypatch.setattr(dense, "create_atomically", fail)
+    monkeypatch.setattr(dense, "_failures", {})
+    code, _, err = command("-m", *QUICK, "logger=none", "combo=0,1")
+    (line,) = [line for line in err.splitlines() if "No space left" in line]
+    assert (
+        code == 1
+        and line.startswith("oraclecheck: paths.out must have room for the dense network")
+        and len(trained) == 1
+    )
+
+
+FORGETFUL = """
+import torch
+from torch import nn
+
+
+class Forgetful(nn.Sequential):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mask", torch.rand(1, 32, 32), persistent=False)
+        self.conv1, self.conv2 = nn.Conv2d(1, 4, 3, stride=4), nn.Conv2d(4, 4, 3, stride=4)
+        self.end = nn.Linear(16, 10)
+
+    def forward(self, images):
+        return self.end(self.conv2(self.conv1(images * self.mask).relu()).relu().flatten(1))
+"""
+
+
+@pytest.fixture
+def forgetful(tmp_path, monkeypatch) -> tuple[str, ...]:
+    """A command on a network with a random mask that its state dict does not hold."""
+    Path("forgetful.py").write_text(FORGETFUL)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "forgetful", raising=False)
+    Path("conf/model").mkdir(parents=True)
+    Path("conf/model/forgetful.yaml").write_text(
+        "name: forgetful\nnetwork: {_target_: forgetful.Forgetful}\ninput_shape: [1, 32, 32]\n"
+        "prunable: [{layers: conv1, count: 1}]\nratio: 0.5\n"
+    )
+    return ("--config-dir", "conf", "model=forgetful", *QUICK, "logger=none")
+
+
+def test_network_that_is_not_the_one_that_was_trained_is_refused(command, forgetful):
+    """Its mask is drawn anew when it is loaded, so that the study would be of another network in every process."""
+    for _ in range(2):
+        code, _, err = command(*forgetful, 'combo="0-2"')
+        (line,) = [line for line in err.splitlines() if "model.network" in line]
+        assert code == 1 and line.startswith("oraclecheck: model.network must keep its whole state in its state dict")
+        history = torch.load(next(Path("multirun/dense").glob("*.pt")), weights_only=True)["history"]
+        assert f"its training ended with {history[-1]['test_loss']:.6g}" in line
+        assert not list(Path("multirun").glob("forgetful*/*/*/record.json"))
+
+
+def test_network_that_another_process_found_different_is_refused(command, forgetful):
+    """A checkpoint of the user's has no history to be compared with; the first process measures it for the others."""
+    import forgetful as module
+
+    torch.save(module.Forgetful().state_dict(), "mine.pt")
+    assert command(*forgetful, "pretrain.checkpoint=mine.pt", "combo=0")[0] == 0
+    code, _, err = command(*forgetful, "pretrain.checkpoint=mine.pt", "combo=1")
+    assert code == 1 and "has loss on the first test images" in err and "where another process measured" in err
+    assert len(list(Path("multirun").glob("forgetful*/*/*/record.json"))) == 1
+
+
+def test_kept_metrics_of_another_network_are_refused(command):
+    """What was read from the file of metrics is compared with the training's end as well."""
+    assert command(*QUICK, "logger=none")[0] == 0
+    (path,) = Path("multirun/dense").glob("evaluation-*.json")
+    content = json.loads(path.read_text())
+    content["metrics"]["dense_test_loss"] *= 1 + 5e-5
+    path.write_text(json.dumps(content))
+    code, _, err = command(*QUICK, "logger=none", "combo=1")
+    assert code == 1 and "has test loss" in err and "where its training ended with" in err
+    content["metrics"]["dense_test_loss"] *= 1 - 4.5e-5
+    path.write_text(json.dumps(content))
+    assert command(*QUICK, "logger=none", "combo=1")[0] == 0

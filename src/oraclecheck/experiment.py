@@ -5,43 +5,51 @@ config -> data -> dense network -> combination -> pruned network -> pruned train
 """
 
 import json
+import math
 import platform
+import sys
 import traceback
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, lru_cache, partial
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
 import torch
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from oraclecheck import __version__
 from oraclecheck.data import loading
 from oraclecheck.data.images import ImageData
+from oraclecheck.data.sources import Digits
 from oraclecheck.files import write_json
 from oraclecheck.interpret import interpret
 from oraclecheck.networks.size import parameters_and_macs
 from oraclecheck.pruning.combination import Removed
 from oraclecheck.records.record import SCHEMA, Record
-from oraclecheck.records.store import claimed, record_path, write_record
+from oraclecheck.records.store import claimed, is_done, record_path, write_record
 from oraclecheck.records.unfinished import keep_choice
 from oraclecheck.records.wandb import WandbMirror
 from oraclecheck.seeds import run_seed
 from oraclecheck.setting import Setting
 from oraclecheck.study import Study
 from oraclecheck.training.dense import Checkpoint
-from oraclecheck.training.evaluation import Evaluation, evaluate
+from oraclecheck.training.evaluation import Evaluation, evaluate, first_loss
 from oraclecheck.training.retraining import Retraining, retrain
 from oraclecheck.training.trainer import device_of
 
-PACKAGES = ("torch", "lightning", "torch-pruning", "hydra-core", "wandb")
+PACKAGES = ("torch", "torchvision", "lightning", "torch-pruning", "hydra-core", "numpy", "pillow", "wandb")
+"""What every run is computed with."""
+
+packages_of_modules = cache(packages_distributions)  # looks at every file of every package
 
 
 @dataclass(frozen=True)
@@ -63,19 +71,37 @@ def run(cfg: DictConfig) -> None:
     torch.set_num_threads(setting.trainer.threads)
     data = partial(load_data, setting)
     checkpoint = setting.dense(data)
-    dense = cache(partial(measure_dense, setting, checkpoint, data))
     if setting.stage == "pretrain":
-        dense()
+        measure_dense(setting, checkpoint, data)
         return
     study = setting.study(checkpoint.hash)
     folder = setting.out / study.name
     config = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
     study.open(folder, config, setting.train_eval_indices)  # type: ignore[arg-type]
-    for combination, repeat in setting.runs:
+    missing = [run for run in setting.runs if not is_done(record_path(folder, *run), study.hash)]
+    if not missing:
+        return
+    dense, images = measure_dense(setting, checkpoint, data), data()  # without which no run can be done
+    for combination, repeat in missing:
         path = record_path(folder, combination, repeat)
-        with claimed(path, study.hash) as mine:
+        with _others_go_on(combination, repeat), claimed(path, study.hash) as mine:
             if mine:
-                prune_and_retrain(setting, study, dense(), data(), combination, repeat, path)
+                prune_and_retrain(setting, study, dense, images, combination, repeat, path)
+
+
+@contextmanager
+def _others_go_on(combination: int | str, repeat: int) -> Iterator[None]:
+    """Say what kept a run from leaving a record, such as a full disk or a lock, and let the next one begin."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split()) or "no reason given"
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        print(
+            f"oraclecheck: combination {combination}, repeat {repeat} has left no record: {kind}{reason}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def prune_and_retrain(
@@ -87,7 +113,7 @@ def prune_and_retrain(
     repeat: int,
     path: Path,
 ) -> None:
-    """One run; whatever happens in it, it leaves its record.
+    """One run; whatever happens once its filters are known, it leaves its record.
 
     Args:
         setting: The command's setting.
@@ -112,8 +138,10 @@ def prune_and_retrain(
         record = Record(**identity, **outcome, **dense.columns, **provenance)
     except Exception:
         record = Record(**identity, status="failed", error=traceback.format_exc(), **provenance)
-    write_record(path, record)
-    mirror.finish(record)
+    try:
+        write_record(path, record)
+    finally:
+        mirror.finish(record)
 
 
 def load_data(setting: Setting) -> ImageData:
@@ -127,26 +155,58 @@ _load_once = lru_cache(maxsize=2)(loading.load)
 
 
 def measure_dense(setting: Setting, checkpoint: Checkpoint, data: Callable[[], ImageData]) -> Dense:
-    """The dense network with its metrics, which are measured once and kept beside the checkpoints."""
-    if setting.scheme == "heads":
+    """The dense network with its metrics, which are measured once and kept beside the checkpoints.
+
+    Raises:
+        ValueError: If the network in this process is not the one that was trained, or that another process measured,
+            or its pruning is not exact.
+    """
+    if setting.scheme == "heads" and setting.stage != "pretrain":
         setting.prove(checkpoint)
     network = setting.make_network()
     network.load_state_dict(checkpoint.state)
     if setting.channels_last:
         network = network.to(memory_format=torch.channels_last)
+    images = data()
+    network = network.to(images.test.device)
+    loss = first_loss(network, images.test)
     path = setting.evaluation_path(checkpoint.hash)
     try:
-        metrics = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        images = data()
-        measured = network.to(images.train.device)
+        kept = json.loads(path.read_bytes())
+        metrics, known_loss = kept["metrics"], kept["first_loss"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         metrics = {
-            **_metrics("dense_train", evaluate(measured, images.measured_train)),
-            **_metrics("dense_test", evaluate(measured, images.test)),
+            **_metrics("dense_train", evaluate(network, images.measured_train)),
+            **_metrics("dense_test", evaluate(network, images.test)),
         }
-        network = network.cpu()
-        write_json(path, metrics)
+        _check_is_trained_network(setting, checkpoint, metrics)
+        with suppress(OSError):  # it would only save the next process the trouble
+            write_json(path, {"metrics": metrics, "first_loss": loss})
+    else:
+        _check_is_trained_network(setting, checkpoint, metrics)
+        _check_same(setting, "loss on the first test images", loss, known_loss, "another process measured")
+    network = network.cpu()
     return Dense(network, {**metrics, **_size("dense", network, setting)})
+
+
+SAME = 1e-5  # relative; between devices the float32 sums of a network differ by less
+
+
+def _check_is_trained_network(setting: Setting, checkpoint: Checkpoint, metrics: dict[str, float]) -> None:
+    """Compare the loaded network with the last epoch of its training, where that was measured on this test set."""
+    if checkpoint.history and checkpoint.test_set == setting.test_set:
+        for metric in ("loss", "accuracy"):
+            trained = checkpoint.history[-1][f"test_{metric}"]
+            _check_same(setting, f"test {metric}", metrics[f"dense_test_{metric}"], trained, "its training ended with")
+
+
+def _check_same(setting: Setting, what: str, found: float, expected: float, whence: str) -> None:
+    if not math.isclose(found, expected, rel_tol=SAME, abs_tol=1e-9):
+        raise ValueError(
+            f"model.network must keep its whole state in its state dict; the dense {setting.model} of "
+            f"{setting.dense_path} has {what} {found:.6g} where {whence} {expected:.6g}: register its tensors as "
+            "parameters or persistent buffers, for others are made anew in every process"
+        )
 
 
 def _identity(setting: Setting, study: Study, combination: int | str, removed: Removed, repeat: int) -> dict[str, Any]:
@@ -156,6 +216,7 @@ def _identity(setting: Setting, study: Study, combination: int | str, removed: R
         "schema": SCHEMA,
         "study": study.name,
         "study_hash": study.hash,
+        "setting_hash": study.setting_hash,
         "model": setting.model,
         "data": setting.data,
         "layers": list(setting.ratio),
@@ -218,6 +279,15 @@ def _provenance(setting: Setting) -> dict[str, Any]:
     """The columns that say what computed a run."""
     device = device_of(setting.trainer)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type} {platform.machine()}"
-    versions = {"oraclecheck": __version__, **{package: version(package) for package in PACKAGES}}
+    versions = {"oraclecheck": __version__, **{package: version(package) for package in _packages(setting)}}
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     return {"versions": versions, "device": name, "threads": setting.trainer.threads, "started_at": started_at}
+
+
+def _packages(setting: Setting) -> list[str]:
+    """The packages that decide what a run computes, with those that the user's network and data come from."""
+    classes = [get_object(setting.network["_target_"]), type(getattr(setting.source, "module", setting.source))]
+    modules = [owner.__module__.partition(".")[0] for owner in classes]
+    modules += ["sklearn"] if isinstance(setting.source, Digits) else []
+    named = [name for module in modules for name in packages_of_modules().get(module, [])]
+    return [name for name in dict.fromkeys([*PACKAGES, *named]) if name != "oraclecheck"]

@@ -1,30 +1,45 @@
 """Files that are either complete or absent, and names for what they hold."""
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Create or replace `path` with what `write` writes, all of it or nothing, even under kill -9 or power loss."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp creates files that only the owner may read; results are for the group too.
-        os.chmod(temporary, 0o666 & ~_UMASK)
+    with _written(path, write) as temporary:
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
     _sync_directory(path.parent)
+
+
+def create_atomically(path: Path, write: Callable[[BinaryIO], object]) -> bool:
+    """Create `path` with what `write` writes, all of it or nothing, unless it is there; it is never replaced.
+
+    Of many writers, on whatever machines that share a folder, one creates it: nothing rests on locks, which do not hold
+    over every network file system.
+
+    Returns:
+        Whether it was this call that created it.
+    """
+    try:
+        with _written(path, write) as temporary:
+            created = _link(temporary, path)
+    except OSError:
+        if not path.exists():  # else whoever created it has removed what others had begun
+            raise
+        created = False
+    _sync_directory(path.parent)
+    return created
 
 
 def remove_remains(path: Path) -> None:
@@ -33,15 +48,86 @@ def remove_remains(path: Path) -> None:
         remains.unlink(missing_ok=True)
 
 
+def create_json(path: Path, content: Any) -> bool:
+    """Create `path` as `write_json` would write it, unless it is there; see `create_atomically`."""
+    return create_atomically(path, lambda file: file.write(_json(content)))
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write `content` atomically as JSON that every parser accepts (no NaN or Infinity)."""
-    text = json.dumps(content, indent=1, allow_nan=False)
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_atomically(path, lambda file: file.write(_json(content)))
 
 
 def digest(content: Any) -> str:
     """SHA-256 (hex) of a JSON-serialisable value, independent of the order of its keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def digest_of_tensors(tensors: "Mapping[str, Tensor]") -> str:
+    """SHA-256 (hex) of tensors' names, types, shapes and bytes, independent of their order."""
+    import torch  # takes seconds, and most who need a file's name have no tensors
+
+    sha = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        sha.update(tensor.detach().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return sha.hexdigest()
+
+
+def _json(content: Any) -> bytes:
+    return json.dumps(content, indent=1, allow_nan=False).encode()
+
+
+@contextmanager
+def _written(path: Path, write: Callable[[BinaryIO], object]) -> Iterator[Path]:
+    """A temporary file beside `path` that holds what `write` writes, on disk; it is gone afterwards."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp creates files that only the owner may read; results are for the group too.
+        os.chmod(temporary, 0o666 & ~_UMASK)
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _link(temporary: Path, path: Path) -> bool:
+    """Give a file a second name that nobody has yet; False if somebody has."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return os.stat(temporary).st_nlink > 1  # over NFS an answer can be lost, and what was done is asked for again
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _copy(temporary, path)
+    return True
+
+
+def _copy(temporary: Path, path: Path) -> bool:
+    """The same where a file cannot have two names; a process that is killed here leaves a part of the file."""
+    try:
+        target = path.open("xb")
+    except FileExistsError:
+        return False
+    try:
+        with target, temporary.open("rb") as source:
+            shutil.copyfileobj(source, target)
+            target.flush()
+            os.fsync(target.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return True
+
+
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems without hard links, such as exFAT, say to them."""
 
 
 def _sync_directory(folder: Path) -> None:

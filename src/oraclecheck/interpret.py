@@ -15,9 +15,14 @@ from oraclecheck.pruning.width import width_choices
 from oraclecheck.records.wandb import WandbSettings
 from oraclecheck.setting import CRITERIA, Setting
 from oraclecheck.training.recipe import Recipe, parse_recipe
-from oraclecheck.training.trainer import TrainerSettings
+from oraclecheck.training.trainer import TF32, TrainerSettings
 
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")  # those that leave the weights, and so the evaluation, in float32
+PRECISIONS = (
+    "32-true",
+    TF32,
+    "bf16-mixed",
+    "16-mixed",
+)  # those that leave the weights, and so the evaluation, in float32
 
 MOST_LAYERS_IN_LABEL = 4  # more would make folder names unreadable
 

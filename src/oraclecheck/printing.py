@@ -30,7 +30,7 @@ def print_findings(findings: Findings, form: str) -> None:
     """
     if form in ("md", "latex"):
         typeset = markdown if form == "md" else latex
-        layouts = [*findings.compared(), findings.summary(), *findings.grids()]
+        layouts = [*findings.compared(), findings.summary(), *findings.settings(), *findings.grids()]
         print("\n".join(typeset(layout) for layout in layouts), end="")
     elif form == "csv":
         rows = findings.comparison if findings.comparison is not None else _concatenated(findings)
@@ -83,5 +83,5 @@ def _print_tables(findings: Findings) -> None:
     summary = summaries[fitting.index(True) % len(summaries)] if any(fitting) else summaries[-1]
     if not any(fitting):
         console = Console(width=widths[-1].minimum)  # the terminal then breaks lines, and nothing is lost
-    for layout in (summary, *paper_grids(findings.table), *findings.compared()):
+    for layout in (summary, *findings.settings(), *paper_grids(findings.table), *findings.compared()):
         console.print(terminal(layout))

@@ -86,7 +86,8 @@ def _report(options: argparse.Namespace, command: str) -> int:
 
         runs = load_runs(*options.sources)
     with waiting("computing the statistics"):
-        findings = find(runs, final=options.final, metric=options.metric, by=options.by, comparing=options.compare)
+        asked = {"final": options.final, "metric": options.metric, "by": options.by, "comparing": options.compare}
+        findings = find(runs, **asked, definitions=_definitions(options.sources))
     print_findings(findings, options.format)
     home, files, told = _write(findings, options, command)
     if options.format == "table":
@@ -97,6 +98,12 @@ def _report(options: argparse.Namespace, command: str) -> int:
     for line in gaps:
         _say(line)
     return INCOMPLETE if gaps or not complete else COMPLETE
+
+
+def _definitions(sources: Sequence[str]) -> dict[str, dict[str, Any]]:
+    from oraclecheck.study import read_settings
+
+    return {study: content["definition"] for study, content in read_settings(*sources).items()}
 
 
 def _write(findings: "Findings", options: argparse.Namespace, command: str) -> tuple[Path, list[Path], list[Path]]:
@@ -179,6 +186,7 @@ def _write_page(path: Path, findings: "Findings", sources: Sequence[str], comman
         findings.runs,
         findings.table,
         networks=findings.networks,
+        unlike=findings.unlike,
         settings=settings,
         command=command,
         sweeps=sweep_commands(findings.runs, settings),

@@ -261,7 +261,7 @@ class Setting:
             "seed": self.pretrain_seed,
             "channels_last": self.channels_last,
             "precision": self.trainer.precision,
-            **({"compile": True} if self.trainer.compile else {}),
+            "compile": self.trainer.compile,
             "threads": self.trainer.threads,
         }
         return self.out / "dense" / f"{self.model}-{self.data}-seed{self.pretrain_seed}-{digest(recipe)[:8]}.pt"
@@ -276,22 +276,32 @@ class Setting:
             path = self.checkpoint or fetch_weights(str(self.weights), self._dense_key)
             return load_checkpoint(path, shadow_network(self.network), self._dense_key, self.model)
         return train_once(
-            self.dense_path, self.make_network, data, self.pretrain, self.pretrain_seed, self.trainer, self.model
+            self.dense_path,
+            self.make_network,
+            data,
+            self.pretrain,
+            self.pretrain_seed,
+            self.trainer,
+            self.model,
+            self.test_set,
         )
+
+    @property
+    def test_set(self) -> str:
+        """Hash of what decides a network's metrics on the test set."""
+        return digest([self._data_identity(), self.channels_last, evaluation.batch_size(self.input_shape)])
 
     def evaluation_path(self, dense_hash: str) -> Path:
         """Where the metrics of a dense network on this data are kept."""
         content = [identity(self.network), dense_hash, self._data_identity(), self.channels_last, self.trainer.threads]
-        protocol = self._evaluation_identity()
-        if protocol != {"augmented": False, "batch_size": evaluation.BATCH_SIZE}:
-            content.append(protocol)
+        content.append(self._evaluation_identity())
         return self.out / "dense" / f"evaluation-{digest(content)[:16]}.json"
 
     def _data_identity(self) -> dict[str, Any]:
         preparation = self.preparation
-        content = {**loading.identity(self.source), "mean": list(preparation.mean), "std": list(preparation.std)}
-        # where there is none, the identity is what it was before there could be one
-        return {**content, "augment": preparation.augmentation.identity()} if preparation.augmentation else content
+        normalisation = {"mean": list(preparation.mean), "std": list(preparation.std)}
+        augment = preparation.augmentation.identity()
+        return {**loading.identity(self.source, self.cache), **normalisation, "augment": augment}
 
     @property
     def train_eval_indices(self) -> list[int] | None:
@@ -300,12 +310,14 @@ class Setting:
         return None if n is None else loading.train_eval_indices(self.source, self.cache, n).tolist()
 
     def _evaluation_identity(self) -> dict[str, Any]:
-        protocol = {
+        indices = self.train_eval_indices
+        return {
             "augmented": self.preparation.augmented_train_eval,
             "batch_size": evaluation.batch_size(self.input_shape),
+            "precision": "IEEE float32",
+            "train_images": None if indices is None else len(indices),
+            "indices": None if indices is None else digest(indices),
         }
-        indices = self.train_eval_indices
-        return protocol if indices is None else {**protocol, "train_images": len(indices), "indices": digest(indices)}
 
     def study_if_known(self) -> Study | None:
         """The study this command adds to; None while its dense network is not trained."""
@@ -319,7 +331,8 @@ class Setting:
     def study(self, dense_hash: str) -> Study:
         """The study this command adds to.
 
-        Its identity leaves out combination, repeat, paths, logger, launcher, device and number of workers.
+        Its identity leaves out combination, repeat, paths, logger, launcher, device and number of workers. All else is
+        written out, defaults included, for a default may change.
 
         Args:
             dense_hash: Identity of the dense network.
@@ -333,6 +346,7 @@ class Setting:
             "dense_hash": dense_hash,
             "layers": {layer.name: [layer.filters, layer.removed] for layer in space.layers},
             "pruning_ratio": self.ratio,
+            "scheme": self.scheme,
             "wiring": self.wiring,
             "order": space.order,
             "order_seed": space.seed if space.order == "sampled" else None,
@@ -341,11 +355,9 @@ class Setting:
             "retrain_fraction": self.fraction,
             "evaluation": self._evaluation_identity(),
             "precision": self.trainer.precision,
-            **({"compile": True} if self.trainer.compile else {}),
+            "compile": self.trainer.compile,
             "threads": self.trainer.threads,
         }
-        if self.scheme != "heads":
-            definition["scheme"] = self.scheme
         return Study(self.label, definition, space)
 
 

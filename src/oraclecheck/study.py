@@ -1,16 +1,20 @@
 """A study: everything that is fixed while combinations and repeats vary."""
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from oraclecheck.files import digest, write_json
+from oraclecheck.files import create_json, digest, write_json
 from oraclecheck.pruning.combination import CombinationSpace
 from oraclecheck.records.record import SCHEMA
 
 STUDY_FILE, TRAIN_EVAL_FILE = "study.json", "train_eval.json"
+
+DENSE = "dense_hash"
+"""The key of a definition that says which dense network it is, the only one that does."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,11 @@ class Study:
     def hash(self) -> str:
         """SHA-256 of the definition."""
         return digest(self.definition)
+
+    @cached_property
+    def setting_hash(self) -> str:
+        """SHA-256 of the definition without the dense network: studies that share it differ in nothing else."""
+        return digest({name: value for name, value in self.definition.items() if name != DENSE})
 
     @property
     def name(self) -> str:
@@ -77,8 +86,10 @@ class Study:
         if not self.check(folder):
             if train_eval_indices is not None:
                 write_json(folder / TRAIN_EVAL_FILE, {"indices": train_eval_indices})
-            content = {"schema": SCHEMA, "study": self.name, "hash": self.hash, "definition": self.definition}
-            write_json(folder / STUDY_FILE, {**content, "config": config})
+            hashes = {"hash": self.hash, "setting_hash": self.setting_hash}
+            content = {"schema": SCHEMA, "study": self.name, **hashes, "definition": self.definition}
+            if not create_json(folder / STUDY_FILE, {**content, "config": config}):
+                self.check(folder)
 
 
 def _first_difference(found: Any, expected: Any, key: str = "") -> str:
@@ -87,6 +98,25 @@ def _first_difference(found: Any, expected: Any, key: str = "") -> str:
             if found.get(name) != expected.get(name):
                 return _first_difference(found.get(name), expected.get(name), f"{key}.{name}".lstrip("."))
     return f"{key or 'the definition'} is {found!r} instead of {expected!r}"
+
+
+def differences(definitions: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Dotted key -> its value in each of several definitions, where they differ in more than the dense network.
+
+    A definition that lacks a key has None there.
+    """
+    leaves = [{key: value for key, value in _leaves(one) if key != DENSE} for one in definitions]
+    keys = dict.fromkeys(key for one in leaves for key in one)
+    values = {key: [one.get(key) for one in leaves] for key in keys}
+    return {key: found for key, found in values.items() if any(value != found[0] for value in found)}
+
+
+def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, item in value.items():
+        if isinstance(item, Mapping):
+            yield from _leaves(item, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", item
 
 
 def read_settings(*sources: Path | str) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from oraclecheck.files import write_json
+from oraclecheck.files import digest, write_json
 from oraclecheck.records.record import MEASURED, Record
 from oraclecheck.records.store import record_path, write_record
 from oraclecheck.study import STUDY_FILE
@@ -71,7 +71,17 @@ ROW: dict[str, Any] = {
 
 def correlated(*rows: dict[str, Any]) -> pd.DataFrame:
     """A table of `correlate` from one mapping for each row, of the columns in which it differs from a common one."""
-    return pd.DataFrame([ROW | row for row in rows or [{}]])
+    return pd.DataFrame([{"setting_hash": setting_hash(ROW | row)} | ROW | row for row in rows or [{}]])
+
+
+def setting_hash(columns: dict[str, Any]) -> str:
+    """One for each setting that the columns tell apart."""
+    names = ("model", "data", "layers", "pruning_ratio", "wiring", "order", "space_size", "retrain_fraction")
+    return digest([columns[name] for name in names])
+
+
+_IDENTITY = {"model": "lenet5_mini", "data": "digits", "layers": ["conv1"], "pruning_ratio": {"conv1": 0.2}}
+_IDENTITY |= {"wiring": "correct", "order": "lexicographic", "space_size": 6, "retrain_fraction": 1.0}
 
 
 def study_folder(parent: Path, name: str = "demo-1a2b3c4d", *, n: int = 6, k: int = 2, **columns: Any) -> Path:
@@ -94,7 +104,14 @@ def study_folder(parent: Path, name: str = "demo-1a2b3c4d", *, n: int = 6, k: in
         "dense_hash": "d" * 64,
     }
     config = {"data": {"name": "digits"}, "pretrain": {"checkpoint": None, "seed": 0}}
-    content = {"schema": 1, "study": name, "hash": name[-8:], "definition": definition, "config": config}
+    content = {
+        "schema": 2,
+        "study": name,
+        "hash": name[-8:],
+        "setting_hash": columns.get("setting_hash", setting_hash({**_IDENTITY, "space_size": n, **columns})),
+        "definition": definition,
+        "config": config,
+    }
     write_json(folder / STUDY_FILE, content)
     noise = np.random.default_rng(0).normal(size=(n, k, 2)) / 1000
     for combo in range(n):
@@ -108,10 +125,10 @@ def write_run(folder: Path, combo: int | None, repeat: int, *, accuracy: float, 
     """One record in its place."""
     metrics = {name: loss if "loss" in name else accuracy for name in MEASURED if name != "best_epoch"}
     metrics |= {"best_epoch": 0, "pruned_train_loss": float(combo or 0)}
-    identity = {"schema": 1, "study": folder.name, "study_hash": folder.name[-8:], "model": "lenet5_mini"}
-    identity |= {"data": "digits", "layers": ["conv1"], "pruning_ratio": {"conv1": 0.2}, "wiring": "correct"}
-    identity |= {"order": "lexicographic", "space_size": 6, "combo": combo, "removed": {"conv1": [combo or 0]}}
-    identity |= {"picked_by": None, "repeat": repeat, "seed": 0, "retrain_fraction": 1.0, "dense_hash": "d" * 64}
+    identity = {"schema": 2, "study": folder.name, "study_hash": folder.name[-8:]}
+    identity |= {**_IDENTITY, "combo": combo, "removed": {"conv1": [combo or 0]}, "picked_by": None, "repeat": repeat}
+    identity |= {"seed": 0, "dense_hash": "d" * 64}
+    identity |= {"setting_hash": setting_hash(identity | columns)}
     record = Record(**{**identity, "pretrain_seed": 0, "status": "ok", **metrics, **columns})
     path = record_path(folder, record.picked_by or combo or 0, repeat)
     write_record(path, record)

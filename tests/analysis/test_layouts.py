@@ -201,7 +201,7 @@ def across(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_rows_are_grouped_by_the_columns_that_a_user_names():
-    seeds = [{"pretrain_seed": seed, "study": f"s{seed}"} for seed in range(3)]
+    seeds = [{"dense_hash": str(seed), "pretrain_seed": seed, "study": f"s{seed}"} for seed in range(3)]
     alone, joined = group(correlated(*seeds, {"layers": "conv2", "study": "other"}), ["layers"], across)
     assert alone["study"].tolist() == ["other"]
     assert joined["networks"].tolist() == [3]

@@ -149,6 +149,28 @@ def test_means_over_networks_follow_where_studies_differ_only_in_the_dense_netwo
     assert pd.read_csv("m/report/networks.csv")["networks"].tolist() == [3, 3]
 
 
+def test_settings_that_no_column_tells_apart_stand_side_by_side_and_are_not_averaged(report):
+    for seed in range(4):
+        setting = f"{seed % 2 + 1}" * 64
+        folder = study_folder(Path("m"), f"s-{seed:08x}", setting_hash=setting, dense_hash=str(seed) * 64)
+        content = json.loads((folder / "study.json").read_text())
+        content["definition"]["retrain"] = {"epochs": 10 * (seed % 2 + 1)}
+        (folder / "study.json").write_text(json.dumps(content))
+    code, out, _ = report("m", "--metric", "accuracy")
+    assert code == 0 and pd.read_csv("m/report/networks.csv")["networks"].tolist() == [2, 2]
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "11111111 s-00000000, s-00000002 retrain.epochs 10" in lines
+    assert "22222222 s-00000001, s-00000003 retrain.epochs 20" in lines
+    means = [line.split()[:2] for line in lines if "mean" in line and "networks" in line]
+    assert means == [["11111111", "mean"], ["22222222", "mean"]]
+    for written in ("settings.md", "index.html"):
+        text = Path("m/report", written).read_text()
+        assert "retrain.epochs 10" in text and "retrain.epochs 20" in text
+    code, _, err = report("m", "--by", "layers")
+    assert code == 2 and err[0].endswith("share a row: add setting_hash")
+    assert report("m", "--by", "setting_hash", "--metric", "accuracy", "--format", "csv")[0] == 0
+
+
 def test_rows_are_named_by_the_columns_asked_for(report):
     for seed in range(3):
         study_folder(Path("m"), f"s-{seed:08x}", pretrain_seed=seed, dense_hash=str(seed) * 64)

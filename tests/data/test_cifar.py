@@ -66,10 +66,11 @@ def test_corrupt_files_are_a_clear_error(tmp_path, monkeypatch):
 
 
 def test_identity_is_the_content_not_the_path(tmp_path, monkeypatch):
-    same = [write_cifar(tmp_path / name, "CIFAR10", monkeypatch) for name in ("a", "b")]
-    first, second = (identity(CIFAR(str(root), "CIFAR10")) for root in same)
-    third = identity(CIFAR(str(write_cifar(tmp_path / "c", "CIFAR10", monkeypatch, seed=1)), "CIFAR10"))
-    assert first == second != third
+    found = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        root = write_cifar(tmp_path / name, "CIFAR10", monkeypatch, seed=seed)
+        found.append(identity(CIFAR(str(root), "CIFAR10"), tmp_path / "cache"))
+    assert found[0] == found[1] != found[2]
 
 
 @pytest.fixture

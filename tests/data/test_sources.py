@@ -87,8 +87,35 @@ def test_truncated_files_are_a_clear_error(tmp_path):
 def test_cache_is_keyed_by_content_not_by_path(tmp_path):
     same = [write_idx(tmp_path / name, "MNIST") for name in ("a", "b")]
     other = write_idx(tmp_path / "c", "MNIST", seed=1)
-    first, second, third = (loading.identity(MNISTFamily(str(root), "MNIST")) for root in (*same, other))
-    assert first == second != third
+    sources = [MNISTFamily(str(root), "MNIST") for root in (*same, other)]
+    first, second, third = (loading.identity(source, tmp_path / "cache") for source in sources)
+    assert first == second != third and len(list((tmp_path / "cache").glob("*.pt"))) == 2
+
+
+def test_identity_holds_the_hash_of_the_decoded_tensors(tmp_path, monkeypatch):
+    """The same files, decoded by another version of a library, are other data."""
+    source = MNISTFamily(str(write_idx(tmp_path, "MNIST")), "MNIST")
+    found = loading.identity(source, tmp_path / "cache")
+    parts = dict(zip(("train_images", "train_labels", "test_images", "test_labels"), source.read(), strict=True))
+    sha = hashlib.sha256()
+    for name, tensor in sorted(parts.items()):
+        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode() + tensor.numpy().tobytes())
+    assert found["tensors"] == sha.hexdigest()
+    read = MNISTFamily.read
+    monkeypatch.setattr(MNISTFamily, "read", lambda self: (read(self)[0] ^ 1, *read(self)[1:]))
+    loading.identity.cache_clear()
+    assert loading.identity(source, tmp_path / "cache") == found  # what is used is what was computed and kept
+    other = loading.identity(source, tmp_path / "another cache")
+    assert {name for name in found if found[name] != other[name]} == {"tensors"}
+
+
+def test_hash_of_tensors_is_read_and_not_computed_again(tmp_path, monkeypatch):
+    source = MNISTFamily(str(write_idx(tmp_path, "MNIST")), "MNIST")
+    found = loading.identity(source, tmp_path / "cache")
+    monkeypatch.setattr(loading, "digest_of_tensors", lambda _: pytest.fail("hashed twice"))
+    monkeypatch.setattr(MNISTFamily, "read", lambda _: pytest.fail("computed twice"))
+    loading.identity.cache_clear()
+    assert loading.identity(source, tmp_path / "cache") == found
 
 
 def test_cache_is_used_again(tmp_path, monkeypatch):

@@ -30,17 +30,18 @@ def install(instant: str, count: int, victim: str) -> None:
     if instant == "time":
         threading.Timer(count / 10, kill, (victim,)).start()
     elif instant in ("dense-rename", "record-rename", "record-renamed"):
-        suffix, replace = (".pt" if instant == "dense-rename" else "record.json"), os.replace
+        name = "link" if instant == "dense-rename" else "replace"  # the dense network is never replaced
+        suffix, give_name = (".pt" if instant == "dense-rename" else "record.json"), getattr(os, name)
 
-        def replace_and_happen(source, target, **arguments):
+        def name_and_happen(source, target, **arguments):
             mine = str(target).endswith(suffix) and ("dense" in str(target)) == (suffix == ".pt")
             if mine and instant != "record-renamed":
                 happen()
-            replace(source, target, **arguments)
+            give_name(source, target, **arguments)
             if mine and instant == "record-renamed":
                 happen()
 
-        os.replace = replace_and_happen
+        setattr(os, name, name_and_happen)
     else:
         before(*PLACES[instant], happen)
 

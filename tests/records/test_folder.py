@@ -37,6 +37,7 @@ def put(study: Path, combo: int, repeat: int = 0, **changes) -> Path:
     own = {
         "study": STUDY.name,
         "study_hash": STUDY.hash,
+        "setting_hash": STUDY.setting_hash,
         "removed": removed,
         "seed": run_seed(0, removed, repeat, "retrain"),
     }
@@ -57,7 +58,7 @@ def test_run_that_was_begun_is_unfinished_until_its_record_is_there(study):
     finished = load_runs(study).to_dict("records")[1]
     assert finished["status"] == "ok"
     identity = [name for name in finished if name not in METRICS and name not in ("status", "history")]
-    assert {name: begun[name] for name in identity[:18]} == {name: finished[name] for name in identity[:18]}
+    assert {name: begun[name] for name in identity[:19]} == {name: finished[name] for name in identity[:19]}
 
 
 def test_unfinished_run_of_a_criterions_choice_knows_its_filters(study):
@@ -85,7 +86,7 @@ def test_unfinished_runs_of_a_real_sweep_are_as_its_records_say(command):
 BROKEN = {
     "unreadable": lambda path: path.write_bytes(b"{"),
     "binary": lambda path: path.write_bytes(b"\xff\xfe"),
-    "newer": lambda path: path.write_text(path.read_text().replace('"schema": 1', '"schema": 2')),
+    "newer": lambda path: path.write_text(path.read_text().replace('"schema": 2', '"schema": 3')),
     "another study's": lambda path: path.write_text(path.read_text().replace(STUDY.name, "another")),
     "another run's": lambda path: path.write_text(path.read_text().replace('"repeat": 0', '"repeat": 1')),
     "a folder": lambda path: (path.unlink(), path.mkdir()),

@@ -7,10 +7,10 @@ import pytest
 from oraclecheck.records.record import MEASURED, SCHEMA, Record, from_json, to_json
 
 IDENTITY = {
-    "schema": SCHEMA, "study": "s-00000000", "study_hash": "0" * 64, "model": "m", "data": "d", "layers": ["conv1"],
-    "pruning_ratio": {"conv1": 0.2}, "wiring": "correct", "order": "lexicographic", "space_size": 45, "combo": 3,
-    "removed": {"conv1": [0, 4]}, "picked_by": None, "repeat": 0, "seed": 1, "retrain_fraction": 1.0,
-    "dense_hash": "1" * 64, "pretrain_seed": 0,
+    "schema": SCHEMA, "study": "s-00000000", "study_hash": "0" * 64, "setting_hash": "2" * 64, "model": "m",
+    "data": "d", "layers": ["conv1"], "pruning_ratio": {"conv1": 0.2}, "wiring": "correct",
+    "order": "lexicographic", "space_size": 45, "combo": 3, "removed": {"conv1": [0, 4]}, "picked_by": None,
+    "repeat": 0, "seed": 1, "retrain_fraction": 1.0, "dense_hash": "1" * 64, "pretrain_seed": 0,
 }  # fmt: skip
 METRICS = dict.fromkeys(MEASURED, 0.5) | {"best_epoch": 2}
 

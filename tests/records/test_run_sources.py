@@ -51,6 +51,7 @@ def wide_study(out: Path) -> tuple[Study, dict[str, Any]]:
         "schema": SCHEMA,
         "study": study.name,
         "study_hash": study.hash,
+        "setting_hash": study.setting_hash,
         "data": "d",
         "space_size": SPACE.recorded_size,
     }

@@ -1,3 +1,4 @@
+import errno
 import json
 import multiprocessing
 import os
@@ -7,7 +8,8 @@ from pathlib import Path
 import pytest
 from test_record import IDENTITY, METRICS, a_record
 
-from oraclecheck.files import write_atomically, write_json
+from oraclecheck import files
+from oraclecheck.files import create_atomically, write_atomically, write_json
 from oraclecheck.records.record import to_json
 from oraclecheck.records.store import claimed, is_done, read_record, record_path, write_record
 from oraclecheck.records.table import load_runs
@@ -59,7 +61,7 @@ def test_record_of_another_study_or_a_newer_schema_is_refused(tmp_path):
     path = put(tmp_path)
     with pytest.raises(ValueError, match="belongs to study 00000000, not 11111111"):
         is_done(path, "1" * 64)
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 2}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 3}))
     with pytest.raises(ValueError, match="upgrade"):
         is_done(path, HASH)
 
@@ -124,13 +126,55 @@ def test_atomic_write_leaves_the_old_file_or_the_new_one(tmp_path):
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_created_file_is_never_replaced(tmp_path, monkeypatch, links):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "no hard links on exFAT")
+
+    if not links:
+        monkeypatch.setattr(files.os, "link", refuse)
+    path = tmp_path / "file"
+    assert create_atomically(path, lambda file: file.write(b"first"))
+    assert not create_atomically(path, lambda file: file.write(b"second"))
+    assert path.read_bytes() == b"first" and list(tmp_path.iterdir()) == [path]
+
+
+def test_file_whose_creation_failed_is_not_there(tmp_path):
+    def fail(file):
+        file.write(b"half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        create_atomically(tmp_path / "file", fail)
+    assert not list(tmp_path.iterdir())
+
+
+def test_file_is_ours_where_the_answer_to_its_creation_was_lost(tmp_path, monkeypatch):
+    """Over NFS a request whose answer got lost is repeated, and the repetition finds the file."""
+    link = os.link
+    monkeypatch.setattr(files.os, "link", lambda *names: (link(*names), link(*names)))
+    assert create_atomically(tmp_path / "file", lambda file: file.write(b"ours"))
+
+
+def test_writer_whose_half_was_removed_is_second(tmp_path):
+    """Whoever created the file removes what others had begun."""
+
+    def overtaken(file):
+        assert create_atomically(tmp_path / "file", lambda file: file.write(b"first"))
+        for remains in tmp_path.glob(".file.*.tmp"):
+            remains.unlink()
+
+    assert not create_atomically(tmp_path / "file", overtaken)
+    assert (tmp_path / "file").read_bytes() == b"first"
+
+
 def test_table_has_a_row_per_record(tmp_path):
     folder = tmp_path / IDENTITY["study"]
     for combo, repeat in ((3, 1), (3, 0), (1, 0)):
         put(folder, combo=combo, repeat=repeat)
     put(folder, combo=None, picked_by="l1")
     put(folder, combo=7, status="diverged", final_test_loss=float("inf"), **{"final_test_accuracy": 0.1})
-    write_json(folder / "study.json", {"schema": 1})
+    write_json(folder / "study.json", {"schema": 2})
     for source in (folder, tmp_path):
         runs = load_runs(source)
         assert [(row.combo, row.repeat) for row in runs.itertuples() if row.picked_by is None] == [
@@ -150,5 +194,5 @@ def test_table_of_nothing_is_a_clear_error(tmp_path):
 
 def test_table_holds_measured_columns(tmp_path):
     put(tmp_path / IDENTITY["study"])
-    write_json(tmp_path / IDENTITY["study"] / "study.json", {"schema": 1})
+    write_json(tmp_path / IDENTITY["study"] / "study.json", {"schema": 2})
     assert set(METRICS) <= set(load_runs(tmp_path).columns)

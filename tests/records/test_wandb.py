@@ -58,6 +58,19 @@ def test_offline_run_holds_the_record(command):
         assert kept == value, name
 
 
+def test_diverged_run_is_an_outcome_and_not_a_failure(command):
+    diverging = ("retrain.epochs=3", "retrain.lr='0: 1e30'")
+    assert command(*QUICK[:2], *diverging)[0] == 0
+    (record,), (run,) = the_records(), offline_runs(1)
+    assert (record["status"], run["state"]) == ("diverged", "finished")
+
+
+def test_settings_that_wandb_refuses_cost_a_line_and_no_record(command, monkeypatch):
+    monkeypatch.setenv("WANDB_BASE_URL", "no URL at all")
+    code, _, err = command(*QUICK, "logger.mode=online")
+    assert code == 0 and the_records()[0]["status"] == "ok" and "W&B" in err and "Traceback" not in err
+
+
 def test_logger_none_mirrors_nothing(command):
     assert command(*QUICK, "logger=none")[0] == 0
     assert the_records() and not list(Path("multirun").glob("*/wandb"))

@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,44 @@ def test_dense_network_is_trained_by_one_of_many_processes(tmp_path):
         worker.join()
     assert all(worker.exitcode == 0 for worker in workers)
     assert len(list(tmp_path.glob("trained-by-*"))) == 1
+
+
+def _train_without_lock(folder: str, seed: int) -> None:
+    """Train while the other does; seed 1 is done only after seed 0 has said which network it uses."""
+
+    def wait_for(name: str) -> None:
+        deadline = time.monotonic() + 60
+        while not Path(folder, name).exists():
+            assert time.monotonic() < deadline, name
+            time.sleep(0.01)
+
+    def data():
+        Path(folder, f"trains-{seed}").touch()
+        wait_for(f"trains-{1 - seed}")
+        return DATA
+
+    def progress(*_):
+        return (lambda _: None) if seed == 0 else (lambda entry: entry["epoch"] == 1 and wait_for("told-0"))
+
+    dense.FileLock = lambda _: nullcontext()
+    dense._progress = progress
+    found = train(Path(folder, "dense.pt"), data, seed=seed).hash
+    Path(folder, f"told-{seed}").write_text(found)
+
+
+def test_dense_network_is_never_replaced_where_locks_do_not_hold(tmp_path):
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    workers = [context.Process(target=_train_without_lock, args=(str(tmp_path), seed)) for seed in (0, 1)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert all(worker.exitcode == 0 for worker in workers)
+    alone = train(tmp_path / "alone.pt", seed=0).hash
+    assert {Path(tmp_path, f"told-{seed}").read_text() for seed in (0, 1)} == {alone}
+    assert load_checkpoint(tmp_path / "dense.pt", LeNet5Mini(), "k", "m").hash == alone
+    assert not list(tmp_path.glob(".*.tmp"))
 
 
 def test_dense_network_follows_from_its_seed(tmp_path):

@@ -1,15 +1,16 @@
 """Everything that a report says about its runs, computed once and before anything is written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from oraclecheck.analysis.comparison import compare
 from oraclecheck.analysis.grids import honest_grids, paper_grids
 from oraclecheck.analysis.identity import group, in_reading_order, varying
-from oraclecheck.analysis.layouts import COLUMNS, comparison_layout, gaps, studies_layout, study_layout
-from oraclecheck.analysis.networks import across_networks
+from oraclecheck.analysis.layouts import COLUMNS, comparison_layout, gaps, settings_layout, studies_layout, study_layout
+from oraclecheck.analysis.networks import across_networks, unlike_settings
 from oraclecheck.analysis.tables import combinations_table, correlate
 from oraclecheck.analysis.typesetting import Layout
 
@@ -23,6 +24,7 @@ class Findings:
         combos: Their rows of `combinations_table`.
         table: Their rows of `correlate`, in reading order.
         networks: Their rows of `across_networks`.
+        unlike: Their tables of `unlike_settings`.
         rows: What the table of studies shows: the rows of `table`, or those that stand alone in their group.
         means: The means over networks that it shows.
         by: The columns that a user grouped them by.
@@ -33,6 +35,7 @@ class Findings:
     combos: pd.DataFrame
     table: pd.DataFrame
     networks: pd.DataFrame
+    unlike: list[pd.DataFrame]
     rows: pd.DataFrame
     means: pd.DataFrame
     by: tuple[str, ...]
@@ -56,6 +59,10 @@ class Findings:
     def grids(self) -> list[Layout]:
         """Layers and ratios as in the paper's Table 2, and with their uncertainty; none of a single study."""
         return [*paper_grids(self.table), *honest_grids(self.table)]
+
+    def settings(self) -> list[Layout]:
+        """What tells settings apart that look alike in the table of studies, if there are such."""
+        return [settings_layout(self.unlike)] if self.unlike else []
 
     def compared(self) -> list[Layout]:
         """The comparison, if one was asked for."""
@@ -84,7 +91,15 @@ class Findings:
         return lines
 
 
-def find(runs: pd.DataFrame, *, final: str, metric: str, by: Sequence[str] = (), comparing: bool = False) -> Findings:
+def find(
+    runs: pd.DataFrame,
+    *,
+    final: str,
+    metric: str,
+    by: Sequence[str] = (),
+    comparing: bool = False,
+    definitions: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Findings:
     """Compute what a report needs.
 
     Args:
@@ -93,6 +108,7 @@ def find(runs: pd.DataFrame, *, final: str, metric: str, by: Sequence[str] = (),
         metric: "accuracy", "loss" or "both".
         by: Columns that name a row of the table of studies; none: a row for each study.
         comparing: Whether to compare the two studies that the runs are of.
+        definitions: Study -> its definition, where it is at hand.
 
     Raises:
         ValueError: As `correlate`, `identity.group` and `compare`.
@@ -106,4 +122,5 @@ def find(runs: pd.DataFrame, *, final: str, metric: str, by: Sequence[str] = (),
     table = in_reading_order(correlate(runs, final=final, metric=metric)).reset_index(drop=True)
     networks = across_networks(table)
     rows, means = group(table, by, across_networks) if by else (table, networks)
-    return Findings(runs, combinations_table(runs), table, networks, rows, means, tuple(by), comparison)
+    unlike = unlike_settings(table, definitions or {})
+    return Findings(runs, combinations_table(runs), table, networks, unlike, rows, means, tuple(by), comparison)

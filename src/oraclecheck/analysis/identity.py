@@ -11,10 +11,13 @@ from oraclecheck.analysis.rounding import UNDEFINED
 IDENTITY = ("model", "data", "layers", "pruning_ratio", "wiring", "order", "retrain_fraction", "pretrain_seed")
 """Columns that say to a reader what a study is; its name and hashes say it to the computer."""
 
+SETTING = (*(name for name in IDENTITY if name != "pretrain_seed"), "space_size")
+"""Those that networks of one setting have in common; what else they must have in common, `setting_hash` knows."""
+
 _PLAIN = ("model", "data", "layers", "pruning_ratio")
 """Columns whose values speak for themselves."""
 
-NAMES = ("study", "study_hash", "dense_hash", "space", "space_size")
+NAMES = ("study", "study_hash", "setting_hash", "dense_hash", "space", "space_size")
 """Columns that differ between studies but say little to a reader."""
 
 HEADINGS = {
@@ -22,6 +25,7 @@ HEADINGS = {
     "retrain_fraction": "retraining",
     "pretrain_seed": "dense seed",
     "study_hash": "hash",
+    "setting_hash": "setting",
     "dense_hash": "dense hash",
     "space_size": "space size",
 }
@@ -89,8 +93,17 @@ def _place(text: str) -> tuple[int, list[tuple[bool, int, str]]]:
 
 
 def varying(table: pd.DataFrame) -> list[str]:
-    """The identity columns in which the rows differ."""
-    return [name for name in IDENTITY if name in table and table[name].map(str).nunique() > 1]
+    """The identity columns in which the rows differ, and `setting_hash` where no other tells settings apart."""
+    names = [name for name in IDENTITY if name in table and table[name].map(str).nunique() > 1]
+    return [*names, "setting_hash"] if look_alikes(table) else names
+
+
+def look_alikes(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """Groups of rows that say the same of their settings and are of several; each with all its rows."""
+    known = table[table["setting_hash"].notna()] if "setting_hash" in table else table.iloc[:0]
+    keys = [known[name].map(str) for name in SETTING if name in known]
+    groups = [rows for _, rows in known.groupby(keys, sort=False)] if keys else []
+    return [rows for rows in groups if rows["setting_hash"].nunique() > 1]
 
 
 def shared(table: pd.DataFrame) -> list[str]:
@@ -154,8 +167,7 @@ def _what_mixes(rows: pd.DataFrame) -> str:
     differing = [name for name in varying(rows) if name != "pretrain_seed"]
     if differing:
         return max(differing, key=lambda name: rows[name].map(str).nunique())
-    alike = rows["pretrain_seed"].isna().any() or rows["pretrain_seed"].duplicated().any()
-    return "study" if alike else ""
+    return "study" if rows["dense_hash"].isna().any() or rows["dense_hash"].duplicated().any() else ""
 
 
 def _concatenated(parts: list[pd.DataFrame], like: pd.DataFrame | None) -> pd.DataFrame:

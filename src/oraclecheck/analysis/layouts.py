@@ -97,6 +97,22 @@ def studies_layout(
     return Layout("studies", title, (*heads, *columns), tuple(rows), tuple(notes), left=len(heads) + 1)
 
 
+def settings_layout(groups: Sequence[pd.DataFrame]) -> Layout:
+    """Settings that look alike in every table, with what tells them apart; a rule between groups.
+
+    Args:
+        groups: From `networks.unlike_settings`, at least one.
+    """
+    rows: list[tuple[str, ...]] = []
+    for group in groups:
+        rows += [()] if rows else []
+        for _, setting in group.iterrows():
+            studies = ", ".join(map(str, setting["studies"]))
+            rows.append((spell("setting_hash", setting["setting_hash"]), studies, setting["differs"]))
+    title = "Studies that look alike and differ in more than their dense network: no mean joins them"
+    return Layout("settings", title, ("setting", "studies", "what differs"), tuple(rows), left=3)
+
+
 def combinations_layout(combos: pd.DataFrame, *, final: str = "last", metrics: Iterable[str]) -> Layout:
     """Every combination of a study by its number, as Table A5 of paper 1 prints them.
 

@@ -1,5 +1,8 @@
 """Across dense networks: only these numbers support a claim about an architecture rather than one trained network."""
 
+import json
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -7,9 +10,9 @@ import pandas as pd
 from scipy.stats import t as student
 
 from oraclecheck.analysis.correlation import VALID_AGREEMENT
-
-# What the studies of a group share; dense_hash and pretrain_seed are what they may differ in.
-SHARED = ("model", "data", "layers", "pruning_ratio", "wiring", "order", "space_size", "retrain_fraction")
+from oraclecheck.analysis.identity import SETTING, look_alikes
+from oraclecheck.analysis.rounding import UNDEFINED
+from oraclecheck.study import differences
 
 LEAST = 3
 """Networks that an interval needs: with two, its t quantile is 12.7."""
@@ -25,26 +28,67 @@ def across_networks(table: pd.DataFrame) -> pd.DataFrame:
         table: From `correlate`.
 
     Returns:
-        One row per metric and group of at least two studies that differ only in the dense network: what they share,
-        `final`, `metric`, `networks`, `agreement` (mean of s; higher is better), `agreement_low`, `agreement_high`
-        (95 %; NaN for fewer than 3 networks), `studies` (list), `verdict` (valid if the interval lies above 0.2,
-        invalid if at or below it, otherwise undecided) with `reason`, and `note`. Empty if there is no such group.
+        One row per metric and `setting_hash` that at least two studies share: what they share for a reader, `final`,
+        `metric`, `networks`, `agreement` (mean of s; higher is better), `agreement_low`, `agreement_high` (95 %; NaN
+        for fewer than 3 networks), `studies` (list), `verdict` (valid if the interval lies above 0.2, invalid if at or
+        below it, otherwise undecided) with `reason`, and `note`. Empty if there is none; files of points are of no
+        setting.
     """
     rows = []
     # A study that has only begun has no s, and would stand for its dense network a second time.
-    defined = table[table["agreement"].notna() & table["dense_hash"].notna()]
-    for identity, group in defined.groupby([*SHARED, "final", "metric"], sort=False, dropna=False):
+    defined = table[table["agreement"].notna() & table["dense_hash"].notna() & table["setting_hash"].notna()]
+    for _, group in defined.groupby(["setting_hash", "final", "metric"], sort=False):
         if len(group) >= 2:
-            rows.append({**dict(zip([*SHARED, "final", "metric"], identity, strict=True)), **_summary(group)})
-    columns = [*SHARED, "final", "metric", "networks", "agreement", "agreement_low", "agreement_high"]
+            row: dict[str, Any] = dict(zip(_SHARED, group.iloc[0][_SHARED], strict=True))
+            rows.append({**row, **_summary(group)})
+    columns = [*_SHARED, "networks", "agreement", "agreement_low", "agreement_high"]
     return pd.DataFrame(rows, columns=[*columns, "studies", "verdict", "reason", "note"])
+
+
+def unlike_settings(table: pd.DataFrame, definitions: Mapping[str, Mapping[str, Any]]) -> list[pd.DataFrame]:
+    """Settings that every other column calls the same, side by side: no mean joins their studies.
+
+    Args:
+        table: From `correlate`.
+        definitions: Study -> its definition, for the studies whose study.json is at hand.
+
+    Returns:
+        A table for each group of such settings, a row for each of them: `setting_hash`, `studies` (list) and `differs`,
+        what the setting has where the group's definitions differ, in words.
+    """
+    tables = []
+    for group in look_alikes(table.drop_duplicates("study")):
+        settings = {str(name): rows["study"].tolist() for name, rows in group.groupby("setting_hash", sort=False)}
+        known = [next((definitions[study] for study in of if study in definitions), None) for of in settings.values()]
+        columns = {"setting_hash": list(settings), "studies": list(settings.values()), "differs": _spelt(known)}
+        tables.append(pd.DataFrame(columns))
+    return tables
+
+
+_SHARED = ["setting_hash", *SETTING, "final", "metric"]
+
+
+def _spelt(definitions: Sequence[Mapping[str, Any] | None]) -> list[str]:
+    """What each of several definitions has where they differ."""
+    known = [definition for definition in definitions if definition is not None]
+    if len(known) < len(definitions):
+        return ["setting_hash; what it stands for lies in study.json"] * len(definitions)
+    differing = differences(known).items()
+    return ["; ".join(f"{key} {_short(values[i])}" for key, values in differing) for i in range(len(known))]
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return UNDEFINED
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text[:8] if re.fullmatch("[0-9a-f]{64}", text) else text
 
 
 def _summary(group: pd.DataFrame) -> dict[str, Any]:
     row: dict[str, Any] = {"studies": group["study"].tolist(), "networks": group["dense_hash"].nunique(), "note": ""}
     undefined = dict.fromkeys(["agreement", "agreement_low", "agreement_high"], np.nan)
     if row["networks"] < len(group):
-        note = "some studies share a dense network, so they differ in what the table does not show: choose one each"
+        note = "some studies are of one dense network, under several names: choose one each"
         return {**row, **undefined, "verdict": "undecided", "reason": f"sample: {note}", "note": note}
     s = group["agreement"].to_numpy(float)
     row |= {**undefined, "agreement": float(s.mean())}

@@ -47,8 +47,8 @@ def write_overview(findings: Findings, folder: Path) -> Iterator[Path]:
 
     Args:
         findings: Of at least two studies.
-        folder: For `studies.{csv,md,tex}`, `networks.csv`, the grids of layers and ratios, forest plots, scatters,
-            complexity panels and comparisons, as far as the studies give them; made if absent.
+        folder: For `studies.{csv,md,tex}`, `networks.csv`, `settings.{md,tex}`, the grids of layers and ratios, forest
+            plots, scatters, complexity panels and comparisons, as far as the studies give them; made if absent.
 
     Yields:
         Each path, once it is written.
@@ -59,6 +59,8 @@ def write_overview(findings: Findings, folder: Path) -> Iterator[Path]:
     yield from _typeset(findings.summary(), folder / "studies")
     if len(findings.networks):
         yield _write_csv(findings.networks, folder / "networks.csv")
+    for layout in findings.settings():
+        yield from _typeset(layout, folder / layout.name)
     for grid in findings.grids():
         yield _write_text(csv_text(grid), folder / f"{grid.name}.csv")
         yield from _typeset(grid, folder / grid.name)

@@ -127,7 +127,10 @@ def _combinations(results: Outcomes) -> pd.DataFrame:
 
 def _identity(study: pd.DataFrame) -> dict[str, Any]:
     first = study.iloc[0]
-    row = {column: first[column] if column in study else None for column in ["study", "study_hash", *_IDENTITY]}
+    row = {
+        column: first[column] if column in study else None
+        for column in ["study", "study_hash", "setting_hash", *_IDENTITY]
+    }
     row["layers"] = _spell_layers(row["layers"])
     row["pruning_ratio"] = _spell_ratio(row["pruning_ratio"])
     for column in ("space_size", "pretrain_seed"):

@@ -5,7 +5,7 @@ images.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -58,9 +58,7 @@ class Augmentation:
 
     def identity(self) -> dict[str, Any]:
         """What decides the augmented images, but for the draws."""
-        return {
-            column.name: value for column in fields(self) if (value := getattr(self, column.name)) != column.default
-        }
+        return asdict(self)
 
     def draw(self, n: int, generator: torch.Generator) -> Draws:
         """Let chance decide for n images."""

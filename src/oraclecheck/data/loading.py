@@ -1,6 +1,7 @@
 """From a source to sets that batches can be made of.
 
-Tensors are computed once and kept in one cache file, named by the recipe and by the content it was computed from.
+Tensors are computed once and kept with their hash in one cache file, named by the recipe and by the content that they
+were computed from.
 """
 
 import hashlib
@@ -20,9 +21,12 @@ from oraclecheck.data.images import ImageData, ImageSet
 from oraclecheck.data.module import ModuleSource
 from oraclecheck.data.sources import Source
 from oraclecheck.data.stream import StreamedSet
-from oraclecheck.files import digest, remove_remains, write_atomically
+from oraclecheck.files import digest, digest_of_tensors, remove_remains, write_atomically
+from oraclecheck.waiting import waiting
 
 CPU = torch.device("cpu")
+
+PARTS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,29 @@ class Preparation:
 
 
 @lru_cache(maxsize=8)  # reads every byte of the data set
-def identity(source: Source | ModuleSource) -> dict[str, Any]:
-    """What decides the tensors of a source: its content, size and resampling, never its path."""
+def identity(source: Source | ModuleSource, cache: Path) -> dict[str, Any]:
+    """What the images of a source are: its content, size and resampling, never its path, and a hash of its tensors.
+
+    The tensors themselves count, for decoders and resamplers change with their versions. A source that streams has
+    none, nor has a data module.
+
+    Args:
+        source: Where the images come from.
+        cache: Folder of the cache file; the tensors are computed if they are not there.
+    """
+    described = _described(source)
+    if isinstance(source, ModuleSource) or _streams(source):
+        return described
+    return {**described, "tensors": _cached(source, cache)["hash"]}
+
+
+@lru_cache(maxsize=8)
+def _described(source: Source | ModuleSource) -> dict[str, Any]:
     return source.identity()
+
+
+def _streams(source: Source) -> bool:
+    return isinstance(source, ImageFolders) and source.streams
 
 
 def load(source: Source | ModuleSource, cache: Path, preparation: Preparation, device: torch.device = CPU) -> ImageData:
@@ -75,7 +99,7 @@ def load(source: Source | ModuleSource, cache: Path, preparation: Preparation, d
 
 def _sets(source: Source, cache: Path, preparation: Preparation) -> Sequence[ImageSet | StreamedSet]:
     mean, std, channels_last = preparation.mean, preparation.std, preparation.channels_last
-    if isinstance(source, ImageFolders) and source.streams:
+    if isinstance(source, ImageFolders) and source.streams:  # which mypy would not see in `_streams`
         workers = source.workers
         return [StreamedSet(*part, mean, std, channels_last, workers=workers) for part in source.files()]
     images, labels, test_images, test_labels = _tensors(source, cache)
@@ -113,18 +137,30 @@ def train_labels(source: Source, cache: Path) -> Tensor:
 
 
 def _tensors(source: Source, cache: Path) -> tuple[Tensor, ...]:
-    """What `source.read()` gives, from the cache file if it was computed before.
+    """What `source.read()` gives, from the cache file if it was computed before."""
+    content = _cached(source, cache)
+    return tuple(content[name] for name in PARTS)
+
+
+def _cached(source: Source, cache: Path) -> dict[str, Any]:
+    """What the cache file holds: the tensors by their names, and their hash.
 
     Any number of processes may call this at once: one computes, the others wait and share its pages.
     """
-    names = ("train_images", "train_labels", "test_images", "test_labels")
-    path = cache / f"{digest(identity(source))[:16]}.pt"
+    path = cache / f"tensors-{digest(_described(source))[:16]}.pt"
     if not path.is_file():
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             if not path.is_file():
                 remove_remains(path)
-                computed = dict(zip(names, source.read(), strict=True))
-                write_atomically(path, lambda file: torch.save(computed, file))
-    tensors = torch.load(path, weights_only=True, mmap=True)
-    return tuple(tensors[name] for name in names)
+                with waiting("reading the data set"):
+                    computed = dict(zip(PARTS, source.read(), strict=True))
+                _keep(path, {**computed, "hash": digest_of_tensors(computed)})
+    return torch.load(path, weights_only=True, mmap=True)
+
+
+def _keep(path: Path, content: dict[str, Any]) -> None:
+    try:
+        write_atomically(path, lambda file: torch.save(content, file))
+    except (OSError, RuntimeError) as error:  # torch's writer raises the second for what the first says
+        raise ValueError(f"paths.cache must have room for the data set; {path} cannot be written: {error}") from None

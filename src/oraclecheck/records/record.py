@@ -10,7 +10,7 @@ import typing
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the record's columns; a reader refuses a later one than its own."""
 
 STATUSES = ("ok", "failed", "diverged")
@@ -28,6 +28,8 @@ class Record:
         schema: Version of these columns.
         study: Name of the study's folder.
         study_hash: Identity of everything that is fixed in the study.
+        setting_hash: Identity of the same without the dense network: only studies that share it are networks of one
+            setting, which may be averaged.
         model: Name of the network.
         data: Name of the data set.
         layers: The prunable layers, in the network's order.
@@ -84,6 +86,7 @@ class Record:
     schema: int
     study: str
     study_hash: str
+    setting_hash: str
     model: str
     data: str
     layers: list

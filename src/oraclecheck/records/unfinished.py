@@ -88,6 +88,7 @@ class BegunStudy:
             "schema": SCHEMA,
             "study": content["study"],
             "study_hash": content["hash"],
+            "setting_hash": content["setting_hash"],
             "data": config["data"]["name"],
             "layers": list(definition["pruning_ratio"]),
             "space_size": self._space.recorded_size,

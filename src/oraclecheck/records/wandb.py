@@ -63,7 +63,7 @@ class WandbMirror:
             return
         self._guard(lambda: self._run.summary.update(to_summary(record)))
         if self._run is not None:
-            self._guard(lambda: self._run.finish(exit_code=0 if record.status == "ok" else 1))
+            self._guard(lambda: self._run.finish(exit_code=1 if record.status == "failed" else 0))
 
     def _open(self, settings: WandbSettings, mode: str, identity: dict[str, Any], folder: Path, run_id: str) -> None:
         if mode == "disabled":
@@ -148,6 +148,13 @@ def usable_mode(mode: str) -> str:
 
 def server_trouble() -> str | None:
     """Why W&B's server cannot be used: it does not answer, or there is no API key; None if it can."""
+    try:
+        return _server_trouble()
+    except Exception as error:  # a W&B that cannot be imported, or settings that it refuses
+        return _first_line(error)
+
+
+def _server_trouble() -> str | None:
     import urllib.error
     import urllib.request
 

@@ -1,7 +1,6 @@
 """The dense network: trained once by its recipe and kept, or loaded from a checkpoint of the user's."""
 
 import copy
-import hashlib
 import math
 import sys
 import time
@@ -14,7 +13,7 @@ from filelock import FileLock
 from torch import Tensor, nn
 
 from oraclecheck.data.images import ImageData
-from oraclecheck.files import remove_remains, write_atomically
+from oraclecheck.files import create_atomically, digest_of_tensors, remove_remains
 from oraclecheck.seeds import derive_seed
 from oraclecheck.training.callbacks import History
 from oraclecheck.training.recipe import Recipe
@@ -33,19 +32,17 @@ class Checkpoint:
     Attributes:
         state: The network's state dict, on the CPU.
         history: Test metrics of every epoch it was trained for; empty if it was trained elsewhere.
+        test_set: Hash of what decides the metrics of its history; empty if it was trained elsewhere.
     """
 
     state: dict[str, Tensor]
     history: list[dict[str, float]]
+    test_set: str = ""
 
     @property
     def hash(self) -> str:
         """SHA-256 of the tensors' names, types, shapes and bytes: the identity of the dense network."""
-        sha = hashlib.sha256()
-        for name, tensor in sorted(self.state.items()):
-            sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            sha.update(tensor.detach().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-        return sha.hexdigest()
+        return digest_of_tensors(self.state)
 
 
 def load_checkpoint(path: Path, network: nn.Module, key: str, model: str) -> Checkpoint:
@@ -82,7 +79,7 @@ def load_checkpoint(path: Path, network: nn.Module, key: str, model: str) -> Che
     if difference:
         raise ValueError(f"{key} must hold a state dict of {model}; got {path}, where {difference}")
     tensors = {name: tensor.contiguous() for name, tensor in loaded.state_dict().items()}
-    return Checkpoint(tensors, content.get("history", []))
+    return Checkpoint(tensors, content.get("history", []), content.get("test_set", ""))
 
 
 def train_once(
@@ -93,8 +90,12 @@ def train_once(
     seed: int,
     settings: TrainerSettings,
     model: str,
+    test_set: str = "",
 ) -> Checkpoint:
     """The checkpoint at `path`, trained first if it is not there; of many processes one trains and the others wait.
+
+    It is created once and never replaced. Where locks do not hold several may train it; they all use the network of the
+    first to be done.
 
     Args:
         path: Where it is kept; its name identifies the recipe.
@@ -104,27 +105,35 @@ def train_once(
         seed: `pretrain.seed`.
         settings: Device, precision, threads.
         model: The model's name, for messages.
+        test_set: Hash of what decides the metrics of its history.
 
     Raises:
-        ValueError: If training diverges, or the file is another architecture's.
+        ValueError: If training diverges, the file cannot be written, or it is another architecture's.
     """
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            if path in _failures:  # the other jobs of a sweep need not try again
-                raise _failures[path]
+            if path.absolute() in _failures:  # the other jobs of a sweep need not try again
+                raise _failures[path.absolute()]
             if not path.is_file():
-                remove_remains(path)
                 try:
                     checkpoint = _train(make, data(), recipe, seed, settings, model)
+                    content = {"model": model, "recipe": asdict(recipe), "seed": seed, "history": checkpoint.history}
+                    _keep(path, {**content, "test_set": test_set, "state_dict": checkpoint.state})
                 except Exception as error:
-                    _failures[path] = error
+                    _failures[path.absolute()] = error
                     raise
-                content = {"model": model, "recipe": asdict(recipe), "seed": seed, "history": checkpoint.history}
-                write_atomically(path, lambda file: torch.save({**content, "state_dict": checkpoint.state}, file))
     with torch.device("meta"):
         network = make()
     return load_checkpoint(path, network, "the dense network's checkpoint", model)
+
+
+def _keep(path: Path, content: dict[str, object]) -> None:
+    try:
+        create_atomically(path, lambda file: torch.save(content, file))
+    except (OSError, RuntimeError) as error:  # torch's writer raises the second for what the first says
+        raise ValueError(f"paths.out must have room for the dense network; {path} cannot be written: {error}") from None
+    remove_remains(path)  # not before: they may be what another has almost written
 
 
 def _train(

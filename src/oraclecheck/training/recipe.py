@@ -1,7 +1,7 @@
 """Training recipes: how long, how fast and how large the steps are."""
 
 import math
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
@@ -36,12 +36,8 @@ class Recipe:
     gradient_clip: float | None = None
 
     def identity(self) -> dict[str, Any]:
-        """The recipe as a mapping, without what has its default: a study keeps its identity as recipes learn more."""
-        return {
-            column.name: getattr(self, column.name)
-            for column in fields(self)
-            if column.default is MISSING or getattr(self, column.name) != column.default
-        }
+        """The recipe as a mapping, defaults included: another default would otherwise be another recipe unnoticed."""
+        return asdict(self)
 
     def rate(self, epoch: int) -> float:
         """Learning rate of a 0-based epoch."""

@@ -11,9 +11,13 @@ import torch
 from torch import nn
 
 from oraclecheck.data.images import LabelledImages
+from oraclecheck.training.arithmetic import float32_arithmetic
 from oraclecheck.training.callbacks import Compiling
 from oraclecheck.training.classifier import Classifier
 from oraclecheck.training.recipe import Recipe
+
+TF32 = "tf32"
+"""A precision that Lightning has no word for."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,8 @@ class TrainerSettings:
 
     Args:
         accelerator: Lightning's: "auto", "cpu", "gpu", ...
-        precision: Lightning's: "32-true", "bf16-mixed", ...
+        precision: Lightning's, "32-true", "bf16-mixed", ...; or "tf32": as 32-true, with TF32 allowed in training.
+            Without it float32 is IEEE's. What is measured is measured in IEEE float32 in any case.
         threads: torch's threads in this process; a part of what makes metrics reproducible.
         compile: Whether networks are trained through `torch.compile`; what is measured before training is not.
     """
@@ -60,7 +65,8 @@ def fit(
         callbacks=[*callbacks, *([Compiling()] if settings.compile else [])],
         gradient_clip_val=recipe.gradient_clip,
     )
-    trainer.fit(module, images.shuffled(recipe.batch_size, seed))
+    with float32_arithmetic(tf32=settings.precision == TF32):
+        trainer.fit(module, images.shuffled(recipe.batch_size, seed))
     return module.network
 
 
@@ -87,7 +93,7 @@ def _trainer(settings: TrainerSettings, **arguments: object) -> L.Trainer:
     return L.Trainer(
         accelerator=settings.accelerator,
         devices=1,
-        precision=settings.precision,  # type: ignore[arg-type]
+        precision="32-true" if settings.precision == TF32 else settings.precision,  # type: ignore[arg-type]
         # CPU kernels are deterministic for a fixed number of threads, and torch's switch would slow them.
         deterministic="warn" if torch.cuda.is_available() else None,
         logger=False,

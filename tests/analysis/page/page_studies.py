@@ -19,7 +19,14 @@ ACCURACIES = [[0.90, 0.92], [0.80, 0.82], [0.95, 0.97], [0.91, 0.91], [0.85, Non
 def run(study: str, combo: int | None, repeat: int, **values: Any) -> dict[str, Any]:
     """A row as `load_runs` gives it."""
     row: dict[str, Any] = {field.name: None for field in fields(Record)}
-    row |= {"schema": 1, "study": study, "study_hash": "0" * 64, "model": "lenet5_mini", "data": "mnist"}
+    row |= {
+        "schema": 2,
+        "study": study,
+        "study_hash": "0" * 64,
+        "setting_hash": "2" * 64,
+        "model": "lenet5_mini",
+        "data": "mnist",
+    }
     row |= {"layers": ["conv1"], "pruning_ratio": {"conv1": 0.2}, "wiring": "correct", "order": "sampled"}
     row |= {"space_size": 45, "combo": combo, "removed": {"conv1": [combo or 0, 9]}, "repeat": repeat, "seed": 1}
     row |= {"retrain_fraction": 1.0, "dense_hash": "1" * 64, "pretrain_seed": 0, "status": "ok", "history": []}

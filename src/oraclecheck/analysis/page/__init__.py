@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
+from oraclecheck.analysis.identity import look_alikes
 from oraclecheck.analysis.page.columns import GROUPS
 from oraclecheck.analysis.page.gaps import gaps
 from oraclecheck.analysis.page.points import plain, scatter_points
@@ -31,6 +32,7 @@ def write_page(
     table: pd.DataFrame,
     *,
     networks: pd.DataFrame | None = None,
+    unlike: Sequence[pd.DataFrame] = (),
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     command: str = "",
     sweeps: Mapping[str, str] | None = None,
@@ -44,6 +46,7 @@ def write_page(
         runs: One row per record, of one study or several.
         table: Rows of `tables.correlate` for the same studies, for one `final` or both.
         networks: Rows of `tables.across_networks`, None if the studies allow no claim about an architecture.
+        unlike: Tables of `networks.unlike_settings` for the same studies.
         settings: Study -> content of its study.json, for the studies that have one.
         command: The command that writes this page again.
         sweeps: Study -> command that runs it, where it is known.
@@ -66,6 +69,7 @@ def write_page(
             rows=_records(table),
             tallies=tallies(table),
             groups_of_networks=[] if networks is None else _groups_of_networks(networks),
+            unlike=[_records(group) for group in unlike],
             groups=_groups(table),
             finals=FINALS,
             judged_finals={final: words for final, words in FINALS.items() if final in set(table["final"])},
@@ -106,8 +110,9 @@ def _study(
 def _groups_of_networks(networks: pd.DataFrame) -> list[dict[str, Any]]:
     """The claims about architectures, those about the same one together."""
     groups: dict[tuple[str, ...], dict[str, Any]] = {}
+    several = bool(look_alikes(networks))
     for row in _records(networks):
-        words = (title(row), *particulars(row))
+        words = (title(row), *particulars(row), *([f"setting {row['setting_hash'][:8]}"] if several else []))
         group = groups.setdefault(words, {"title": words[0], "particulars": words[1:], "claims": []})
         group["claims"].append(_claim(row))
         group["studies"], group["note"] = row["studies"], row["note"]

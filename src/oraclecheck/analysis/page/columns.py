@@ -155,6 +155,10 @@ GROUPS: dict[str, tuple[Column, ...]] = {
         Column("pretrain_seed", "Dense seed", "count", ON_DEMAND, "Seed of the dense network's training."),
         Column("dense_hash", "Dense hash", "text", ON_DEMAND, "SHA-256 of the dense network's tensors."),
         Column("study_hash", "Study hash", "text", ON_DEMAND, "SHA-256 of what defines the study."),
+        Column(
+            "setting_hash", "Setting hash", "text", ON_DEMAND,
+            "SHA-256 of what defines the study but for the dense network; only studies that share it are averaged.",
+        ),
         Column("note", "Note", "text", ON_DEMAND, "What is not defined, and why."),
     ),
     "Runs": (
