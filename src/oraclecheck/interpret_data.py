@@ -13,6 +13,7 @@ from oraclecheck.data.augmentation import Augmentation
 from oraclecheck.data.loading import Preparation
 from oraclecheck.data.module import ModuleSource, is_data_module
 from oraclecheck.data.sources import Source
+from oraclecheck.target import check_targets, tell
 
 
 def interpret_source(cfg: DictConfig) -> Source | ModuleSource:
@@ -29,13 +30,13 @@ def interpret_source(cfg: DictConfig) -> Source | ModuleSource:
         raise ValueError(f"data.workers must be at least 0; got {data.workers}")
     if not 0 < data.crop_ratio <= 1:
         raise ValueError(f"data.crop_ratio must lie in (0, 1]; got {data.crop_ratio}")
+    check_targets(plain(data.source), "data.source")
     try:
         source = instantiate(data.source)
     except InstantiationException as error:
-        reason = error.__cause__ or error
         raise ValueError(
             f"data.source must name an importable class and its arguments; got {plain(data.source)}: "
-            f"{type(reason).__name__}: {str(reason).splitlines()[0]}"
+            f"{tell(error.__cause__ or error)}"
         ) from error
     if is_data_module(source):
         arguments = plain(data.source)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from oraclecheck.data.images import ImageData
 from oraclecheck.files import remove_remains, write_atomically
+from oraclecheck.networks.shadow import make_shadow
 from oraclecheck.seeds import derive_seed
 from oraclecheck.training.callbacks import History
 from oraclecheck.training.recipe import Recipe
@@ -122,9 +123,7 @@ def train_once(
                     raise
                 content = {"model": model, "recipe": asdict(recipe), "seed": seed, "history": checkpoint.history}
                 write_atomically(path, lambda file: torch.save({**content, "state_dict": checkpoint.state}, file))
-    with torch.device("meta"):
-        network = make()
-    return load_checkpoint(path, network, "the dense network's checkpoint", model)
+    return load_checkpoint(path, make_shadow(make), "the dense network's checkpoint", model)
 
 
 def _train(
