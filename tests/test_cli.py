@@ -76,6 +76,26 @@ def test_pretrain_seed_and_recipe_decide_the_study(command):
     assert len({record["study_hash"] for record in records()}) == 4
 
 
+def recipes() -> list[dict]:
+    """The pre-training recipes of the dense networks that were trained."""
+    return [torch.load(path, weights_only=True)["recipe"] for path in sorted(Path("multirun/dense").glob("*.pt"))]
+
+
+def test_fewer_epochs_cut_the_schedule_off(command):
+    code, _, err = command("stage=pretrain", "pretrain.epochs=2", "retrain.epochs=2")
+    assert code == 0, err
+    (recipe,) = recipes()  # of conf/pretrain/digits.yaml, "0: 2e-2, 40: 2e-3"
+    assert (recipe["epochs"], [list(step) for step in recipe["schedule"]]) == (2, [[0, 2e-2]])
+
+
+def test_fraction_of_pretraining_scales_its_schedule_and_makes_another_dense_network(command):
+    for fraction in ("0.05", "0.1"):
+        assert command("stage=pretrain", f"pretrain.fraction={fraction}")[0] == 0
+    found = sorted((recipe["epochs"], [list(step) for step in recipe["schedule"]]) for recipe in recipes())
+    # a twentieth and a tenth of 60 epochs with a step at 40
+    assert found == [(3, [[0, 2e-2], [2, 2e-3]]), (6, [[0, 2e-2], [4, 2e-3]])]
+
+
 def test_logger_launcher_and_paths_do_not_decide_the_study(command):
     command(*QUICK, "logger=none")
     command(*QUICK, "combo=1")

@@ -1,7 +1,7 @@
 """From a composed configuration to a setting: values as Python has them, each within its key's rule."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -22,8 +22,13 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")  # those that leave the weigh
 MOST_LAYERS_IN_LABEL = 4  # more would make folder names unreadable
 
 
-def interpret(cfg: DictConfig) -> Setting:
+def interpret(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
     """The setting of a composed configuration.
+
+    Args:
+        cfg: The configuration.
+        given: Keys that the command line itself gives, where that is known: rates that are written there must be
+            reached, while those of a file are cut off where the command line trains for fewer epochs.
 
     Raises:
         ValueError: If a value breaks its key's rule; one sentence that names the key.
@@ -53,11 +58,11 @@ def interpret(cfg: DictConfig) -> Setting:
         combinations=parse_set(cfg.combo, "combo", tuple(CRITERIA)),
         repeats=[int(repeat) for repeat in parse_set(cfg.repeat, "repeat")],
         seed=cfg.seed,
-        pretrain=_recipe("pretrain", cfg.pretrain),
+        pretrain=_recipe("pretrain", cfg.pretrain, given),
         pretrain_seed=cfg.pretrain.seed,
         checkpoint=Path(cfg.pretrain.checkpoint) if cfg.pretrain.checkpoint else None,
         weights=cfg.pretrain.weights,
-        retrain=_recipe("retrain", cfg.retrain).scaled(cfg.retrain.fraction),
+        retrain=_recipe("retrain", cfg.retrain, given),
         fraction=cfg.retrain.fraction,
         trainer=TrainerSettings(
             cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads, cfg.trainer.compile
@@ -82,8 +87,9 @@ def _check_ranges(cfg: DictConfig) -> None:
     for key, value in {"study": cfg.study, "model.name": cfg.model.name, "data.name": cfg.data.name}.items():
         if value is not None and not re.fullmatch(r"[\w.+-]+", value):  # they become the study's folder
             raise ValueError(f"{key} must be letters, digits, '.', '_', '+' and '-'; got {value!r}")
-    if not 0 < cfg.retrain.fraction <= 1:
-        raise ValueError(f"retrain.fraction must lie in (0, 1]; got {cfg.retrain.fraction}")
+    for key, fraction in {"pretrain": cfg.pretrain.fraction, "retrain": cfg.retrain.fraction}.items():
+        if not 0 < fraction <= 1:
+            raise ValueError(f"{key}.fraction must lie in (0, 1]; got {fraction}")
     if cfg.trainer.threads < 1:
         raise ValueError(f"trainer.threads must be at least 1; got {cfg.trainer.threads}")
     if cfg.trainer.precision not in PRECISIONS:
@@ -104,10 +110,11 @@ def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str
     return "-".join([cfg.model.name, cfg.data.name, *parts])
 
 
-def _recipe(key: str, cfg: DictConfig) -> Recipe:
-    return parse_recipe(
+def _recipe(key: str, cfg: DictConfig, given: Collection[str]) -> Recipe:
+    recipe = parse_recipe(
         key,
         cfg.lr,
+        cut_off=f"{key}.lr" not in given,
         epochs=cfg.epochs,
         batch_size=cfg.batch_size,
         momentum=cfg.momentum,
@@ -119,3 +126,4 @@ def _recipe(key: str, cfg: DictConfig) -> Recipe:
         cutmix=cfg.cutmix,
         gradient_clip=cfg.gradient_clip,
     )
+    return recipe.scaled(cfg.fraction)

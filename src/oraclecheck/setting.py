@@ -59,12 +59,12 @@ class Setting:
         combinations: The indices, and names of criteria, that this command runs.
         repeats: The repeats of each that it runs.
         seed: Base of the retraining seeds.
-        pretrain: Recipe of the dense network.
+        pretrain: Recipe of the dense network, already scaled.
         pretrain_seed: Its seed.
         checkpoint: A checkpoint to load instead.
         weights: Torchvision's weights to load unless there is a checkpoint.
         retrain: Retraining recipe, already scaled.
-        fraction: What it was scaled by.
+        fraction: What the retraining recipe was scaled by.
         trainer: Device, precision, threads.
         wandb: Where W&B runs go; None for nowhere.
         out: Folder of all studies.

@@ -69,13 +69,14 @@ def _imported(name: str, rule: str) -> Any:
         if isinstance(error, ModuleNotFoundError) and error.name == name:
             return None
         if isinstance(error, ModuleNotFoundError):
-            reason = f"imports {error.name!r}, which is not installed and not on PYTHONPATH"
+            reason = f"{_place(error, 'importlib')} imports {error.name!r}, which is not installed and not on PYTHONPATH"
         else:
-            reason = f"raises {tell(error)}"
-        raise ValueError(f"{rule}: {_place(error)} {reason}") from error
+            reason = f"{_place(error, 'importlib', 'site-packages')} raises {tell(error)}"
+        raise ValueError(f"{rule}: {reason}") from error
 
 
-def _place(error: BaseException) -> str:
-    """The innermost line of an import that is not Python's own machinery."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    return f"{frames[-1].filename}, line {frames[-1].lineno},"
+def _place(error: BaseException, *passed_over: str) -> str:
+    """The innermost line of an import that lies in a file of the user's, if one does."""
+    frames = traceback.extract_tb(error.__traceback__)
+    kept = [frame for frame in frames[1:] if not any(part in frame.filename for part in passed_over)] or frames
+    return f"{kept[-1].filename}, line {kept[-1].lineno},"

@@ -86,3 +86,16 @@ def test_identity_leaves_out_what_changes_nothing():
     names = {"epochs", "batch_size", "schedule", "momentum", "weight_decay"}
     assert plain.identity().keys() == names and plain.identity()["schedule"] == ((0, 0.1),)
     assert recipe(5, "0: 0.1", mixup=0.2).identity().keys() == names | {"mixup"}
+
+
+def test_schedule_is_cut_off_where_the_epochs_end():
+    short = recipe(2, "0: 1e-2, 1: 1e-3, 20: 1e-4", cut_off=True)
+    assert (short.epochs, short.schedule) == (2, ((0, 1e-2), (1, 1e-3)))
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size"])
+def test_number_beyond_torchs_integers_is_refused(name):
+    with pytest.raises(ValueError, match=rf"^retrain\.{name} must be at most 1,000,000,000; got 1{'0' * 400}"):
+        parse_recipe(
+            "retrain", "0: 0.1", **{"epochs": 1, "batch_size": 1, "momentum": 0.9, "weight_decay": 0, name: 10**400}
+        )
