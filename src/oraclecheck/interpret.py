@@ -1,7 +1,7 @@
 """From a composed configuration to a setting: values as Python has them, each within its key's rule."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -20,6 +20,13 @@ from oraclecheck.training.trainer import TrainerSettings
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")  # those that leave the weights, and so the evaluation, in float32
 
 MOST_LAYERS_IN_LABEL = 4  # more would make folder names unreadable
+
+MOST_LETTERS = 200
+"""Of a study's label and of a name in it, in bytes: with what follows they are names of files, which hold 255."""
+
+MOST_THREADS = 1024  # of one process: more can exhaust a machine's memory
+
+MOST_REPEATS = 1_000_000_000  # their numbers are folders' names and parts of W&B's ids
 
 
 def interpret(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
@@ -56,7 +63,7 @@ def interpret(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
         scheme=scheme,
         wiring=wiring,
         combinations=parse_set(cfg.combo, "combo", tuple(CRITERIA)),
-        repeats=[int(repeat) for repeat in parse_set(cfg.repeat, "repeat")],
+        repeats=parse_repeats([cfg.repeat]),
         seed=cfg.seed,
         pretrain=_recipe("pretrain", cfg.pretrain, given),
         pretrain_seed=cfg.pretrain.seed,
@@ -85,15 +92,37 @@ def _layers(cfg: DictConfig, shadow: nn.Module, scheme: str) -> tuple[dict[str, 
 
 def _check_ranges(cfg: DictConfig) -> None:
     for key, value in {"study": cfg.study, "model.name": cfg.model.name, "data.name": cfg.data.name}.items():
-        if value is not None and not re.fullmatch(r"[\w.+-]+", value):  # they become the study's folder
-            raise ValueError(f"{key} must be letters, digits, '.', '_', '+' and '-'; got {value!r}")
+        if value is not None:
+            _check_name(key, value)
+    for key, folder in {"paths.out": cfg.paths.out, "paths.cache": cfg.paths.cache}.items():
+        if not folder or "\0" in folder:
+            raise ValueError(f"{key} must be a folder; got {folder!r}")
     for key, fraction in {"pretrain": cfg.pretrain.fraction, "retrain": cfg.retrain.fraction}.items():
         if not 0 < fraction <= 1:
             raise ValueError(f"{key}.fraction must lie in (0, 1]; got {fraction}")
-    if cfg.trainer.threads < 1:
-        raise ValueError(f"trainer.threads must be at least 1; got {cfg.trainer.threads}")
+    if not 1 <= cfg.trainer.threads <= MOST_THREADS:
+        raise ValueError(f"trainer.threads must lie in [1, {MOST_THREADS}]; got {cfg.trainer.threads}")
     if cfg.trainer.precision not in PRECISIONS:
         raise ValueError(f"trainer.precision must be one of {', '.join(PRECISIONS)}; got {cfg.trainer.precision!r}")
+
+
+def _check_name(key: str, name: str) -> None:
+    if not re.fullmatch(r"[\w.+-]+", name):  # it becomes a part of a folder's name
+        raise ValueError(f"{key} must be letters, digits, '.', '_', '+' and '-'; got {name!r}")
+    if len(name.encode()) > MOST_LETTERS:
+        raise ValueError(f"{key} must have at most {MOST_LETTERS} letters; got {len(name)}: {name[:20]}...")
+
+
+def parse_repeats(values: Sequence[int | str]) -> list[int]:
+    """The repeats that values of `repeat` name, each once.
+
+    Raises:
+        ValueError: If a value is no index or set of indices, or an index is too long for a folder's name.
+    """
+    repeats = list(dict.fromkeys(int(repeat) for value in values for repeat in parse_set(value, "repeat")))
+    if max(repeats) >= MOST_REPEATS:
+        raise ValueError(f"repeat must be below {MOST_REPEATS:,}; got {max(repeats)}")
+    return repeats
 
 
 def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str) -> str:
@@ -107,7 +136,9 @@ def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str
         parts.insert(0, scheme)
     if wiring != "correct":
         parts.append(wiring)
-    return "-".join([cfg.model.name, cfg.data.name, *parts])
+    label = "-".join([cfg.model.name, cfg.data.name, *parts])
+    _check_name("study", label)  # names of the user's layers are in it
+    return label
 
 
 def _recipe(key: str, cfg: DictConfig, given: Collection[str]) -> Recipe:

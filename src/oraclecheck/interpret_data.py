@@ -15,6 +15,9 @@ from oraclecheck.data.module import ModuleSource, is_data_module
 from oraclecheck.data.sources import Source
 from oraclecheck.target import check_targets, tell
 
+MOST_SCALE = 1e6
+"""Of a mean or standard deviation: float32 holds seven digits, so beyond it all pixels of an image become alike."""
+
 
 def interpret_source(cfg: DictConfig) -> Source | ModuleSource:
     """Where the images of a composed configuration come from.
@@ -80,8 +83,16 @@ def interpret_preparation(cfg: DictConfig, source: Source | ModuleSource) -> Pre
             f"data.mean and data.std must have a number for each channel ({channels}), those of data.std positive; "
             f"got {list(data.mean)} and {list(data.std)}"
         )
-    if data.augment.crop_padding < 0:
-        raise ValueError(f"data.augment.crop_padding must be at least 0; got {data.augment.crop_padding}")
+    for key, values, smallest in (("data.mean", map(abs, data.mean), 0), ("data.std", data.std, 1 / MOST_SCALE)):
+        if not all(smallest <= value <= MOST_SCALE for value in values):
+            raise ValueError(
+                f"{key} must hold finite numbers of the size of pixels, which lie in [0, 1]; got {list(data[key[5:]])}"
+            )
+    side = max(cfg.model.input_shape[1:])
+    if not 0 <= data.augment.crop_padding <= side:
+        raise ValueError(
+            f"data.augment.crop_padding must lie in [0, {side}], an image's side; got {data.augment.crop_padding}"
+        )
     augmentation = Augmentation(**plain(data.augment))
     if augmentation.resized_crop and not getattr(source, "streams", False):
         raise ValueError(

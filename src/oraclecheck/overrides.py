@@ -38,6 +38,8 @@ def parse(overrides: Sequence[str], multirun: bool) -> list[Override]:
                 raise ValueError(f"{refused} must be left as it is; got {override.input_line}: {mend}")
         if override.is_sweep_override():
             jobs *= _count(override) if multirun else 1
+        elif override.value() == {} and key != "pruning.ratio" and not _is_group(override):
+            raise ValueError(f"{key} must be given a value; got {{}}, which would change nothing")
         _check_choice(override, multirun)
     if jobs > MOST_JOBS:
         raise ValueError(

@@ -143,8 +143,12 @@ class Setting:
         if picked and self.scheme == "width":
             raise ValueError(f"combo must be an index or a set where pruning.scheme is width; got {picked}")
         device_of(self.trainer)
-        _check_writable(self.out)
+        _check_writable("paths.out", self.out)
+        if isinstance(self.source, ModuleSource):  # looks at its data, which it prepares under a lock there
+            _check_writable("paths.cache", self.cache)
         self.source.check()
+        if loading.writes(self.source, self.cache):
+            _check_writable("paths.cache", self.cache)
         if self.source.classes != self.classes:
             raise ValueError(
                 f"data.classes must be the number of classes of {self.data}, {self.source.classes}; got {self.classes}"
@@ -317,9 +321,9 @@ def _no_data() -> ImageData:
     raise AssertionError("a dense network that is loaded needs no data")
 
 
-def _check_writable(folder: Path) -> None:
+def _check_writable(key: str, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise ValueError(f"paths.out must be a folder that can be written; got {folder}: {error.strerror}") from None
+        raise ValueError(f"{key} must be a folder that can be written; got {folder}: {error.strerror}") from None

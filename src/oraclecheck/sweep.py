@@ -10,7 +10,7 @@ from hydra import compose
 from hydra.core.override_parser.types import Override
 
 from oraclecheck.config import replacing
-from oraclecheck.interpret import interpret
+from oraclecheck.interpret import interpret, parse_repeats
 from oraclecheck.overrides import alternatives, parse, sweeper_params, values
 from oraclecheck.pruning.combination import SET_LIMIT, parse_set
 from oraclecheck.records.record import Record
@@ -78,9 +78,9 @@ def plan(overrides: Sequence[str], multirun: bool) -> list[Part]:
         first = [f"{key}={_quote(swept[0])}" for key, swept in runs.items() if swept]
         setting = interpret(compose("config", overrides=replacing([*job, *first])), given)
         if runs.get("combo"):
-            setting = replace(setting, combinations=_union(runs["combo"], "combo", tuple(CRITERIA)))
+            setting = replace(setting, combinations=_union(runs["combo"]))
         if runs.get("repeat"):
-            setting = replace(setting, repeats=_union(runs["repeat"], "repeat", ()))
+            setting = replace(setting, repeats=parse_repeats(runs["repeat"]))
         count = len(setting.combinations) * len(setting.repeats)
         if count > SET_LIMIT:
             raise ValueError(f"combo and repeat must ask for at most {SET_LIMIT:,} runs; got {count:,}")
@@ -107,8 +107,8 @@ def _alternatives(override: Override, multirun: bool) -> list[str]:
     return [override.input_line or f"{override.get_key_element()}={override.get_value_element_as_str()}"]
 
 
-def _union(values: Sequence[Any], key: str, names: tuple[str, ...]) -> list[Any]:
-    members = [member for value in values for member in parse_set(value, key, names)]
+def _union(values: Sequence[Any]) -> list[int | str]:
+    members = [member for value in values for member in parse_set(value, "combo", tuple(CRITERIA))]
     return list(dict.fromkeys(members))
 
 

@@ -69,7 +69,8 @@ def _imported(name: str, rule: str) -> Any:
         if isinstance(error, ModuleNotFoundError) and error.name == name:
             return None
         if isinstance(error, ModuleNotFoundError):
-            reason = f"{_place(error, 'importlib')} imports {error.name!r}, which is not installed and not on PYTHONPATH"
+            place = _place(error, "importlib")
+            reason = f"{place} imports {error.name!r}, which is not installed and not on PYTHONPATH"
         else:
             reason = f"{_place(error, 'importlib', 'site-packages')} raises {tell(error)}"
         raise ValueError(f"{rule}: {reason}") from error
