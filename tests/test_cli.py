@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,26 @@ def test_pretrain_seed_and_recipe_decide_the_study(command):
     assert len({record["study_hash"] for record in records()}) == 4
 
 
+def recipes() -> list[dict]:
+    """The pre-training recipes of the dense networks that were trained."""
+    return [torch.load(path, weights_only=True)["recipe"] for path in sorted(Path("multirun/dense").glob("*.pt"))]
+
+
+def test_fewer_epochs_cut_the_schedule_off(command):
+    code, _, err = command("stage=pretrain", "pretrain.epochs=2", "retrain.epochs=2")
+    assert code == 0, err
+    (recipe,) = recipes()  # of conf/pretrain/digits.yaml, "0: 2e-2, 40: 2e-3"
+    assert (recipe["epochs"], [list(step) for step in recipe["schedule"]]) == (2, [[0, 2e-2]])
+
+
+def test_fraction_of_pretraining_scales_its_schedule_and_makes_another_dense_network(command):
+    for fraction in ("0.05", "0.1"):
+        assert command("stage=pretrain", f"pretrain.fraction={fraction}")[0] == 0
+    found = sorted((recipe["epochs"], [list(step) for step in recipe["schedule"]]) for recipe in recipes())
+    # a twentieth and a tenth of 60 epochs with a step at 40
+    assert found == [(3, [[0, 2e-2], [2, 2e-3]]), (6, [[0, 2e-2], [4, 2e-3]])]
+
+
 def test_logger_launcher_and_paths_do_not_decide_the_study(command):
     command(*QUICK, "logger=none")
     command(*QUICK, "combo=1")
@@ -121,13 +142,68 @@ def test_logger_launcher_and_paths_do_not_decide_the_study(command):
         (["pruning.ratio={conv1: 0.5"], "arguments must be KEY=VALUE, quoted for the shell"),
         (["study=a/b"], "study must be letters, digits"),
         (["model.name=a/b"], "model.name must be letters, digits"),
-        (["trainer.threads=0"], "trainer.threads must be at least 1; got 0"),
+        (["trainer.threads=0"], "trainer.threads must lie in [1, 1024]; got 0"),
         (["trainer.precision=64-true"], "trainer.precision must be one of 32-true, tf32, bf16-mixed, 16-mixed"),
         (["data.mean=[0.1,0.2]"], "data.mean and data.std must have a number for each channel (1)"),
         (["data.std=[0]"], "data.mean and data.std must have a number for each channel (1)"),
         (["logger.name=wanbd"], "logger.name must have the type of its default; got wanbd"),
         (["--config-name", "other"], "--config-name and --config-path must not be used"),
         (["trainer.accelerator=warp"], "trainer.accelerator and trainer.precision must be"),
+        (["-m", "combo=range(0)"], "combo must sweep over at least one value; got range(0)"),
+        (["-m", "repeat=range(3,1)"], "repeat must sweep over at least one value; got range(3,1)"),
+        (["-m", "seed=range(0)"], "seed must sweep over at least one value; got range(0)"),
+        (["-m", "combo=range(0,9,0)"], "combo must sweep with a step that is not 0"),
+        (["-m", "combo=interval(0,3)"], "combo must list the values it sweeps over"),
+        (["-m", "combo=range(10000000000)"], "a sweep must have at most 1,000,000 jobs; got 1e+10"),
+        (["-m", "combo=range(2000)", "repeat=range(2000)"], "a sweep must have at most 1,000,000 jobs; got 4e+06"),
+        (
+            ['combo="0-9999"', 'repeat="0-9999"'],
+            "combo and repeat must ask for at most 10,000,000 runs; got 100,000,000",
+        ),
+        (["combo=range(3)"], "combo must be a single value without -m; got range(3): add -m"),
+        (["combo={}"], "combo must be given a value; got {}"),
+        (["combo=[1]"], "combo must have the type of its default; got [1]"),
+        (["combo=null"], "combo must have the type of its default; got null"),
+        (["combo=" + "9" * 5000], "numbers must have at most 4300 digits"),
+        (["repeat=null"], "repeat must have the type of its default; got null"),
+        (["repeat=1000000000"], "repeat must be below 1,000,000,000; got 1000000000"),
+        (["-m", "repeat=0," + "9" * 300], "repeat must be below 1,000,000,000"),
+        (["pruning.ratio=nan"], "pruning.ratio of conv1 must lie strictly between 0 and 1; got nan"),
+        (["pretrain.fraction=nan"], "pretrain.fraction must lie in (0, 1]; got nan"),
+        (["pretrain.fraction=2"], "pretrain.fraction must lie in (0, 1]; got 2"),
+        (
+            ["retrain.epochs=5", "retrain.lr='0: 1e-2, 9: 1e-3'"],
+            "retrain.lr must change within the 5 epochs of retrain.epochs; got '0: 1e-2, 9: 1e-3': retrain.fraction",
+        ),
+        (["trainer.threads=1000000"], "trainer.threads must lie in [1, 1024]; got 1000000"),
+        (["data.mean=[nan]"], "data.mean must hold finite numbers of the size of pixels"),
+        (["data.mean=[inf]"], "data.mean must hold finite numbers of the size of pixels"),
+        (["data.std=[inf]"], "data.std must hold finite numbers of the size of pixels"),
+        (["data.std=[nan]"], "data.std must hold finite numbers of the size of pixels"),
+        (["data.std=[1e-300]"], "data.std must hold finite numbers of the size of pixels"),
+        (["data.augment.crop_padding=33"], "data.augment.crop_padding must lie in [0, 32], an image's side; got 33"),
+        (["model=[a]"], "model must be one of lenet5_mini, lenet5_mini_d6"),
+        (["model={}"], "vit_b_16; got {}"),
+        (["model=null"], "vit_b_16; got null"),
+        (["model=3"], "vit_b_16; got 3"),
+        (["+model=vgg19"], "model must be chosen without a '+'"),
+        (["-m", "model=glob(x*)"], "model must sweep over at least one value; got glob(x*)"),
+        (["-m", "model=lenet5_mini,[vgg19]"], "vit_b_16; got ['vgg19']"),
+        (["model.network={}"], "model.network must be given a value; got {}, which would change nothing"),
+        (["model.network={width: 3}"], "model.network must have keys that it has already"),
+        (["+combo=3"], "combo must be given without a '+'"),
+        (["seed=${nothing}"], "seed must have a value that can be read; Interpolation key 'nothing' not found"),
+        (["paths.out=''"], "paths.out must be a folder; got ''"),
+        (["paths.cache=''"], "paths.cache must be a folder; got ''"),
+        (["paths.cache=/proc/nothing"], "paths.cache must be a folder that can be written; got /proc/nothing"),
+        (["data.root=/home/é,/b"], "letters beyond ASCII must stand in quotes"),
+        (["study=" + "a" * 201], "study must have at most 200 letters; got 201"),
+        (["model.name=" + "a" * 201], "model.name must have at most 200 letters; got 201"),
+        (["hydra.searchpath=[file://x]"], "hydra.searchpath must be left as it is"),
+        (["-m", "hydra.sweeper.params={combo: 1}"], "hydra.sweeper must be left as it is"),
+        (["--nonsense"], "unrecognized arguments: --nonsense"),
+        (["-m", "--run"], "--run and --multirun must not be given together"),
+        (["--experimental-rerun", "x"], "--experimental-rerun must not be used"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -137,6 +213,96 @@ def test_bad_input_is_one_sentence_before_anything_runs(command, monkeypatch, ar
     assert code == 2 and not out
     assert err.startswith("oraclecheck: ") and err.count("\n") == 1 and sentence in err
     assert not Path("multirun/dense").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("mine", "name: mine\nnetwork: [\n", "my_conf/model/mine.yaml, line 3 must be YAML; while parsing a flow"),
+        ("mine", "name: mine\n\tratio: 0.5\n", "my_conf/model/mine.yaml, line 2 must be YAML"),
+        ("mine", "- mine\n", "model/mine.yaml must fit the schema; "),
+        ("mine", "names: mine\n", "model/mine.yaml must hold keys that there are; got 'model.names': did you mean"),
+        ("mine", "input_shape: 32\n", "model/mine.yaml must fit the schema at model.input_shape; Invalid value"),
+        ("mine", b"name: \xe9\n", "my_conf/model/mine.yaml is not: "),
+        ("lenet5_mini", "name: mine\n", "--config-dir must not hold files with the names of oraclecheck's own"),
+    ],
+)
+def test_bad_configuration_file_is_one_sentence_with_its_place(command, name, content, sentence):
+    path = Path(f"my_conf/model/{name}.yaml")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    code, out, err = command("--config-dir", "my_conf", f"model={name}")
+    assert code == 2 and not out
+    assert err.startswith("oraclecheck: ") and err.count("\n") == 1 and sentence in err
+
+
+def test_letters_beyond_ascii_are_read(command):
+    where = ("-m", "paths.out=été", "data.root=/home/é", "--config-dir", "ñandú")  # options may come behind
+    Path("ñandú/mine").mkdir(parents=True)
+    Path("ñandú/mine/conv2.yaml").write_text("# @package _global_\npruning:\n  ratio: {conv2: 0.2}\n")
+    code, _, err = command(*QUICK, "logger=none", "+mine=conv2", *where)
+    assert code == 0, err
+    assert len(records(Path("été"))) == 1
+
+
+def test_cache_that_holds_the_data_need_not_be_writable(command, monkeypatch):
+    assert command(*QUICK, "logger=none", "paths.cache=cache")[0] == 0
+    monkeypatch.setattr(tempfile, "TemporaryFile", _refuse_in("cache"))
+    code, _, err = command(*QUICK, "logger=none", "paths.cache=cache", "combo=1")
+    assert code == 0, err
+
+
+def _refuse_in(folder):
+    made = tempfile.TemporaryFile
+
+    def make(dir):
+        if str(dir) == folder:
+            raise PermissionError(13, "Permission denied")
+        return made(dir=dir)
+
+    return make
+
+
+JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+
+
+@pytest.mark.parametrize(("choice", "launcher"), [("a,b", ()), ("glob([a,b])", ()), ("a,b", JOBLIB)])
+def test_experiments_that_are_swept_over_run_whole(command, choice, launcher):
+    Path("my_conf/experiment").mkdir(parents=True)
+    for name, ratio, combos in (("a", "{conv1: 0.2}", "range(3)"), ("b", "{conv2: 0.1}", "4,7")):
+        sweep = f"hydra:\n  sweeper:\n    params:\n      combo: {combos}\n      repeat: 0,1\n"
+        Path(f"my_conf/experiment/{name}.yaml").write_text(f"# @package _global_\npruning:\n  ratio: {ratio}\n{sweep}")
+    sweep = ("-m", "--config-dir", "my_conf", f"experiment={choice}", *QUICK, "logger=none", *launcher)
+    code, out, err = command(*sweep)
+    assert code == 0, err
+    found = {(*record["layers"], record["combo"], record["repeat"]) for record in records()}
+    assert found == {
+        *(("conv1", combo, repeat) for combo in (0, 1, 2) for repeat in (0, 1)),
+        *(("conv2", combo, repeat) for combo in (4, 7) for repeat in (0, 1)),
+    }
+    assert "6 of 6 runs" in out and "4 of 4 runs" in out
+    code, _, err = command(*sweep)
+    assert code == 0 and "Nothing to do" in err
+
+
+def test_swept_experiments_go_on_after_one_whose_launch_fails(command, monkeypatch):
+    from oraclecheck import cli
+
+    Path("my_conf/experiment").mkdir(parents=True)
+    for name in ("conv1", "conv2"):
+        content = f"pruning:\n  ratio: {{{name}: 0.2}}\nhydra:\n  sweeper:\n    params:\n      combo: 0,1\n"
+        Path(f"my_conf/experiment/{name}.yaml").write_text(f"# @package _global_\n{content}")
+    launch = cli._launch
+
+    def fail_once(arguments):
+        if "experiment=conv1" in arguments:
+            raise RuntimeError("a worker died")
+        launch(arguments)
+
+    monkeypatch.setattr(cli, "_launch", fail_once)
+    code, _, err = command("-m", "--config-dir", "my_conf", "experiment=conv1,conv2", *QUICK, "logger=none")
+    assert code == 1 and "a worker died" in err and "2 of 4 runs are missing" in err
+    assert {tuple(record["layers"]) for record in records()} == {("conv2",)} and len(records()) == 2
 
 
 def test_checkpoint_of_another_architecture_is_refused(command):

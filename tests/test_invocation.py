@@ -22,6 +22,7 @@ def composed(*overrides):
         ["model=lenet5_mini", "data=mnist", "pruning.ratio={conv1: 0.2, conv2: 0.5}", "pretrain.seed=1"],
         ["model=vgg19", "retrain.lr='0: 1e-2, 3: 1e-3'", "pretrain.checkpoint='/a b/\"c\".ckpt'", "study=mine"],
         ["model=resnet56", "pruning.wiring=released_code", "retrain.fraction=0.1", "data.download=true"],
+        ["data.root='/home/é'", "pretrain.fraction=0.5"],
     ],
 )
 def test_sweep_command_composes_the_configuration_it_came_from(overrides):

@@ -47,16 +47,65 @@ def test_own_network_runs_by_name(command, own_network):
     assert all(record["pruned_params"] < record["dense_params"] for record in found)
 
 
+def test_own_network_that_reads_values_in_its_init_runs(command, own_network):
+    reading = NETWORK.replace("super().__init__(", "import torch\n        super().__init__(nn.Dropout(RATE),")
+    Path("reading_net.py").write_text(reading.replace("RATE", "torch.linspace(0, 0.5, 3)[1].item()"))
+    where = ("model.network._target_=reading_net.Net", "pruning.ratio={1: 0.5}")
+    code, _, err = command("--config-dir", "my_conf", "model=mine", *QUICK, "logger=none", *where)
+    assert code == 0, err
+    (path,) = Path("multirun").glob("mine-digits-1_0.5-*/0/0/record.json")
+    assert json.loads(path.read_text())["status"] == "ok"
+
+
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("target", "reason"),
     [
-        (["model.network._target_=my_net.Nett"], "model.network must name an importable class"),
-        (["+model.network.widht=3"], "unexpected keyword argument 'widht'"),
+        ("my_net.Nett", "my_net has no 'Nett': did you mean 'Net'?"),
+        ("my_net.sub.Net", "my_net has no 'sub'"),
+        ("elsewhere.Net", "there is no module 'elsewhere': put the folder that holds it on PYTHONPATH"),
+        ("torchvision.models.resnet19", "torchvision.models has no 'resnet19': did you mean 'resnet1"),
+        ("unclosed_net.Net", "unclosed_net.py, line 3: expected ':'"),
+        ("needing_net.Net", "needing_net.py, line 2, imports 'a_missing_package', which is not installed"),
+        ("raising_net.Net", "raising_net.py, line 1, raises ZeroDivisionError: division by zero"),
+        ("leaving_net.Net", "leaving_net.py, line 2, raises SystemExit: 3"),
+        ("other_net.number", "that is of type int"),
+        ("other_net.give_number", "model.network must make a torch.nn.Module"),
+        ("builtins.dict", "which makes a dict"),
+        ("other_net.complain", "got {'_target_': 'other_net.complain'}: RuntimeError"),
+        ("sys.exit", "SystemExit"),
+        ("Net", "write it as MODULE.CLASS"),
+        (".my_net.Net", "write it as MODULE.CLASS"),
+        ("''", "write it as MODULE.CLASS"),
+        ("null", "got None: write it as MODULE.CLASS"),
     ],
 )
-def test_own_network_that_cannot_be_made_is_one_sentence(command, own_network, arguments, sentence):
-    code, _, err = command("--config-dir", "my_conf", "model=mine", *arguments)
-    assert code == 2 and sentence in err and err.count("\n") == 1
+def test_target_that_is_no_network_is_told_why(command, own_network, target, reason):
+    Path("unclosed_net.py").write_text("from torch import nn\n\nclass Net(nn.Module)\n    pass\n")
+    Path("needing_net.py").write_text("import torch\nfrom a_missing_package import layers\n")
+    Path("raising_net.py").write_text("1 / 0\n")
+    Path("leaving_net.py").write_text("import sys\nsys.exit(3)\n")
+    Path("other_net.py").write_text(
+        "number = 3\ndef give_number(): return number\ndef complain(): raise RuntimeError\n"
+    )
+    code, out, err = command("--config-dir", "my_conf", "model=mine", f"model.network._target_={target}")
+    assert code == 2 and not out and err.count("\n") == 1
+    assert err.startswith("oraclecheck: model.network must ") and reason in err
+
+
+def test_target_inside_a_network_is_told_why(command, own_network):
+    code, _, err = command("--config-dir", "my_conf", "model=mine", "+model.network.width={_target_: my_net.Size}")
+    assert code == 2 and err.count("\n") == 1 and "got 'my_net.Size': my_net has no 'Size'" in err
+
+
+def test_data_source_that_cannot_be_imported_is_told_why(command):
+    code, _, err = command("data.source._target_=elsewhere.Source")
+    assert code == 2 and err.count("\n") == 1
+    assert err.startswith("oraclecheck: data.source must ") and "there is no module 'elsewhere'" in err
+
+
+def test_argument_that_the_network_does_not_take_is_one_sentence(command, own_network):
+    code, _, err = command("--config-dir", "my_conf", "model=mine", "+model.network.widht=3")
+    assert code == 2 and "unexpected keyword argument 'widht'" in err and err.count("\n") == 1
 
 
 def test_missing_config_dir_is_one_sentence(command):

@@ -99,12 +99,14 @@ class PruningConfig:
 class RecipeConfig:
     """How a network is trained; `lr` is `epoch: rate` pairs, 0-based, as the papers write them.
 
-    `mixup` and `cutmix` are the alphas of their Beta distributions, `gradient_clip` the largest norm of a gradient.
+    `fraction` scales epochs and schedule; `epochs` alone cuts the schedule off. `mixup` and `cutmix` are the alphas of
+    their Beta distributions, `gradient_clip` the largest norm of a gradient.
     """
 
     epochs: int = MISSING
     batch_size: int = MISSING
     lr: str = MISSING
+    fraction: float = 1.0
     momentum: float = 0.9
     weight_decay: float = 1e-4
     optimizer: Optimizer = Optimizer.sgd
@@ -122,13 +124,6 @@ class PretrainConfig(RecipeConfig):
     seed: int = 0
     weights: str | None = None
     checkpoint: str | None = None
-
-
-@dataclass
-class RetrainConfig(RecipeConfig):
-    """How pruned networks are retrained; `fraction` scales epochs and schedule."""
-
-    fraction: float = 1.0
 
 
 @dataclass
@@ -172,7 +167,7 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     pruning: PruningConfig = field(default_factory=PruningConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
-    retrain: RetrainConfig = field(default_factory=RetrainConfig)
+    retrain: RecipeConfig = field(default_factory=RecipeConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
@@ -188,6 +183,14 @@ def replacing(overrides: Sequence[str]) -> list[str]:
         return list(overrides)
     # "++" for Hydra's sweeper, which of several overrides with the same key keeps the last
     return [*overrides[:first], "++pruning.ratio=null", *overrides[first:]]
+
+
+def quoted(argument: str) -> str:
+    """A `KEY=VALUE` argument whose value Hydra can read: its grammar knows letters beyond ASCII in quotes only."""
+    key, equals, value = argument.partition("=")
+    if not equals or key.startswith("-") or value.isascii() or any(sign in value for sign in "'\"\\,()[]{}$"):
+        return argument
+    return f"{key}='{value}'"
 
 
 def register() -> None:

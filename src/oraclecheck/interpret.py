@@ -1,7 +1,7 @@
 """From a composed configuration to a setting: values as Python has them, each within its key's rule."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -26,9 +26,21 @@ PRECISIONS = (
 
 MOST_LAYERS_IN_LABEL = 4  # more would make folder names unreadable
 
+MOST_LETTERS = 200
+"""Of a study's label and of a name in it, in bytes: with what follows they are names of files, which hold 255."""
 
-def interpret(cfg: DictConfig) -> Setting:
+MOST_THREADS = 1024  # of one process: more can exhaust a machine's memory
+
+MOST_REPEATS = 1_000_000_000  # their numbers are folders' names and parts of W&B's ids
+
+
+def interpret(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
     """The setting of a composed configuration.
+
+    Args:
+        cfg: The configuration.
+        given: Keys that the command line itself gives, where that is known: rates that are written there must be
+            reached, while those of a file are cut off where the command line trains for fewer epochs.
 
     Raises:
         ValueError: If a value breaks its key's rule; one sentence that names the key.
@@ -56,13 +68,13 @@ def interpret(cfg: DictConfig) -> Setting:
         scheme=scheme,
         wiring=wiring,
         combinations=parse_set(cfg.combo, "combo", tuple(CRITERIA)),
-        repeats=[int(repeat) for repeat in parse_set(cfg.repeat, "repeat")],
+        repeats=parse_repeats([cfg.repeat]),
         seed=cfg.seed,
-        pretrain=_recipe("pretrain", cfg.pretrain),
+        pretrain=_recipe("pretrain", cfg.pretrain, given),
         pretrain_seed=cfg.pretrain.seed,
         checkpoint=Path(cfg.pretrain.checkpoint) if cfg.pretrain.checkpoint else None,
         weights=cfg.pretrain.weights,
-        retrain=_recipe("retrain", cfg.retrain).scaled(cfg.retrain.fraction),
+        retrain=_recipe("retrain", cfg.retrain, given),
         fraction=cfg.retrain.fraction,
         trainer=TrainerSettings(
             cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads, cfg.trainer.compile
@@ -85,14 +97,37 @@ def _layers(cfg: DictConfig, shadow: nn.Module, scheme: str) -> tuple[dict[str, 
 
 def _check_ranges(cfg: DictConfig) -> None:
     for key, value in {"study": cfg.study, "model.name": cfg.model.name, "data.name": cfg.data.name}.items():
-        if value is not None and not re.fullmatch(r"[\w.+-]+", value):  # they become the study's folder
-            raise ValueError(f"{key} must be letters, digits, '.', '_', '+' and '-'; got {value!r}")
-    if not 0 < cfg.retrain.fraction <= 1:
-        raise ValueError(f"retrain.fraction must lie in (0, 1]; got {cfg.retrain.fraction}")
-    if cfg.trainer.threads < 1:
-        raise ValueError(f"trainer.threads must be at least 1; got {cfg.trainer.threads}")
+        if value is not None:
+            _check_name(key, value)
+    for key, folder in {"paths.out": cfg.paths.out, "paths.cache": cfg.paths.cache}.items():
+        if not folder or "\0" in folder:
+            raise ValueError(f"{key} must be a folder; got {folder!r}")
+    for key, fraction in {"pretrain": cfg.pretrain.fraction, "retrain": cfg.retrain.fraction}.items():
+        if not 0 < fraction <= 1:
+            raise ValueError(f"{key}.fraction must lie in (0, 1]; got {fraction}")
+    if not 1 <= cfg.trainer.threads <= MOST_THREADS:
+        raise ValueError(f"trainer.threads must lie in [1, {MOST_THREADS}]; got {cfg.trainer.threads}")
     if cfg.trainer.precision not in PRECISIONS:
         raise ValueError(f"trainer.precision must be one of {', '.join(PRECISIONS)}; got {cfg.trainer.precision!r}")
+
+
+def _check_name(key: str, name: str) -> None:
+    if not re.fullmatch(r"[\w.+-]+", name):  # it becomes a part of a folder's name
+        raise ValueError(f"{key} must be letters, digits, '.', '_', '+' and '-'; got {name!r}")
+    if len(name.encode()) > MOST_LETTERS:
+        raise ValueError(f"{key} must have at most {MOST_LETTERS} letters; got {len(name)}: {name[:20]}...")
+
+
+def parse_repeats(values: Sequence[int | str]) -> list[int]:
+    """The repeats that values of `repeat` name, each once.
+
+    Raises:
+        ValueError: If a value is no index or set of indices, or an index is too long for a folder's name.
+    """
+    repeats = list(dict.fromkeys(int(repeat) for value in values for repeat in parse_set(value, "repeat")))
+    if max(repeats) >= MOST_REPEATS:
+        raise ValueError(f"repeat must be below {MOST_REPEATS:,}; got {max(repeats)}")
+    return repeats
 
 
 def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str) -> str:
@@ -106,13 +141,16 @@ def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str
         parts.insert(0, scheme)
     if wiring != "correct":
         parts.append(wiring)
-    return "-".join([cfg.model.name, cfg.data.name, *parts])
+    label = "-".join([cfg.model.name, cfg.data.name, *parts])
+    _check_name("study", label)  # names of the user's layers are in it
+    return label
 
 
-def _recipe(key: str, cfg: DictConfig) -> Recipe:
-    return parse_recipe(
+def _recipe(key: str, cfg: DictConfig, given: Collection[str]) -> Recipe:
+    recipe = parse_recipe(
         key,
         cfg.lr,
+        cut_off=f"{key}.lr" not in given,
         epochs=cfg.epochs,
         batch_size=cfg.batch_size,
         momentum=cfg.momentum,
@@ -124,3 +162,4 @@ def _recipe(key: str, cfg: DictConfig) -> Recipe:
         cutmix=cfg.cutmix,
         gradient_clip=cfg.gradient_clip,
     )
+    return recipe.scaled(cfg.fraction)

@@ -13,6 +13,10 @@ from oraclecheck.data.augmentation import Augmentation
 from oraclecheck.data.loading import Preparation
 from oraclecheck.data.module import ModuleSource, is_data_module
 from oraclecheck.data.sources import Source
+from oraclecheck.target import check_targets, tell
+
+MOST_SCALE = 1e6
+"""Of a mean or standard deviation: float32 holds seven digits, so beyond it all pixels of an image become alike."""
 
 
 def interpret_source(cfg: DictConfig) -> Source | ModuleSource:
@@ -29,13 +33,13 @@ def interpret_source(cfg: DictConfig) -> Source | ModuleSource:
         raise ValueError(f"data.workers must be at least 0; got {data.workers}")
     if not 0 < data.crop_ratio <= 1:
         raise ValueError(f"data.crop_ratio must lie in (0, 1]; got {data.crop_ratio}")
+    check_targets(plain(data.source), "data.source")
     try:
         source = instantiate(data.source)
     except InstantiationException as error:
-        reason = error.__cause__ or error
         raise ValueError(
             f"data.source must name an importable class and its arguments; got {plain(data.source)}: "
-            f"{type(reason).__name__}: {str(reason).splitlines()[0]}"
+            f"{tell(error.__cause__ or error)}"
         ) from error
     if is_data_module(source):
         arguments = plain(data.source)
@@ -79,8 +83,16 @@ def interpret_preparation(cfg: DictConfig, source: Source | ModuleSource) -> Pre
             f"data.mean and data.std must have a number for each channel ({channels}), those of data.std positive; "
             f"got {list(data.mean)} and {list(data.std)}"
         )
-    if data.augment.crop_padding < 0:
-        raise ValueError(f"data.augment.crop_padding must be at least 0; got {data.augment.crop_padding}")
+    for key, values, smallest in (("data.mean", map(abs, data.mean), 0), ("data.std", data.std, 1 / MOST_SCALE)):
+        if not all(smallest <= value <= MOST_SCALE for value in values):
+            raise ValueError(
+                f"{key} must hold finite numbers of the size of pixels, which lie in [0, 1]; got {list(data[key[5:]])}"
+            )
+    side = max(cfg.model.input_shape[1:])
+    if not 0 <= data.augment.crop_padding <= side:
+        raise ValueError(
+            f"data.augment.crop_padding must lie in [0, {side}], an image's side; got {data.augment.crop_padding}"
+        )
     augmentation = Augmentation(**plain(data.augment))
     if augmentation.resized_crop and not getattr(source, "streams", False):
         raise ValueError(

@@ -97,9 +97,8 @@ def _differences(config: Mapping[str, Any], other: Mapping[str, Any], prefix: st
 def _spelt(value: Any) -> str:
     """A value in Hydra's grammar."""
     if isinstance(value, str):
-        return (
-            value if re.fullmatch(r"[\w./-]+", value) else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        )
+        bare = re.fullmatch(r"[\w./-]+", value, re.ASCII)
+        return value if bare else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {_spelt(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from oraclecheck.records.store import read_record
 from oraclecheck.sweep import Part
 
 POLL_SECONDS = 1.0
@@ -28,7 +29,7 @@ class SweepProgress(threading.Thread):
         super().__init__(daemon=True)
         missing = [part.missing() for part in parts]
         self.total = sum(part.size if m is None else len(m) for part, m in zip(parts, missing, strict=True))
-        self.done = 0
+        self.done = self.failed = 0
         self._unresolved, self._outstanding = list(parts), set[Path]()
         self._began = self._retraining_since = time.time()
         self._over = threading.Event()
@@ -51,7 +52,7 @@ class SweepProgress(threading.Thread):
             self._print_lines()
 
     def poll(self) -> None:
-        """Count the records that are new since the start."""
+        """Count the records that are new since the start; one that says its run failed is no run that is done."""
         for part in list(self._unresolved):
             paths = part.paths()
             if paths is not None:  # else its dense network is being trained
@@ -61,7 +62,9 @@ class SweepProgress(threading.Thread):
             self._retraining_since = time.time()
         new = {path for path in self._outstanding if self._is_new(path)}
         self._outstanding -= new
-        self.done += len(new)
+        failed = sum(map(_has_failed, new))
+        self.failed += failed
+        self.done += len(new) - failed
 
     def _is_new(self, path: Path) -> bool:
         try:
@@ -71,7 +74,7 @@ class SweepProgress(threading.Thread):
 
     def _show_bar(self) -> None:
         columns = (
-            TextColumn("retraining"),
+            TextColumn("retraining{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -79,20 +82,32 @@ class SweepProgress(threading.Thread):
         )
         with Progress(*columns, console=Console(stderr=True), refresh_per_second=2) as bar:
             task = bar.add_task("", total=self.total)
-            while not self._over.wait(POLL_SECONDS):
+            over = False
+            while not over:
+                over = self._over.wait(POLL_SECONDS)
                 self.poll()
-                bar.update(task, completed=self.done)
-            self.poll()
-            bar.update(task, completed=self.done)
+                bar.update(task, completed=self.done, description=self._failures())
 
     def _print_lines(self) -> None:
         printed = 0
         while not self._over.wait(LINE_SECONDS):
             self.poll()
-            if self.done > printed:
-                printed = self.done
-                left = (time.time() - self._retraining_since) / self.done * (self.total - self.done)
-                print(f"{self.done} of {self.total} runs done, about {_spell(left)} left", file=sys.stderr, flush=True)
+            over = self.done + self.failed
+            if over > printed:
+                printed = over
+                left = (time.time() - self._retraining_since) / over * (self.total - over)
+                line = f"{self.done} of {self.total} runs done{self._failures()}, about {_spell(left)} left"
+                print(line, file=sys.stderr, flush=True)
+
+    def _failures(self) -> str:
+        return f", {self.failed} failed" if self.failed else ""
+
+
+def _has_failed(path: Path) -> bool:
+    try:
+        return read_record(path).status == "failed"
+    except (OSError, ValueError):  # what is no record does not count as done either
+        return True
 
 
 def _spell(seconds: float) -> str:

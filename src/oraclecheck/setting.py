@@ -68,12 +68,12 @@ class Setting:
         combinations: The indices, and names of criteria, that this command runs.
         repeats: The repeats of each that it runs.
         seed: Base of the retraining seeds.
-        pretrain: Recipe of the dense network.
+        pretrain: Recipe of the dense network, already scaled.
         pretrain_seed: Its seed.
         checkpoint: A checkpoint to load instead.
         weights: Torchvision's weights to load unless there is a checkpoint.
         retrain: Retraining recipe, already scaled.
-        fraction: What it was scaled by.
+        fraction: What the retraining recipe was scaled by.
         trainer: Device, precision, threads.
         wandb: Where W&B runs go; None for nowhere.
         out: Folder of all studies.
@@ -152,8 +152,12 @@ class Setting:
         if picked and self.scheme == "width":
             raise ValueError(f"combo must be an index or a set where pruning.scheme is width; got {picked}")
         device_of(self.trainer)
-        _check_writable(self.out)
+        _check_writable("paths.out", self.out)
+        if isinstance(self.source, ModuleSource):  # looks at its data, which it prepares under a lock there
+            _check_writable("paths.cache", self.cache)
         self.source.check()
+        if loading.writes(self.source, self.cache):
+            _check_writable("paths.cache", self.cache)
         if self.source.classes != self.classes:
             raise ValueError(
                 f"data.classes must be the number of classes of {self.data}, {self.source.classes}; got {self.classes}"
@@ -371,9 +375,9 @@ def _no_data() -> ImageData:
     raise AssertionError("a dense network that is loaded needs no data")
 
 
-def _check_writable(folder: Path) -> None:
+def _check_writable(key: str, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise ValueError(f"paths.out must be a folder that can be written; got {folder}: {error.strerror}") from None
+        raise ValueError(f"{key} must be a folder that can be written; got {folder}: {error.strerror}") from None

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, QuotedString
+from hydra.core.override_parser.types import Override
 
 from oraclecheck.config import replacing
-from oraclecheck.interpret import interpret
-from oraclecheck.pruning.combination import parse_set
+from oraclecheck.interpret import interpret, parse_repeats
+from oraclecheck.overrides import alternatives, parse, sweeper_params, values
+from oraclecheck.pruning.combination import SET_LIMIT, parse_set
 from oraclecheck.records.record import Record
 from oraclecheck.records.store import is_done, read_record, record_path
 from oraclecheck.setting import CRITERIA, Setting
@@ -59,26 +59,31 @@ def plan(overrides: Sequence[str], multirun: bool) -> list[Part]:
     The jobs of a sweep differ mostly in `combo` and `repeat`; what is left is composed once, not a thousand times.
 
     Args:
-        overrides: The command line's `KEY=VALUE` arguments.
+        overrides: The command line's `KEY=VALUE` arguments; of several files that bring their own sweeps, one alone
+            (see `overrides.commands`).
         multirun: Whether it sweeps (`-m`).
 
     Raises:
         ValueError: If a job could not run; see `interpret` and `Setting.check`.
         HydraException: If a job could not be composed.
     """
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    parsed = parse(overrides, multirun)
     if multirun:
         parsed = _with_sweeper_params(parsed)
     runs = {key: _values(parsed, key) for key in ("combo", "repeat")} if multirun else {}
     varied = [override for override in parsed if not runs.get(override.key_or_group)]
+    given = {override.key_or_group for override in parsed}
     parts = []
     for job in product(*(_alternatives(override, multirun) for override in varied)):
-        first = [f"{key}={_quote(values[0])}" for key, values in runs.items() if values]
-        setting = interpret(compose("config", overrides=replacing([*job, *first])))
+        first = [f"{key}={_quote(swept[0])}" for key, swept in runs.items() if swept]
+        setting = interpret(compose("config", overrides=replacing([*job, *first])), given)
         if runs.get("combo"):
-            setting = replace(setting, combinations=_union(runs["combo"], "combo", tuple(CRITERIA)))
+            setting = replace(setting, combinations=_union(runs["combo"]))
         if runs.get("repeat"):
-            setting = replace(setting, repeats=_union(runs["repeat"], "repeat", ()))
+            setting = replace(setting, repeats=parse_repeats(runs["repeat"]))
+        count = len(setting.combinations) * len(setting.repeats)
+        if count > SET_LIMIT:
+            raise ValueError(f"combo and repeat must ask for at most {SET_LIMIT:,} runs; got {count:,}")
         setting.check()
         parts.append(Part(setting))
     return parts
@@ -86,31 +91,24 @@ def plan(overrides: Sequence[str], multirun: bool) -> list[Part]:
 
 def _with_sweeper_params(parsed: Sequence[Override]) -> list[Override]:
     """The overrides with those that a configuration brings as `hydra.sweeper.params`; the last of a key counts."""
-    fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
-    params = compose("config", overrides=fixed, return_hydra_config=True).hydra.sweeper.params or {}
-    brought = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in params.items()])
+    brought = parse([f"{key}={value}" for key, value in sweeper_params(parsed).items()], multirun=True)
     return list({override.get_key_element(): override for override in [*brought, *parsed]}.values())
 
 
 def _values(parsed: Sequence[Override], key: str) -> list[Any]:
     """All values that a sweep gives to a key; the last override counts, as for Hydra."""
-    values: list[Any] = []
-    for override in parsed:
-        if override.key_or_group == key:
-            swept = override.sweep_iterator() if override.is_sweep_override() else [override.value()]
-            values = [value.text if isinstance(value, QuotedString) else value for value in swept]
-    return values
+    last = next((override for override in reversed(parsed) if override.key_or_group == key), None)
+    return values(last) if last else []
 
 
 def _alternatives(override: Override, multirun: bool) -> list[str]:
-    key = override.get_key_element()
-    if multirun and override.is_discrete_sweep():
-        return [f"{key}={value}" for value in override.sweep_string_iterator()]
-    return [override.input_line or f"{key}={override.get_value_element_as_str()}"]
+    if multirun and override.is_sweep_override():
+        return alternatives(override)
+    return [override.input_line or f"{override.get_key_element()}={override.get_value_element_as_str()}"]
 
 
-def _union(values: Sequence[Any], key: str, names: tuple[str, ...]) -> list[Any]:
-    members = [member for value in values for member in parse_set(value, key, names)]
+def _union(values: Sequence[Any]) -> list[int | str]:
+    members = [member for value in values for member in parse_set(value, "combo", tuple(CRITERIA))]
     return list(dict.fromkeys(members))
 
 

@@ -3,12 +3,14 @@
 import multiprocessing
 import os
 import time
+from collections import OrderedDict
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 from test_callbacks import DATA
+from torch import nn
 
 from oraclecheck.networks.lenet import LeNet5Mini
 from oraclecheck.training import dense
@@ -109,3 +111,70 @@ def test_hash_is_of_the_tensors_not_of_the_file(tmp_path):
     state["conv1.bias"][0] += 1e-3
     torch.save(state, tmp_path / "other.pt")
     assert load_checkpoint(tmp_path / "other.pt", LeNet5Mini(), "k", "m").hash != bare
+
+
+@pytest.mark.parametrize("prefix", ["module.", "network.", "_orig_mod.", "network._orig_mod.module.", "a.b."])
+def test_prefix_that_all_names_share_is_taken_off(tmp_path, prefix):
+    state = LeNet5Mini().state_dict()
+    torch.save(state, tmp_path / "bare.pt")
+    torch.save({"state_dict": {prefix + name: tensor for name, tensor in state.items()}}, tmp_path / "wrapped.pt")
+    bare, wrapped = (load_checkpoint(tmp_path / f"{n}.pt", LeNet5Mini(), "k", "m") for n in ("bare", "wrapped"))
+    assert wrapped.state.keys() == state.keys() and bare.hash == wrapped.hash
+
+
+def test_checkpoints_of_wrapped_networks_load(tmp_path):
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    torch.save(nn.DataParallel(network).state_dict(), tmp_path / "parallel.pt")
+    torch.save(torch.compile(network).state_dict(), tmp_path / "compiled.pt")
+    torch.save(nn.Sequential(torch.compile(network[0]), network[1]).state_dict(), tmp_path / "part.pt")
+    for name in ("parallel", "compiled", "part"):
+        loaded = load_checkpoint(tmp_path / f"{name}.pt", network, "k", "m").state
+        assert all(torch.equal(tensor, network.state_dict()[name]) for name, tensor in loaded.items())
+
+
+def test_prefix_that_is_the_networks_own_stays(tmp_path):
+    network = nn.Sequential(OrderedDict(module=nn.Linear(2, 2)))
+    torch.save({"module.module.weight": torch.ones(2, 2), "module.module.bias": torch.zeros(2)}, tmp_path / "twice.pt")
+    torch.save({"module.weight": torch.ones(2, 2), "module.bias": torch.zeros(2)}, tmp_path / "once.pt")
+    for name in ("twice", "once"):
+        state = load_checkpoint(tmp_path / f"{name}.pt", network, "k", "m").state
+        assert state.keys() == {"module.weight", "module.bias"}
+
+
+def _with(weight: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {**LeNet5Mini().state_dict(), "conv1.weight": weight}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch's quantised and sparse tensors are on their way out
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (_with(torch.full((10, 1, 5, 5), torch.nan)), "conv1.weight has values that are NaN or infinite"),
+        (_with(torch.full((10, 1, 5, 5), torch.inf)), "conv1.weight has values that are NaN or infinite"),
+        (_with(torch.full((10, 1, 5, 5), 1e300, dtype=torch.float64)), "conv1.weight has values that are NaN or"),
+        (_with(torch.empty(10, 1, 5, 5, device="meta")), "conv1.weight has no values"),
+        (_with(torch.ones(10, 1, 5, 5).to_sparse()), "conv1.weight is sparse"),
+        (_with(torch.ones(10, 1, 5, 5, dtype=torch.int64)), "conv1.weight is of type torch.int64 instead of torch.flo"),
+        (_with(torch.ones(10, 1, 5, 5) * 1j), "conv1.weight is of type torch.complex64"),
+        (
+            {**{f"network.{name}": torch.ones(1) for name in LeNet5Mini().state_dict()}, "loss.weight": torch.ones(1)},
+            "conv1.weight is called network.conv1.weight: save only the tensors under 'network.'",
+        ),
+        ({"model": LeNet5Mini().state_dict()}, "which holds one under 'model': save that alone"),
+        ({1: torch.ones(1)}, "must hold a state dict of m"),
+        ({}, "conv1.weight is missing"),
+    ],
+)
+def test_checkpoint_that_is_no_dense_network_is_told_why(tmp_path, state, reason):
+    torch.save(state, tmp_path / "it.pt")
+    with pytest.raises(ValueError, match=r"^k must hold a state dict of m; got .*it\.pt") as error:
+        load_checkpoint(tmp_path / "it.pt", LeNet5Mini(), "k", "m")
+    assert reason in str(error.value)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_quantised_checkpoint_is_refused(tmp_path):
+    weight = torch.quantize_per_tensor(torch.ones(10, 1, 5, 5), 0.1, 0, torch.qint8)
+    torch.save(_with(weight), tmp_path / "it.pt")
+    with pytest.raises(ValueError, match=r"where conv1\.weight is quantised"):
+        load_checkpoint(tmp_path / "it.pt", LeNet5Mini(), "k", "m")

@@ -88,3 +88,16 @@ def test_identity_says_everything_defaults_included():
     identity = recipe(5, "0: 0.1").identity()
     assert identity.items() >= {**defaults, "epochs": 5, "schedule": ((0, 0.1),), "gradient_clip": None}.items()
     assert identity.keys() == {column.name for column in dataclasses.fields(Recipe)}
+
+
+def test_schedule_is_cut_off_where_the_epochs_end():
+    short = recipe(2, "0: 1e-2, 1: 1e-3, 20: 1e-4", cut_off=True)
+    assert (short.epochs, short.schedule) == (2, ((0, 1e-2), (1, 1e-3)))
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size"])
+def test_number_beyond_torchs_integers_is_refused(name):
+    with pytest.raises(ValueError, match=rf"^retrain\.{name} must be at most 1,000,000,000; got 1{'0' * 400}"):
+        parse_recipe(
+            "retrain", "0: 0.1", **{"epochs": 1, "batch_size": 1, "momentum": 0.9, "weight_decay": 0, name: 10**400}
+        )

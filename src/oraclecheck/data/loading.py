@@ -136,6 +136,17 @@ def train_labels(source: Source, cache: Path) -> Tensor:
     return _tensors(source, cache)[1]
 
 
+def writes(source: Source | ModuleSource, cache: Path) -> bool:
+    """Whether reading a source writes its tensors into the cache: not if they are there, or if it streams."""
+    if isinstance(source, ModuleSource) or getattr(source, "streams", False):
+        return False
+    return not _cache_file(source, cache).is_file()
+
+
+def _cache_file(source: Source, cache: Path) -> Path:
+    return cache / f"tensors-{digest(_described(source))[:16]}.pt"
+
+
 def _tensors(source: Source, cache: Path) -> tuple[Tensor, ...]:
     """What `source.read()` gives, from the cache file if it was computed before."""
     content = _cached(source, cache)
@@ -147,7 +158,7 @@ def _cached(source: Source, cache: Path) -> dict[str, Any]:
 
     Any number of processes may call this at once: one computes, the others wait and share its pages.
     """
-    path = cache / f"tensors-{digest(_described(source))[:16]}.pt"
+    path = _cache_file(source, cache)
     if not path.is_file():
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):

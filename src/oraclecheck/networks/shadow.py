@@ -1,8 +1,10 @@
 """Shadows of networks: their layers and shapes on the meta device, without memory for their weights."""
 
+import copy
 import hashlib
 import inspect
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from torch import nn
+
+from oraclecheck.target import check_targets, tell
 
 
 def shadow_network(network: dict[str, Any]) -> nn.Module:
@@ -48,12 +52,46 @@ def identity(network: dict[str, Any]) -> dict[str, Any]:
 def shadow_of(description: str) -> nn.Module:
     """The shadow of what `describe` described; see `shadow_network`."""
     network = json.loads(description)
+    if "_target_" not in network:
+        raise ValueError(f"model.network must name an importable class as its _target_; got {network}")
+    check_targets(network, "model.network")
     try:
-        with torch.device("meta"):
-            return instantiate(network)
-    except InstantiationException as error:
-        reason = error.__cause__ or error
+        made = make_shadow(lambda: instantiate(network))
+    except (Exception, SystemExit) as error:
+        reason = error.__cause__ or error if isinstance(error, InstantiationException) else error
         raise ValueError(
-            f"model.network must name an importable class and its arguments; got {network}: "
-            f"{type(reason).__name__}: {str(reason).splitlines()[0]}"
+            f"model.network must name an importable class and its arguments; got {network}: {tell(reason)}"
         ) from error
+    if not isinstance(made, nn.Module):
+        raise ValueError(f"model.network must make a torch.nn.Module; got {network}, which makes a {_type(made)}")
+    return made
+
+
+def make_shadow(make: Callable[[], nn.Module]) -> nn.Module:
+    """The shadow of the network that a function makes; torch's random generator is left as it was.
+
+    Networks that compute with tensors' values while they are made (torchvision's RegNets, drop-path rates read off a
+    `linspace`) cannot be made on the meta device: they are made on the CPU and moved.
+    """
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with torch.device("meta"):
+                return make()
+        except Exception:
+            network = make()
+    return to_meta(network) if isinstance(network, nn.Module) else network
+
+
+def to_meta(network: nn.Module) -> nn.Module:
+    """A copy of a network on the meta device, with the tensors that are neither parameters nor buffers."""
+    shadow = copy.deepcopy(network).to("meta")
+    for module in shadow.modules():
+        for name, value in list(vars(module).items()):
+            if isinstance(value, torch.Tensor):
+                setattr(module, name, value.to("meta"))
+    return shadow
+
+
+def _type(value: object) -> str:
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"

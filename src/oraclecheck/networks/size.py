@@ -1,11 +1,12 @@
 """The size of a network."""
 
-import copy
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from oraclecheck.networks.shadow import to_meta
 
 
 def parameters_and_macs(network: nn.Module, input_shape: Sequence[int]) -> tuple[int, int]:
@@ -17,7 +18,7 @@ def parameters_and_macs(network: nn.Module, input_shape: Sequence[int]) -> tuple
         network: Any network.
         input_shape: Shape of one input without the batch, e.g. (1, 32, 32).
     """
-    shadow = copy.deepcopy(network).to("meta").eval()
+    shadow = to_meta(network).eval()
     counter = FlopCounterMode(display=False)
     with torch.inference_mode(), counter:
         shadow(torch.empty(1, *input_shape, device="meta"))

@@ -4,8 +4,9 @@ import copy
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from oraclecheck.data.images import ImageData
 from oraclecheck.files import create_atomically, digest_of_tensors, remove_remains
+from oraclecheck.networks.shadow import make_shadow
 from oraclecheck.seeds import derive_seed
 from oraclecheck.training.callbacks import History
 from oraclecheck.training.recipe import Recipe
@@ -48,6 +50,8 @@ class Checkpoint:
 def load_checkpoint(path: Path, network: nn.Module, key: str, model: str) -> Checkpoint:
     """Read a checkpoint for a network: a state dict, or a mapping that holds one under `state_dict`, as ours do.
 
+    What wrappers put before the names of all tensors, such as DataParallel's `module.`, is taken off.
+
     Args:
         path: The file.
         network: A network of the architecture it must have; a meta-device one will do.
@@ -67,19 +71,27 @@ def load_checkpoint(path: Path, network: nn.Module, key: str, model: str) -> Che
             f"{key} must hold tensors that torch.load(weights_only=True) reads; got {path}: {reason}"
         ) from None
     state = content.get("state_dict", content) if isinstance(content, Mapping) else None
-    if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise ValueError(f"{key} must hold a state dict of {model}; got {path}")
+    if not _is_state(state):
+        raise ValueError(f"{key} must hold a state dict of {model}; got {path}{_other_place(content)}")
+    assert isinstance(state, Mapping)
     expected = network.state_dict()
-    difference = _wrong_shape(expected, state)
+    state = _renamed(state, expected)
+    difference = _no_weights(network, state) or _wrong_shape(expected, state)
     if not difference:
         # Into a shadow, for torch's and torchvision's modules know the names that their tensors had in older files.
         loaded = copy.deepcopy(network).to("meta")
-        missing, unknown = loaded.load_state_dict(dict(state), strict=False, assign=True)
-        difference = f"{missing[0]} is missing" if missing else f"there is an unknown {unknown[0]}" if unknown else None
+        try:
+            missing, unknown = loaded.load_state_dict(dict(state), strict=False, assign=True)
+        except RuntimeError as error:  # a module of the user's that loads in a way of its own
+            difference = f"loading raises {str(error).splitlines()[-1].strip()}"
+        else:
+            if missing or unknown:
+                difference = _missing(missing[0], state) if missing else f"there is an unknown {unknown[0]}"
     if difference:
         raise ValueError(f"{key} must hold a state dict of {model}; got {path}, where {difference}")
     tensors = {name: tensor.contiguous() for name, tensor in loaded.state_dict().items()}
-    return Checkpoint(tensors, content.get("history", []), content.get("test_set", ""))
+    history = content.get("history")
+    return Checkpoint(tensors, history if isinstance(history, list) else [], content.get("test_set", ""))
 
 
 def train_once(
@@ -123,9 +135,7 @@ def train_once(
                 except Exception as error:
                     _failures[path.absolute()] = error
                     raise
-    with torch.device("meta"):
-        network = make()
-    return load_checkpoint(path, network, "the dense network's checkpoint", model)
+    return load_checkpoint(path, make_shadow(make), "the dense network's checkpoint", model)
 
 
 def _keep(path: Path, content: dict[str, object]) -> None:
@@ -173,4 +183,63 @@ def _wrong_shape(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) ->
     for name, tensor in expected.items():
         if name in found and found[name].shape != tensor.shape:
             return f"{name} has shape {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"
+    return None
+
+
+def _is_state(state: object) -> bool:
+    return isinstance(state, Mapping) and all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
+    )
+
+
+def _other_place(content: object) -> str:
+    """Where else a checkpoint holds a state dict, as a hint."""
+    parts = content.items() if isinstance(content, Mapping) else ()
+    place = next((name for name, part in parts if part and _is_state(part)), None)
+    return f", which holds one under {place!r}: save that alone" if place else ""
+
+
+def _renamed(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The tensors under the network's own names, where wrappers put something before all of them.
+
+    DataParallel puts `module.` before the names, Lightning the attribute that holds the network, and torch.compile
+    `_orig_mod.` wherever a part is compiled.
+    """
+    if not any("_orig_mod." in name for name in expected):
+        state = {name.replace("_orig_mod.", ""): tensor for name, tensor in state.items()}
+    prefix = _common_prefix(state).removesuffix(_common_prefix(expected))
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+
+
+def _common_prefix(names: Iterable[str]) -> str:
+    """The modules, each with a dot behind it, that all tensors lie in."""
+    levels = zip(*(name.split(".")[:-1] for name in names), strict=False)
+    return "".join(f"{level[0]}." for level in takewhile(lambda level: len(set(level)) == 1, levels))
+
+
+def _missing(name: str, state: Mapping[str, Tensor]) -> str:
+    """That a tensor is missing, and the prefix under which it is there after all."""
+    longer = next((other for other in state if other.endswith(f".{name}")), None)
+    if longer is None:
+        return f"{name} is missing"
+    prefix = longer.removesuffix(name)
+    return f"{name} is called {longer}: save only the tensors under '{prefix}', without this prefix"
+
+
+def _no_weights(network: nn.Module, state: Mapping[str, Tensor]) -> str | None:
+    """A tensor that cannot be a dense network's, if there is one."""
+    parameters = dict(network.named_parameters())
+    for name, expected in network.state_dict().items():
+        tensor = state.get(name, expected)
+        if tensor is expected:
+            continue
+        if tensor.is_meta:
+            return f"{name} has no values, for it lies on the meta device"
+        if tensor.is_quantized or tensor.layout != torch.strided:
+            return f"{name} is {'quantised' if tensor.is_quantized else 'sparse'}: save it as an ordinary tensor"
+        if tensor.is_complex() or tensor.is_floating_point() != expected.is_floating_point():
+            return f"{name} is of type {tensor.dtype} instead of {expected.dtype}"
+        values = tensor.detach().float()  # as the network will hold them
+        if values.isnan().any() or (name in parameters and values.isinf().any()):  # a buffer may be a mask of -inf
+            return f"{name} has values that are NaN or infinite"
     return None

@@ -4,6 +4,9 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+MOST = 1_000_000_000
+"""Epochs and images of a batch: more overflow torch's integers."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -59,12 +62,13 @@ class Recipe:
         return replace(self, epochs=epochs, schedule=tuple(schedule))
 
 
-def parse_recipe(key: str, lr: str, **values: Any) -> Recipe:
+def parse_recipe(key: str, lr: str, cut_off: bool = False, **values: Any) -> Recipe:
     """A recipe from its configuration.
 
     Args:
         key: The configuration group, `pretrain` or `retrain`, for messages.
         lr: `epoch: rate` pairs such as "0: 1e-2, 20: 1e-3".
+        cut_off: Whether rates that the epochs do not reach are dropped, and not refused.
         **values: The other fields of `Recipe`.
 
     Raises:
@@ -74,7 +78,9 @@ def parse_recipe(key: str, lr: str, **values: Any) -> Recipe:
     clip = recipe.gradient_clip
     for name, value, rule, holds in (
         ("epochs", recipe.epochs, "be at least 1", recipe.epochs >= 1),
+        ("epochs", recipe.epochs, f"be at most {MOST:,}", recipe.epochs <= MOST),
         ("batch_size", recipe.batch_size, "be at least 1", recipe.batch_size >= 1),
+        ("batch_size", recipe.batch_size, f"be at most {MOST:,}", recipe.batch_size <= MOST),
         ("momentum", recipe.momentum, "lie in [0, 1)", 0 <= recipe.momentum < 1),
         ("weight_decay", recipe.weight_decay, "be at least 0", 0 <= recipe.weight_decay < math.inf),
         ("label_smoothing", recipe.label_smoothing, "lie in [0, 1)", 0 <= recipe.label_smoothing < 1),
@@ -84,13 +90,13 @@ def parse_recipe(key: str, lr: str, **values: Any) -> Recipe:
     ):
         if not holds:
             raise ValueError(f"{key}.{name} must {rule}; got {value}")
-    schedule = _parse_schedule(f"{key}.lr", lr, recipe.epochs)
+    schedule = _parse_schedule(f"{key}.lr", lr, recipe.epochs, cut_off)
     if recipe.decay == "cosine" and len(schedule) > 1:
         raise ValueError(f'{key}.lr must be one rate, such as "0: 1e-3", where {key}.schedule is cosine; got {lr!r}')
     return replace(recipe, schedule=schedule)
 
 
-def _parse_schedule(key: str, text: str, epochs: int) -> tuple[tuple[int, float], ...]:
+def _parse_schedule(key: str, text: str, epochs: int, cut_off: bool) -> tuple[tuple[int, float], ...]:
     rule = f'{key} must be epoch: rate pairs such as "0: 1e-2, 20: 1e-3"'
     try:
         pairs: list[tuple[Any, Any]] = [tuple(pair.split(":")) for pair in text.split(",")]  # type: ignore[misc]
@@ -100,8 +106,12 @@ def _parse_schedule(key: str, text: str, epochs: int) -> tuple[tuple[int, float]
     starts = [epoch for epoch, _ in schedule]
     if starts[0] != 0 or starts != sorted(set(starts)):
         raise ValueError(f"{rule}, with ascending epochs from 0; got {text!r}")
-    if starts[-1] >= epochs:
-        raise ValueError(f"{key} must change within the {epochs} epochs of {key.split('.')[0]}.epochs; got {text!r}")
+    if starts[-1] >= epochs and not cut_off:
+        group = key.split(".")[0]
+        raise ValueError(
+            f"{key} must change within the {epochs} epochs of {group}.epochs; got {text!r}: {group}.fraction scales "
+            "both"
+        )
     if not all(0 < rate < math.inf for _, rate in schedule):
         raise ValueError(f"{rule}, with positive rates; got {text!r}")
-    return schedule
+    return tuple((epoch, rate) for epoch, rate in schedule if epoch < epochs)

@@ -1,0 +1,136 @@
+"""The `KEY=VALUE` arguments of a command line: what they choose, what they sweep over, and what they must not be."""
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, QuotedString
+
+MOST_JOBS = 1_000_000
+"""Jobs of a sweep: Hydra composes every one of them, a tenth of a second each, before the first starts."""
+
+_REFUSED = {
+    "hydra.searchpath": "--config-dir adds your own files",
+    "hydra.sweeper": "'-m KEY=VALUES' sweeps",
+}
+
+
+def parse(overrides: Sequence[str], multirun: bool) -> list[Override]:
+    """The arguments, parsed; call it where Hydra is initialised.
+
+    Args:
+        overrides: The command line's `KEY=VALUE` arguments.
+        multirun: Whether it sweeps (`-m`).
+
+    Raises:
+        ValueError: If an argument chooses what is no option, or a sweep has no jobs or too many.
+        HydraException: If an argument cannot be parsed.
+    """
+    parsed = OverridesParser.create(_loader()).parse_overrides(list(overrides))
+    jobs = 1
+    for override in parsed:
+        key = override.key_or_group
+        for refused, mend in _REFUSED.items():
+            if key == refused or key.startswith(f"{refused}."):
+                raise ValueError(f"{refused} must be left as it is; got {override.input_line}: {mend}")
+        if override.is_sweep_override():
+            jobs *= _count(override) if multirun else 1
+        elif override.value() == {} and key != "pruning.ratio" and not _is_group(override):
+            raise ValueError(f"{key} must be given a value; got {{}}, which would change nothing")
+        _check_choice(override, multirun)
+    if jobs > MOST_JOBS:
+        raise ValueError(
+            f"a sweep must have at most {MOST_JOBS:,} jobs; got {jobs:.3g}: give each a set of combinations, such as "
+            '\'combo="0-999","1000-1999"\''
+        )
+    return parsed
+
+
+def commands(overrides: Sequence[str], multirun: bool) -> list[list[str]]:
+    """The arguments, once for each choice of files that bring their own sweeps; call it where Hydra is initialised.
+
+    Hydra looks for `hydra.sweeper.params` in what is chosen once for the whole sweep, so what the files of
+    `-m experiment=a,b` sweep over would be left out: each of them has to be a sweep of its own.
+
+    Args:
+        overrides: The command line's `KEY=VALUE` arguments.
+        multirun: Whether it sweeps (`-m`).
+
+    Raises:
+        ValueError: See `parse`.
+        HydraException: If a choice cannot be composed.
+    """
+    parsed = parse(overrides, multirun)
+    swept = [override for override in parsed if multirun and override.is_sweep_override() and _is_group(override)]
+    if not swept:
+        return [list(overrides)]
+    fixed = [override for override in parsed if override not in swept]
+    chosen = [[*map(_line, fixed), *choices] for choices in product(*map(alternatives, swept))]
+    brought = sweeper_params(fixed)
+    if all(sweeper_params(parse(command, multirun)) == brought for command in chosen):
+        return [list(overrides)]
+    return chosen
+
+
+def sweeper_params(parsed: Sequence[Override]) -> dict[str, Any]:
+    """The values that the chosen files sweep over, by key: `hydra.sweeper.params`."""
+    fixed = [_line(override) for override in parsed if not override.is_sweep_override()]
+    return dict(compose("config", overrides=fixed, return_hydra_config=True).hydra.sweeper.params or {})
+
+
+def alternatives(override: Override) -> list[str]:
+    """An argument for each value that an argument sweeps over."""
+    return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+
+
+def values(override: Override) -> list[Any]:
+    """The value of an argument, or those it sweeps over."""
+    swept = override.sweep_iterator() if override.is_sweep_override() else [override.value()]
+    return [value.text if isinstance(value, QuotedString) else value for value in swept]
+
+
+def _count(override: Override) -> int:
+    """How many values an argument sweeps over.
+
+    Raises:
+        ValueError: If there is none, or they cannot be counted.
+    """
+    key, text = override.key_or_group, str(override.input_line).partition("=")[2]
+    if override.is_interval_sweep():
+        raise ValueError(f"{key} must list the values it sweeps over, such as 0,1 or range(2); got {text}")
+    if override.is_range_sweep():
+        swept = override.value()
+        if not swept.step:  # type: ignore[union-attr]
+            raise ValueError(f"{key} must sweep with a step that is not 0; got {text}")
+        count = int(-((swept.start - swept.stop) // swept.step))  # type: ignore[union-attr, operator]
+    else:
+        count = sum(1 for _ in override.sweep_iterator())
+    if count < 1:
+        raise ValueError(f"{key} must sweep over at least one value; got {text}")
+    return count
+
+
+def _check_choice(override: Override, multirun: bool) -> None:
+    """Refuse what is no name where a file is chosen: Hydra would merge an empty mapping into the default choice."""
+    if override.is_delete() or not _is_group(override) or (override.is_sweep_override() and not multirun):
+        return
+    options = _loader().get_group_options(override.key_or_group)
+    for value in values(override):
+        if not isinstance(value, str):
+            got = "null" if value is None else value
+            raise ValueError(f"{override.key_or_group} must be one of {', '.join(options)}; got {got}")
+
+
+def _is_group(override: Override) -> bool:
+    return bool(_loader().get_group_options(override.key_or_group))
+
+
+def _line(override: Override) -> str:
+    return str(override.input_line)
+
+
+def _loader() -> Any:
+    return GlobalHydra.instance().config_loader()
