@@ -3,12 +3,10 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-from hydra._internal.utils import get_args_parser
+from typing import TYPE_CHECKING, Any
 
 from oraclecheck import config
-from oraclecheck.cli import INTERRUPTED, USER_ERROR, _initialised, _tell
+from oraclecheck.cli import INTERRUPTED, USER_ERROR, _initialised, _parse, _tell
 
 if TYPE_CHECKING:
     from oraclecheck.pruning.survey import SurveyedLayer
@@ -22,9 +20,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: `KEY=VALUE` overrides and `--config-dir`, as `python -m oraclecheck` takes them; None reads `sys.argv`.
     """
-    parsed = get_args_parser().parse_args(list(sys.argv[1:] if argv is None else argv))
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     config.register()
+    try:
+        parsed = _parse([config.quoted(argument) for argument in (sys.argv[1:] if argv is None else argv)])
+    except ValueError as error:
+        print(f"oraclecheck: {error}", file=sys.stderr)
+        return USER_ERROR
     try:
         layers = _survey(parsed)
     except KeyboardInterrupt:
@@ -36,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _survey(parsed: object) -> "list[SurveyedLayer]":
+def _survey(parsed: Any) -> "list[SurveyedLayer]":
     from hydra import compose
     from hydra.utils import instantiate
 
@@ -47,8 +49,8 @@ def _survey(parsed: object) -> "list[SurveyedLayer]":
     from oraclecheck.pruning.survey import survey
     from oraclecheck.waiting import waiting
 
-    with _initialised(parsed) as overrides:
-        cfg = compose("config", overrides=overrides)
+    with _initialised(parsed):
+        cfg = compose("config", overrides=parsed.overrides)
     network, shape, classes = plain(cfg.model.network), tuple(cfg.model.input_shape), cfg.data.classes
     names = prunable_layers(shadow_network(network))
     with waiting("proving which layers can be pruned", len(names)) as step, double_precision():

@@ -177,7 +177,10 @@ def _unknown_layer(key: str, network: nn.Module, prunable: Sequence[str]) -> str
         hint = f"did you mean {close[0]!r}?"
     else:
         hint = f"it has {_enumerate(prunable)}"
-    return f"pruning.ratio must name prunable layers of the network; got '{key}': {hint}"
+    return (
+        f"pruning.ratio must name prunable layers of the network; got '{key}': {hint}; python -m oraclecheck.layers "
+        "lists them"
+    )
 
 
 def _enumerate(names: Iterable[str], limit: int = 12) -> str:
