@@ -63,5 +63,7 @@ def test_list_says_what_each_experiment_costs(capsys):
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     listed = {row[0]: row for row in rows if row and row[0] in NAMES}
     assert sorted(listed) == NAMES
-    assert listed["table2_conv1_0.4"][1:8] == ["lenet5_mini", "mnist", "210", "x", "3", "=", "630"]
+    row = ["lenet5_mini", "mnist", "210", "x", "3", "=", "630", "x", "30", "=", "18,900"]  # Table A2: 30 epochs
+    assert listed["table2_conv1_0.4"][1:12] == row
+    assert listed["figureA6_conv1"][8:12] == ["x", "3", "=", "2,268"]  # 252 x 3 retrainings of a tenth of them
     assert listed["figure3_resnet18"][1:8] == ["resnet18", "imagenet", "160", "x", "1", "=", "160"]

@@ -24,6 +24,7 @@ class Experiment:
         data: Name of the data set it needs.
         combinations: How many combinations it retrains.
         repeats: How often each.
+        epochs: How many epochs a retraining has.
     """
 
     name: str
@@ -31,6 +32,12 @@ class Experiment:
     data: str
     combinations: int
     repeats: int
+    epochs: int
+
+    @property
+    def retrainings(self) -> int:
+        """How many networks it retrains."""
+        return self.combinations * self.repeats
 
     @property
     def command(self) -> str:
@@ -46,28 +53,31 @@ def experiments() -> Iterator[Experiment]:
             cfg = compose("config", overrides=[f"experiment={path.stem}"], return_hydra_config=True)
             params = cfg.hydra.sweeper.params
             combinations, repeats = (_count(key, params[key]) for key in ("combo", "repeat"))
-            yield Experiment(path.stem, cfg.model.name, cfg.data.name, combinations, repeats)
+            epochs = max(1, round(cfg.retrain.fraction * cfg.retrain.epochs))
+            yield Experiment(path.stem, cfg.model.name, cfg.data.name, combinations, repeats, epochs)
 
 
 def main() -> int:
     """Print the list."""
-    table = Table("experiment", "model", "data", "retrainings", "command", box=None, pad_edge=False)
-    total = 0
-    for experiment in experiments():
-        count = experiment.combinations * experiment.repeats
-        total += count
+    listed = list(experiments())
+    table = Table("experiment", "model", "data", "retrainings", "epochs in all", "command", box=None, pad_edge=False)
+    for experiment in listed:
         table.add_row(
             experiment.name,
             experiment.model,
             experiment.data,
-            f"{experiment.combinations} x {experiment.repeats} = {count}",
+            f"{experiment.combinations} x {experiment.repeats} = {experiment.retrainings:,}",
+            f"x {experiment.epochs} = {experiment.retrainings * experiment.epochs:,}",
             experiment.command,
         )
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
+    retrainings = sum(experiment.retrainings for experiment in listed)
+    epochs = sum(experiment.retrainings * experiment.epochs for experiment in listed)
     console.print(
-        f"{total} retrainings in all. 'pruning.wiring=released_code' behind a command gives its twin: the same "
-        "combinations, wired as the paper's released code wires them (ViT: 'pruning.scheme=width').",
+        f"{retrainings:,} retrainings of {epochs:,} epochs in all, besides the dense networks. "
+        "'pruning.wiring=released_code' behind a command gives its twin: the same combinations, wired as the paper's "
+        "released code wires them (ViT: 'pruning.scheme=width').",
         highlight=False,
         soft_wrap=True,
     )
