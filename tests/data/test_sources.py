@@ -1,5 +1,6 @@
 """Data against torchvision's own transforms, and the cache against many processes."""
 
+import errno
 import hashlib
 import multiprocessing
 import os
@@ -148,3 +149,14 @@ def test_cache_is_computed_once_by_many_processes(tmp_path):
     assert len(digests) == 1 and all(worker.exitcode == 0 for worker in workers)
     assert len(list((tmp_path / "cache").glob("read-by-*"))) == 1
     assert len(list((tmp_path / "cache").glob("*.pt"))) == 1 and not list((tmp_path / "cache").glob("*.tmp"))
+
+
+def test_full_disk_under_the_cache_is_one_sentence(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    source = MNISTFamily(str(write_idx(tmp_path, "MNIST")), "MNIST")
+    monkeypatch.setattr(loading.torch, "save", fail)
+    with pytest.raises(ValueError, match=r"^paths\.cache must have room for the data set; .* No space left on device$"):
+        load(source, tmp_path / "cache", GREY)
+    assert not list((tmp_path / "cache").glob("*.pt"))

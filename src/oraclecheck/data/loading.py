@@ -21,7 +21,7 @@ from oraclecheck.data.images import ImageData, ImageSet
 from oraclecheck.data.module import ModuleSource
 from oraclecheck.data.sources import Source
 from oraclecheck.data.stream import StreamedSet
-from oraclecheck.files import digest, digest_of_tensors, remove_remains, write_atomically
+from oraclecheck.files import create_atomically, digest, digest_of_tensors, remove_remains
 from oraclecheck.waiting import waiting
 
 CPU = torch.device("cpu")
@@ -163,7 +163,6 @@ def _cached(source: Source, cache: Path) -> dict[str, Any]:
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             if not path.is_file():
-                remove_remains(path)
                 with waiting("reading the data set"):
                     computed = dict(zip(PARTS, source.read(), strict=True))
                 _keep(path, {**computed, "hash": digest_of_tensors(computed)})
@@ -172,6 +171,7 @@ def _cached(source: Source, cache: Path) -> dict[str, Any]:
 
 def _keep(path: Path, content: dict[str, Any]) -> None:
     try:
-        write_atomically(path, lambda file: torch.save(content, file))
+        create_atomically(path, lambda file: torch.save(content, file))
     except (OSError, RuntimeError) as error:  # torch's writer raises the second for what the first says
         raise ValueError(f"paths.cache must have room for the data set; {path} cannot be written: {error}") from None
+    remove_remains(path)
