@@ -42,8 +42,8 @@ class UnprovenError(ValueError):
     """Pruning a layer cannot be shown to be exact.
 
     Attributes:
-        layer: Its name; None if it is all of them together.
-        reason: What is wrong, beginning with "without".
+        layer: Its name; None if several are wrong only together.
+        coupled: Other layers that would lose outputs.
     """
 
     def __init__(self, sentence: str, layer: str | None, coupled: Sequence[str] = ()) -> None:
@@ -189,14 +189,20 @@ def _examine(dense: nn.Module, removed: Removed, images: Tensor) -> Flaw | tuple
     return coupled
 
 
-def _blame(dense: nn.Module, removed: Removed, images: Tensor, together: Flaw) -> UnprovenError:
-    """The error that names the first layer which is wrong by itself; all of them if none is."""
-    for name, filters in removed.items() if len(removed) > 1 else ():
-        alone = _examine(dense, {name: filters}, images)
-        if isinstance(alone, Flaw):
-            return UnprovenError(f"{alone.rule}; {alone.problem}", name, alone.coupled)
+def _blame(dense: nn.Module, removed: Removed, images: Tensor, flaw: Flaw) -> UnprovenError:
+    """The error that names a layer which is wrong by itself, found by halving; or all of which no half is wrong."""
+    while len(removed) > 1:
+        names = list(removed)
+        for half in (names[: len(names) // 2], names[len(names) // 2 :]):
+            part = {name: removed[name] for name in half}
+            found = _examine(dense, part, images)
+            if isinstance(found, Flaw):
+                removed, flaw = part, found
+                break
+        else:
+            break
     layer = next(iter(removed)) if len(removed) == 1 else None
-    return UnprovenError(f"{together.rule}; {together.problem}", layer, together.coupled)
+    return UnprovenError(f"{flaw.rule}; {flaw.problem}", layer, flaw.coupled)
 
 
 def _wrong_rows(dense: nn.Module, pruned: nn.Module, removed: Removed) -> Flaw | None:

@@ -97,23 +97,28 @@ def _prune_filters(network: nn.Module, removed: Removed, example: Tensor) -> Non
         module.training = training
 
 
-def ties(network: nn.Module, layers: Sequence[str], example: Tensor) -> dict[str, tuple[str, ...]]:
-    """Layer -> the other layers that torch-pruning would take outputs from with it; only layers that have such.
+def ties(network: nn.Module, layers: Sequence[str], example: Tensor) -> dict[str, tuple[str, ...] | ValueError]:
+    """Layer -> the other layers that torch-pruning would take outputs from with it, or why it would take none.
 
     Args:
         network: The dense network; it is not changed.
         layers: Convolutions and linear layers.
         example: One input batch, to trace the network with.
+
+    Raises:
+        ValueError: If the network cannot be traced.
     """
     network = copy.deepcopy(network)
     names = {module: name for name, module in network.named_modules()}
+    found: dict[str, tuple[str, ...] | ValueError] = {}
     with torch.enable_grad():
         graph = _graph(network, example, layers)
-        found = {}
         for name in layers:
             try:
                 group = _group(graph, network, name, [0])
-            except ValueError:  # the proof will say it
+                _refuse_grouped_convolutions(name, group, names)
+            except ValueError as error:
+                found[name] = error
                 continue
             losing = {
                 dependency.target.module: None
@@ -125,7 +130,7 @@ def ties(network: nn.Module, layers: Sequence[str], example: Tensor) -> dict[str
                 for module in losing
                 if module in names and names[module] != name and outputs_of(module) is not None
             )
-    return {name: others for name, others in found.items() if others}
+    return found
 
 
 def outputs_of(module: nn.Module) -> int | None:

@@ -1,6 +1,6 @@
 """A survey of a network: which of its layers can lose filters, which go together, and why the others cannot."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -12,7 +12,7 @@ from oraclecheck.pruning.proof import UnprovenError, affordable_images, prove
 from oraclecheck.pruning.structured import ties
 
 FEW = 4
-"""Layers that are tied: so many are tried one by one; more are a residual stream, of which one tells for all."""
+"""Layers that are tied: so many may be an expansion and what goes with it; more are a residual stream."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ def survey(
     """
     names = prunable_layers(dense)
     image = affordable_images(input_shape, dense, n=1)
-    tied = ties(dense, [name for name in names if not _is_attention(dense, name)], image)
+    traced = ties(dense, [name for name in names if not _is_attention(dense, name)], image)
+    tied = {name: others for name, others in traced.items() if isinstance(others, tuple)}
     found: dict[str, SurveyedLayer] = {}
 
     def note(name: str, standing: str, others: Sequence[str] = (), why: str = "") -> None:
@@ -59,34 +60,54 @@ def survey(
     for name in names:
         if not _removable(dense, name):
             note(name, "refused", why="it has one filter")
-    alone = [name for name in names if name not in found and not tied.get(name)]
-    while alone:  # all at once is quick, and an error tells whose it is
-        error = _refusal(dense, alone, input_shape)
+        elif isinstance(traced.get(name), ValueError):
+            note(name, "refused", why=str(traced[name]))
+
+    def accept(name: str) -> None:
+        note(name, "prunable", tied.get(name, ()))
+        for other in tied.get(name, ()):
+            if other in names and other not in found:
+                note(other, "goes with", [name])
+
+    def reject(name: str, error: UnprovenError) -> None:
+        others = tied.get(name) or error.coupled
+        note(name, "tied to" if others else "refused", others, "" if others else str(error))
+
+    candidates = _first_of_each_tie({name: tied.get(name, ()) for name in names if name not in found})
+    while candidates:  # all at once is quick, and an error tells whose it is
+        error = _refusal(dense, candidates, input_shape)
         if error is None:
-            for name in alone:
-                note(name, "prunable")
+            for name in candidates:
+                accept(name)
             break
-        if error.layer not in alone:
+        if error.layer not in candidates:
             break
-        alone.remove(error.layer)
-        note(error.layer, "refused", why=str(error))
+        candidates.remove(error.layer)
+        reject(error.layer, error)
     for name in names:
         if name in found:
             continue
-        others = tied.get(name, ())
         error = _refusal(dense, [name], input_shape)
         if error is None:
-            note(name, "prunable", others)
-            for other in [other for other in others if other in names and other not in found]:
-                note(other, "goes with", [name])
-        elif others or error.coupled:
-            note(name, "tied to", others or error.coupled)
-            stream = [name, *others] if len(others) > FEW else []
-            for other in [other for other in stream if other in names and other not in found]:
+            accept(name)
+            continue
+        reject(name, error)
+        stream = [name, *tied.get(name, ())]
+        for other in stream if len(stream) > FEW else []:
+            if other in names and other not in found:
                 note(other, "tied to", [each for each in stream if each != other])
-        else:
-            note(name, "refused", why=str(error))
     return [found[name] for name in names]
+
+
+def _first_of_each_tie(tied: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Layers that may lose filters independently: of those that are tied the first, unless they are too many."""
+    first: list[str] = []
+    spoken_for: set[str] = set()
+    for name, others in tied.items():
+        if name not in spoken_for and len(others) < FEW:
+            first.append(name)
+            spoken_for.update(others)
+    return first
 
 
 def _refusal(dense: nn.Module, names: Sequence[str], input_shape: Sequence[int]) -> UnprovenError | None:
