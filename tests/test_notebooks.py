@@ -13,8 +13,10 @@ from conftest import QUICK
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 
-def run(name, folder):
-    """Run a notebook in a folder; gives the number of figures it shows."""
+def run(name, checkout):
+    """Run a notebook where notebooks lie in a checkout; gives the number of figures it shows."""
+    folder = checkout / "notebooks"
+    folder.mkdir()
     notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}}).execute()
@@ -33,8 +35,8 @@ def test_notebook_about_a_sweep_runs_and_is_kept_without_outputs(command, tmp_pa
 
 
 def test_notebook_about_published_points_runs_on_csv_files(tmp_path):
-    folder = tmp_path / "paper_scatter"
-    folder.mkdir()
+    folder = tmp_path / "data" / "paper_scatter"
+    folder.mkdir(parents=True)
     generator = np.random.default_rng(0)
     for study in ("first", "second"):
         loss = generator.uniform(0, 3, size=20)
