@@ -204,7 +204,7 @@ class Setting:
             return
         what = "proving the pruning of the dense network" if dense else "proving that these layers can be pruned"
         lock = FileLock(f"{path}.lock") if dense else nullcontext()  # the driver is alone; workers are many
-        with lock, waiting(f"{what}, once"), proof.double_precision():
+        with lock, waiting(f"{what}, once"), proof.double_precision(self.trainer.threads):
             if path.is_file():
                 return
             start = time.perf_counter()

@@ -276,14 +276,20 @@ def _list(names: Sequence[str] | Removed) -> str:
 
 
 @contextmanager
-def double_precision() -> Iterator[None]:
-    """Tensors that are made meanwhile are float64, those that a network's `__init__` keeps to itself too."""
-    before = torch.get_default_dtype()
+def double_precision(threads: int = 1) -> Iterator[None]:
+    """Tensors that are made meanwhile are float64, those that a network's `__init__` keeps to itself too.
+
+    Args:
+        threads: torch's meanwhile; beside other work more than one can be far slower.
+    """
+    before = torch.get_default_dtype(), torch.get_num_threads()
     torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(threads)
     try:
         yield
     finally:
-        torch.set_default_dtype(before)
+        torch.set_default_dtype(before[0])
+        torch.set_num_threads(before[1])
 
 
 def specimen(make: Callable[[], nn.Module], input_shape: Sequence[int], classes: int) -> nn.Module:
