@@ -129,17 +129,3 @@ def test_ends_are_in_the_direction_of_the_agreement():
         loss, _ = noise_and_intervals(score, finals, higher_is_better=False, census=census, draws=500, seed=0)
         accuracy, _ = noise_and_intervals(score, -finals, higher_is_better=True, census=census, draws=500, seed=0)
         assert loss == pytest.approx(accuracy)
-
-
-def test_a_repeat_that_few_have_yet_does_not_empty_the_ceiling():
-    rng = np.random.default_rng(0)
-    truth = rng.normal(size=(40, 1))
-    finals = np.column_stack([truth + rng.normal(size=(40, 2)), np.full(40, np.nan)])
-    begun = finals.copy()
-    begun[:3, 2] = 0.5
-    rows = [
-        noise_and_intervals(truth[:, 0], values, higher_is_better=False, census=True, draws=50, seed=0)[0]
-        for values in (finals[:, :2], begun)
-    ]
-    assert rows[0]["rho_k"] == rows[1]["rho_k"]
-    assert rows[1]["ceiling_n"] == 40

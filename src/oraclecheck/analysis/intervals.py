@@ -9,7 +9,7 @@ from scipy.stats import t as student
 
 from oraclecheck.analysis.bootstrap import kendall_draws
 from oraclecheck.analysis.correlation import kendall, signed
-from oraclecheck.analysis.outcomes import common_repeats, mean_of_repeats
+from oraclecheck.analysis.outcomes import mean_of_repeats
 from oraclecheck.analysis.retraining_noise import agreement_error
 from oraclecheck.analysis.uncertainty import ceiling, census_reliability, noise_ceiling, noise_free, reliability
 
@@ -39,8 +39,8 @@ def noise_and_intervals(
 
     Args:
         score: Criterion score of each combination, shape (n,), n >= 2, without NaN.
-        finals: Final metric, shape (n, k); NaN where a repeat is missing. The ceiling uses the repeats that at
-            least half of the combinations have, and the combinations of which all these are finite.
+        finals: Final metric, shape (n, k), without NaN: the same repeats for the agreement and for the ceiling (see
+            `balance`). The ceiling uses the combinations none of whose repeats diverged.
         higher_is_better: True for accuracy, False for loss.
         census: Whether the combinations are all there are.
         draws: Resamples.
@@ -50,7 +50,6 @@ def noise_and_intervals(
         Columns of the table of `correlate`, and sentences about what is not defined.
     """
     means = mean_of_repeats(finals)
-    finals = common_repeats(finals)
     k = finals.shape[1]
     complete = np.asarray(np.isfinite(finals).all(axis=1))
     row, notes = _ceiling(finals[complete], k)
@@ -88,7 +87,7 @@ def _ceiling(complete: Array, k: int) -> tuple[dict[str, Any], list[str]]:
     if k < 2:
         return {}, ["no repeats, so no noise ceiling"]
     if len(complete) < 2:
-        return {}, [f"no noise ceiling: it needs 2 combinations with all {k} repeats; there are {len(complete)}"]
+        return {}, [f"no noise ceiling: it needs 2 combinations of which no repeat diverged; there are {len(complete)}"]
     found = noise_ceiling(complete)
     if np.isnan(found.t):
         return {"ceiling_n": len(complete)}, ["no noise ceiling: in one repeat all metric values are equal"]

@@ -98,7 +98,7 @@ def test_points_beyond_exact_integers_stay_exact():
 def test_five_thousand_points_of_three_repeats_stay_below_three_megabytes():
     rows = [
         run("many", c, r, **outcome(0.9 + ((c * 7919 + r * 104729) % 1000) / 10007, 1 + c / 7))
-        | {"removed": {"features.0": list(range(c % 64))}}
+        | {"removed": {"features.0": list(range(c % 64)), "features.3": [c]}}
         for c in range(250)
         for r in range(3)
     ]
