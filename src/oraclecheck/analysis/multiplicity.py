@@ -6,8 +6,11 @@ from statsmodels.stats.multitest import multipletests
 
 from oraclecheck.analysis.correlation import VALID_P
 
-FAMILY = ("final", "metric", "wiring")
-"""Rows of one table that are equal in these are judged together."""
+FAMILY = ("final", "metric", "wiring", "pretrain_seed")
+"""Rows of one table that are equal in these are judged together: its cells, each of another setting.
+
+Networks that differ in their pre-training seed are replicates of one setting and not further questions.
+"""
 
 
 def holm(p: pd.Series) -> pd.Series:
@@ -18,17 +21,22 @@ def holm(p: pd.Series) -> pd.Series:
     return adjusted
 
 
+def used_p(table: pd.DataFrame) -> pd.Series:
+    """The p that a row is judged by: the filter-permutation p where there is one, else scipy's."""
+    return table["p_permutation"].fillna(table["p"])
+
+
 def with_holm(table: pd.DataFrame) -> pd.DataFrame:
     """Add `p_used`, `p_holm` and `p_family`, and take back verdicts of validity that rested on an unadjusted p.
 
-    The family of a row is all rows of this table with the same final, metric and wiring; `p_family` says how many of
-    them have a p. What is adjusted is the filter-permutation p where there is one, else scipy's.
+    The family of a row is all rows of this table that are equal in `FAMILY`; `p_family` says how many of them have a p.
+    What is adjusted is `used_p`.
 
     Args:
-        table: Rows with `final`, `metric`, `wiring`, `p`, `p_permutation`, `verdict` and `reason`.
+        table: Rows with the columns of `FAMILY`, `p`, `p_permutation`, `verdict` and `reason`.
     """
     table = table.copy()
-    p = table["p_permutation"].fillna(table["p"])
+    p = used_p(table)
     table["p_used"] = np.where(table["p_permutation"].notna(), "permutation", "scipy")
     families = p.groupby([table[name].map(str) for name in FAMILY], sort=False)
     table["p_holm"] = families.transform(holm)

@@ -75,7 +75,7 @@ def correlate(
         there are would be retrained again; "none"), `tau` (b), `p` (scipy), `valid` (Definition 3.1 of paper 1),
         `tau_a`, `spearman`, `pearson`; `agreement_without_diverged`; `agreement_missing_low` and `_high`: what s could
         be if the missing combinations were known. `p_permutation` (filters relabelled), `p_holm` (of the p that
-        `p_used` names, adjusted over the `p_family` rows of this table with the same metric and wiring), `verdict` and
+        `p_used` names, adjusted over the `p_family` rows of this table that `multiplicity.FAMILY` names), `verdict` and
         its `reason`.
 
         Noise: `repeat_tau`, `rho_1`, `rho_k`, `ceiling` (from `ceiling_n` combinations), `noise_free` (s freed of

@@ -243,8 +243,8 @@ GROUPS: dict[str, tuple[Column, ...]] = {
         ),
         Column(
             "p_holm", "p (Holm)", "p", TELLING,
-            "p (filters) where it is defined, else p, adjusted by Holm's method over the rows with the same metric and "
-            "wiring that were computed together; it tests τ = 0, not 0.2.",
+            "p (filters) where it is defined, else p, adjusted by Holm's method over the rows with the same metric, "
+            "wiring and dense seed that were computed together; it tests τ = 0, not 0.2.",
             "Holm 1979",
         ),
         Column("p_family", "Family", "count", ON_DEMAND, "How many p-values were adjusted together."),
