@@ -6,9 +6,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
+from interval_coverage import estimands
 from scipy.stats import kendalltau
 from simulation import WORLDS, removed_filters
-from test_intervals import estimands
 
 from oraclecheck.analysis.balance import balanced
 from oraclecheck.analysis.comparison import compare

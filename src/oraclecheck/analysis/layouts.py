@@ -160,11 +160,10 @@ def gaps(row: pd.Series) -> str:
     """What the numbers of a study lack, one sentence; empty if nothing."""
     if row["error"]:
         return str(row["error"])
-    parts = [f"{row[name]} {name}" for name in ("missing", "failed", "unfinished") if row[name]]
+    parts = [f"{magnitude(int(row[name]))} {name}" for name in ("missing", "failed", "unfinished") if row[name]]
     if not parts:
         return ""
-    runs = row["runs"] + row["missing"]
-    text = f"of {runs} runs {', '.join(parts)}: the numbers do not include them"
+    text = f"of {magnitude(int(row['runs'] + row['missing']))} runs {', '.join(parts)}: the numbers do not include them"
     return f"{text}, nor {_left_out(row)}" if row["left_out"] else text
 
 
