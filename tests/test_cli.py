@@ -98,10 +98,15 @@ def test_fraction_of_pretraining_scales_its_schedule_and_makes_another_dense_net
 
 
 def test_logger_launcher_and_paths_do_not_decide_the_study(command):
-    command(*QUICK, "logger=none")
-    command(*QUICK, "combo=1")
-    command("-m", *QUICK, "logger=none", "combo=2", "trainer.accelerator=cpu", "data.root=elsewhere")
-    assert len(records()) == 3 and len({record["study_hash"] for record in records()}) == 1
+    assert command(*QUICK, "logger=none")[0] == 0
+    assert command(*QUICK, "combo=1")[0] == 0
+    elsewhere = ("trainer.accelerator=cpu", "data.root=elsewhere")
+    assert command("-m", *QUICK, "logger=none", "combo=2", *elsewhere)[0] == 0
+    # One worker of joblib runs in this process: the launcher is another one, and nothing else.
+    joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=1")
+    assert command("-m", *QUICK, "logger=none", "combo=3", *joblib)[0] == 0
+    assert [record["combo"] for record in records()] == [0, 1, 2, 3]
+    assert len({record["study_hash"] for record in records()}) == 1
 
 
 @pytest.mark.parametrize(

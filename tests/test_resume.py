@@ -160,7 +160,9 @@ def test_workers_orphaned_by_a_killed_parent_do_no_harm(tmp_path, uninterrupted)
 def test_order_set_and_launcher_do_not_matter(tmp_path, uninterrupted):
     backwards = ("-m", *QUICK, "combo=2,1,0", "repeat=1,0", "logger=none")
     one_process = (*QUICK, 'combo="1,0-2"', 'repeat="0-1"', "logger=none")
-    for name, sweep in (("backwards", backwards), ("one_process", one_process)):
+    # One worker of joblib runs in the sweep's process; several have their own in the tests of killed sweeps.
+    joblib = (*SWEEP, "logger=none", "hydra/launcher=joblib", "hydra.launcher.n_jobs=1")
+    for name, sweep in (("backwards", backwards), ("one_process", one_process), ("joblib", joblib)):
         folder = tmp_path / name
         folder.mkdir()
         assert in_a_process(folder, sweep) == 0

@@ -31,6 +31,7 @@ ROW: dict[str, Any] = {
     "k": 3,
     "runs": 135,
     **dict.fromkeys(["missing", "failed", "diverged", "unfinished", "incomplete"], 0),
+    **dict.fromkeys(["left_out", "left_out_combinations"], 0),
     "agreement": 0.6123,
     "agreement_low": 0.5012,
     "agreement_high": 0.7088,
@@ -50,6 +51,7 @@ ROW: dict[str, Any] = {
     "collapsed": 0,
     "p_permutation": 0.0005,
     "p_holm": 0.001,
+    "p_family": 2,
     "p_used": "permutation",
     "verdict": "valid",
     "reason": "the interval lies above 0.2",
@@ -66,6 +68,7 @@ ROW: dict[str, Any] = {
     "tied_final": 12,
     "tie_share": 0.0121,
     "note": "",
+    "error": "",
 }
 
 
@@ -124,6 +127,7 @@ def study_folder(parent: Path, name: str = "demo-1a2b3c4d", *, n: int = 6, k: in
 def write_run(folder: Path, combo: int | None, repeat: int, *, accuracy: float, loss: float, **columns: Any) -> Path:
     """One record in its place."""
     metrics = {name: loss if "loss" in name else accuracy for name in MEASURED if name != "best_epoch"}
+    metrics |= {name: 0.1 if "loss" in name else 0.9 for name in MEASURED if name.startswith("dense")}
     metrics |= {"best_epoch": 0, "pruned_train_loss": float(combo or 0)}
     identity = {"schema": 2, "study": folder.name, "study_hash": folder.name[-8:]}
     identity |= {**_IDENTITY, "combo": combo, "removed": {"conv1": [combo or 0]}, "picked_by": None, "repeat": repeat}

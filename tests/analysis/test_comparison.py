@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import kendalltau, spearmanr
 
 from oraclecheck.analysis.comparison import compare
+from oraclecheck.analysis.comparison_figure import plot_comparison
 
 PAIRS = [[i, j] for i, j in combinations(range(10), 2)]
 
@@ -88,7 +89,7 @@ def test_intervals_of_a_census_cover_what_retraining_shows():
     ("a", "b", "message"),
     [
         (pd.concat([study("a", 0), study("c", 0)]), study("b", 1), "runs_a must hold the runs of one study; got 2"),
-        (study("a", 0)[:9], study("b", 1)[9:], "must share combinations, told by their removed filters"),
+        (study("a", 0)[:9], study("b", 1)[9:], "must share combinations that count in both; got none"),
         (
             study("a", 0).drop(columns="final_test_loss"),
             study("b", 1).drop(columns="final_test_accuracy"),
@@ -108,3 +109,56 @@ def test_few_shared_combinations_have_numbers_but_no_bootstrap():
     assert row["note"] == "no bootstrap intervals: they need 10 combinations; there are 3"
     (row,) = compare(a[:3], b, metric="loss").to_dict("records")
     assert row["note"] == "statistics need at least 2 shared combinations; there is 1"
+
+
+def points(name: str, seed: int, rows: int = 30, **columns) -> pd.DataFrame:
+    """A study as a file of points gives it: numbered rows, and no filters."""
+    runs = study(name, seed, k=1)[:rows].assign(order=None, space_size=None)
+    return runs.assign(removed=[{}] * rows, **columns)
+
+
+def test_files_of_points_are_paired_by_their_numbers_and_say_so():
+    a, b = points("a", 0), points("b", 1)
+    (row,) = compare(a, b.iloc[::-1], metric="loss", draws=50).to_dict("records")
+    assert (row["n"], row["only_a"], row["only_b"]) == (30, 0, 0)
+    assert row["final_tau"] == pytest.approx(kendalltau(a["final_test_loss"], b["final_test_loss"]).statistic)
+    assert row["note"] == "combinations are paired by their numbers: neither study says which filters were removed"
+    # A column combo with gaps numbers the combinations themselves.
+    (row,) = compare(a, b[b["combo"] % 2 == 1], metric="loss", draws=50).to_dict("records")
+    assert (row["n"], row["only_a"]) == (15, 15)
+    odd = [kendalltau(side["pruned_train_loss"][1::2], side["final_test_loss"][1::2]).statistic for side in (a, b)]
+    assert (row["agreement_a"], row["agreement_b"]) == pytest.approx(tuple(odd))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        (points("a", 0), study("b", 1), "must both say which filters each combination removed, or neither; a does not"),
+        (points("a", 0), points("b", 1, rows=29), "to be compared row by row; a has 30 and b 29"),
+        (
+            points("a", 0, layers=[["conv1"]] * 30),
+            points("b", 1, layers=[["conv2"]] * 30),
+            "must number the same combinations to be compared; layers is conv1 in a and conv2 in b",
+        ),
+        (
+            points("a", 0, order="sampled"),
+            points("b", 1, order="lexicographic"),
+            "order is sampled in a and lexicographic in b",
+        ),
+    ],
+)
+def test_studies_that_cannot_be_paired_are_refused(a, b, message):
+    for first, second in ((a, b), (b, a)):
+        with pytest.raises(ValueError, match=r"studies (to compare|that do not say)"):
+            compare(first, second, draws=2)
+    with pytest.raises(ValueError, match=message):
+        compare(a, b, draws=2)
+    with pytest.raises(ValueError, match=message):
+        plot_comparison(pd.concat([a, b]), metric="loss")
+
+
+def test_figure_of_files_of_points_pairs_as_the_table_does():
+    a, b = points("a", 0), points("b", 1)
+    (row,) = compare(a, b, metric="loss", draws=2).to_dict("records")
+    title = plot_comparison(pd.concat([a, b]), metric="loss").get_title()
+    assert title.startswith(f"$n$ = 30, $\\tau$ = {row['final_tau']:.2f}".replace("-", "\N{MINUS SIGN}"))

@@ -12,6 +12,7 @@ from hand_made import correlated
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from statsmodels.stats.multitest import multipletests
 
 from oraclecheck.analysis import rounding
 from oraclecheck.analysis.correlation import is_valid, kendall
@@ -83,12 +84,16 @@ def test_table_2_is_reproduced_cell_by_cell_from_the_published_points(data_root)
     found = {(row["ratio"], layers): text for row in cells(grid) for layers, text in row.items() if layers != "ratio"}
     expected = pd.read_csv(data_root / "paper_tables" / "table_2_tau_accuracy.csv", dtype={"pruning_ratio": str})
     assert len(expected) == 25
+    rejected = multipletests(expected["p_value"], alpha=0.05, method="holm")[0]
+    adjusted = dict(zip(zip(expected["layers"], expected["pruning_ratio"], strict=True), rejected, strict=True))
+    assert sum(adjusted.values()) == 21
     for cell in expected.itertuples():
         text = found.pop((cell.pruning_ratio, cell.layers))
-        tau, p, mark = re.fullmatch(r"(-?\d\.\d\d) / (\d\.\de-\d\d)( †)?", text).groups()
+        tau, p, mark, chance = re.fullmatch(r"(-?\d\.\d\d) / (\d\.\de-\d\d) ?(†)?(‡)?", text).groups()
         assert float(tau) == pytest.approx(cell.tau, abs=0.01 + 1e-9), cell
         assert 1 / 1.4 < float(p) / cell.p_value < 1.4, cell
         assert (mark is None) == (cell.tau < -0.2 and cell.p_value < 0.05), cell
+        assert (chance is None) == adjusted[cell.layers, cell.pruning_ratio], cell
     assert set(found.values()) == {""}  # nobody measured conv1/2 at 0.2
 
 
@@ -129,12 +134,14 @@ def test_the_honest_grid_has_interval_ceiling_permuted_p_and_verdict():
         ("", "95 %", "[0.50, 0.71]"),
         ("", "ceiling", "0.92"),
         ("", "permuted p", "5.0e-04"),
+        ("", "Holm p", "1.0e-03"),
         ("", "verdict", "valid"),
         (),
         ("0.3", "s", "0.61"),
         ("", "95 %", "[0.50, 0.71]"),
         ("", "ceiling", "–"),
         ("", "permuted p", "5.0e-04"),
+        ("", "Holm p", "1.0e-03"),
         ("", "verdict", "undecided (no repeats)"),
     )
 

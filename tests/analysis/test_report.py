@@ -249,6 +249,17 @@ def test_two_studies_are_compared_over_the_same_combinations(report):
     assert {"comparison_accuracy.pdf", "retraining_loss_11111111_22222222.png"} <= set(names("m/report"))
 
 
+def test_two_files_of_points_are_compared_point_by_point(report):
+    points("a.csv", [(i, 0.9 - i / 100) for i in range(12)])
+    points("b.csv", [(i, 0.9 - (i + 3 * (i % 2)) / 100) for i in range(12)])
+    code, out, err = report("a.csv", "b.csv", "--compare")
+    assert (code, err) == (0, [])
+    assert "A: a, B: b: 12 combinations in both" in out and "paired by their numbers" in " ".join(out.split())
+    points("b.csv", [(i, 0.9) for i in range(11)])
+    code, _, err = report("a.csv", "b.csv", "--compare", "--out", "other")
+    assert (code, len(err)) == (2, 1) and "a has 12 and b 11" in err[0] and not Path("other").exists()
+
+
 def test_a_comparison_of_one_study_is_one_sentence(report):
     code, _, err = report(study_folder(Path("m")), "--compare")
     assert (code, err) == (2, ["oraclecheck: --compare must get two studies; got 1: demo-1a2b3c4d"])
@@ -283,7 +294,7 @@ def test_missing_failed_and_corrupted_runs_are_counted_and_said(report):
 
 def test_a_criterions_pick_that_failed_is_said(report):
     folder = study_folder(Path("m"))
-    failed = {"picked_by": "l1", "status": "failed", "error": "no memory"}
+    failed = {"picked_by": "l1", "status": "failed", "error": "no memory", "pruned_train_loss": 3.0}
     write_run(folder, None, 0, accuracy=0.9, loss=0.1, removed={"conv1": [3]}, **failed)
     code, _, err = report(folder)
     assert code == 1

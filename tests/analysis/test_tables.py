@@ -56,16 +56,24 @@ def row_of(runs: list[dict], column: str = ACCURACY) -> pd.Series:
 
 
 def test_combinations_hold_the_means_of_their_repeats():
-    runs = [record(1, 0, 2.0, 0.8), record(0, 0, 3.0, 0.5), record(1, 1, 2.0, 0.9)]
+    runs = [record(1, 0, 2.0, 0.8), record(0, 0, 3.0, 0.4), record(1, 1, 2.0, 0.9), record(0, 1, 3.0, 0.6)]
     table = combinations_table(pd.DataFrame(runs))
     assert table["combo"].tolist() == [0, 1]
     assert table["score"].tolist() == [3.0, 2.0]
-    assert table["k"].tolist() == [1, 2]
+    assert table["k"].tolist() == [2, 2]
     assert table[ACCURACY].tolist() == [0.5, 0.85]
     assert table[LOSS].tolist() == [0.5, 0.15]
     assert table["best_test_accuracy"].tolist() == [0.51, 0.86]
     assert table["removed"].tolist() == [{"conv1": [0]}, {"conv1": [1]}]
     assert table["picked_by"].tolist() == [None, None]
+
+
+def test_combinations_hold_the_means_of_equally_many_repeats():
+    runs = [record(1, 0, 2.0, 0.8), record(0, 0, 3.0, 0.5), record(1, 1, 2.0, 0.9)]
+    table = combinations_table(pd.DataFrame(runs))
+    assert table["k"].tolist() == [1, 1]
+    assert table[ACCURACY].tolist() == [0.5, 0.8]
+    np.testing.assert_array_equal(table[f"repeats_{ACCURACY}"][1], [0.8, 0.9])
 
 
 def test_combinations_keep_indices_beyond_64_bits_apart():
@@ -90,12 +98,13 @@ def test_equal_means_of_different_repeats_are_tied():
 
 
 def test_a_diverged_repeat_ranks_its_combination_worst():
-    runs = [record(0, 0, 2.0), diverged(0, 1, pruned_train_loss=math.nan), diverged(1, 0, pruned_train_loss=math.nan)]
+    lacking = {"pruned_train_loss": math.nan}
+    runs = [record(0, 0, 2.0), diverged(0, 1, **lacking), diverged(1, 0, **lacking), diverged(1, 1, **lacking)]
     table = combinations_table(pd.DataFrame(runs))
     for column, metric in METRIC_COLUMNS.items():
         assert table[column].tolist() == [-math.inf if metric == "accuracy" else math.inf] * 2
     assert table["score"].tolist() == [2.0, math.inf]
-    assert table["diverged"].tolist() == [1, 1]
+    assert table["diverged"].tolist() == [1, 2]
 
 
 def test_a_failed_run_is_counted_and_no_outcome():
@@ -144,7 +153,7 @@ def test_valid_is_definition_3_1():
 
 def test_picks_of_a_criterion_are_in_no_statistic():
     runs = random_runs(n=10, k=2)
-    picks = [record(None, r, -5.0, 9.0, removed={"conv1": [3]}, picked_by="l1") for r in range(5)]
+    picks = [record(None, r, -5.0, 9.0, removed={"conv1": [99]}, picked_by="l1") for r in range(5)]
     pd.testing.assert_frame_equal(correlate(pd.DataFrame(runs)), correlate(pd.DataFrame([*runs, *picks])))
 
 
@@ -153,7 +162,8 @@ def test_picks_of_a_criterion_are_in_no_statistic():
     [
         ("lexicographic", 45, 45 * 2 - 3),
         ("lexicographic", 1000, 2000 - 3),
-        ("lexicographic", 1001, 1),
+        ("lexicographic", 1001, 1001 * 2 - 3),
+        ("lexicographic", 10**30, 2 * 10**30 - 3),
         ("sampled", 45, 1),
     ],
 )
@@ -166,7 +176,12 @@ def test_missing_runs_are_counted_against_the_space_or_the_combinations_seen(ord
 
 def test_combinations_short_of_repeats_are_counted():
     row = row_of([*random_runs(n=3, k=2), record(3, 0), failed(4, 0), failed(4, 1)])
-    assert (row["n"], row["k"], row["incomplete"], row["failed"], row["missing"]) == (4, 2, 2, 2, 1)
+    assert (row["n"], row["k"], row["incomplete"], row["failed"], row["missing"]) == (4, 1, 2, 2, 1)
+    assert (row["left_out"], row["left_out_combinations"]) == (3, 0)
+    # Of eleven combinations, ten have two repeats: nine in ten of them, so that the eleventh does not count.
+    row = row_of([*random_runs(n=10, k=2), record(10, 0), failed(11, 0), failed(11, 1)])
+    assert (row["n"], row["k"], row["incomplete"], row["failed"], row["missing"]) == (10, 2, 2, 2, 1)
+    assert (row["left_out"], row["left_out_combinations"]) == (1, 1)
 
 
 @pytest.mark.parametrize("column", METRIC_COLUMNS)
@@ -187,14 +202,14 @@ def test_diverged_combinations_rank_worst_and_the_value_without_them_stands_besi
 
 @pytest.mark.parametrize("column", METRIC_COLUMNS)
 def test_ceiling_uses_combinations_with_all_repeats_and_no_divergence(column):
-    runs = random_runs(n=12, k=2)
+    runs = random_runs(n=40, k=2)
     complete = pd.DataFrame(runs).pivot(index="combo", columns="repeat", values=column).iloc[3:]
     t = kendalltau(complete[0], complete[1]).statistic
     reliability = max(0, math.sin(math.pi * t / 2))
     runs[0] |= {"status": "diverged"}
     runs[3] = failed(1, 1)
     row = row_of([run for run in runs if (run["combo"], run["repeat"]) != (2, 0)], column)
-    assert row["ceiling_n"] == 9
+    assert (row["n"], row["ceiling_n"]) == (38, 37)  # the diverged combination counts, but has no ceiling
     assert row["repeat_tau"] == pytest.approx(t)
     assert row["rho_k"] == pytest.approx(2 * reliability / (1 + reliability))
     assert row["ceiling"] == pytest.approx(math.asin(math.sqrt(row["rho_k"])) * 2 / math.pi)
@@ -206,10 +221,10 @@ def test_without_repeats_there_is_no_ceiling_and_the_note_says_so():
     assert row["note"] == "no repeats, so no noise ceiling"
 
 
-def test_with_too_few_complete_combinations_there_is_no_ceiling_and_the_note_says_so():
-    row = row_of([record(0, 0), record(0, 1), record(1, 0, 2.0, 0.8), record(2, 1, 3.0, 0.7)])
+def test_with_too_few_steady_combinations_there_is_no_ceiling_and_the_note_says_so():
+    row = row_of([record(0, 0), record(0, 1), record(1, 0, 2.0, 0.8), diverged(1, 1, pruned_train_loss=2.0)])
     assert math.isnan(row["ceiling"])
-    assert row["note"].startswith("no noise ceiling: it needs 2 combinations with all 2 repeats; there are 1")
+    assert row["note"].startswith("no noise ceiling: it needs 2 combinations of which no repeat diverged; there are 1")
 
 
 def test_a_constant_repeat_leaves_no_ceiling_and_the_note_says_so():
@@ -239,7 +254,11 @@ def test_a_constant_score_is_reported_as_not_defined():
     ("runs", "message"),
     [
         ([], "runs must have the columns of a record; got none called study, "),
-        ([record(0), record(0)], "runs must hold one record per run; got two of demo-1a2b3c4d :0 0"),
+        (
+            [record(0), record(0)],
+            "runs must hold one record per run; got two of demo-1a2b3c4d: combination 0, repeat 0",
+        ),
+        ([record(0), record(1, removed={})], "runs of a study must all say which filters they removed, or none"),
         ([record(0), record(1, study_hash="ff")], "runs must have one study_hash per study; got 2 for demo-1a2b3c4d"),
         (
             [record(0), record(1, final_test_loss=None)],
@@ -286,6 +305,7 @@ def test_the_table_has_the_columns_that_reports_are_written_for():
     named += " agreement_high interval tau p valid tau_a spearman pearson agreement_without_diverged"
     named += " agreement_missing_low agreement_missing_high repeat_tau rho_1 rho_k rho_k_low rho_k_high ceiling"
     named += " ceiling_low ceiling_high ceiling_n noise_free noise_free_low noise_free_high collapsed p_permutation"
+    named += " left_out left_out_combinations p_family error"
     named += " p_holm p_used verdict reason anomaly_ratio anomaly_low anomaly_high regret regret_low regret_high"
     named += " counterexample_ratio counterexamples pairs tied_score tied_final tie_share note"
     assert set(named.split()) == set(row.index)
@@ -303,7 +323,7 @@ def test_the_table_has_the_columns_that_reports_are_written_for():
         ("lexicographic", 45, 44, "enumerated", "repeats"),
         ("sampled", 45, 45, "enumerated", "repeats"),
         ("sampled", 10**30, 45, "sampled", "combinations"),
-        ("lexicographic", 1001, 45, "unknown", "combinations"),
+        ("lexicographic", 1001, 45, "enumerated", "repeats"),
         (None, None, 45, "unknown", "combinations"),
         (None, 45, 45, "enumerated", "repeats"),
     ],
@@ -313,7 +333,7 @@ def test_the_interval_fits_how_the_combinations_were_chosen(order, size, n, spac
     row = row_of(runs)
     assert (row["space"], row["interval"]) == (space, interval)
     assert ("is not known" in row["note"]) == (space == "unknown")
-    assert math.isnan(row["p_permutation"]) == (space != "enumerated" or n < 45)
+    assert math.isnan(row["p_permutation"]) == (space != "enumerated" or n != (size or n))
     assert row["p_used"] == ("scipy" if math.isnan(row["p_permutation"]) else "permutation")
 
 
@@ -333,7 +353,8 @@ def test_unfinished_runs_are_counted_and_no_outcome():
     runs = random_runs(n=12, k=2)
     runs[0] |= {"status": "unfinished", **dict.fromkeys(METRIC_COLUMNS), "pruned_train_loss": None}
     row = row_of(runs)
-    assert (row["unfinished"], row["failed"], row["n"], row["incomplete"], row["missing"]) == (1, 0, 12, 1, 0)
+    assert (row["n"], row["left_out"], row["left_out_combinations"]) == (11, 1, 1)
+    assert (row["unfinished"], row["failed"], row["n"], row["incomplete"], row["missing"]) == (1, 0, 11, 1, 0)
     assert row["ceiling_n"] == 11
     assert combinations_table(pd.DataFrame(runs))["unfinished"].tolist() == [1] + [0] * 11
 
@@ -373,7 +394,7 @@ def test_a_study_whose_choice_diverged_says_why_it_has_no_regret():
     row = row_of(runs)
     assert math.isnan(row["regret"])
     assert row["anomaly_ratio"] == 44 / 45
-    assert row["note"] == "no regret: some repeat of the criterion's choice is missing or diverged"
+    assert row["note"] == "no regret: some repeat of the criterion's choice diverged"
 
 
 def test_collapsed_combinations_are_counted_and_the_ceiling_is_flagged():
@@ -386,17 +407,10 @@ def test_collapsed_combinations_are_counted_and_the_ceiling_is_flagged():
     assert row_of([run | {ACCURACY: 50.0} if run["combo"] < 3 else run for run in runs])["collapsed"] == 0
 
 
-def test_a_repeat_that_few_combinations_have_yet_changes_only_their_means():
-    runs = census(2)
-    begun = [*runs, *(run | {"repeat": 2} for run in runs if run["combo"] < 3 and run["repeat"] == 0)]
-    rows = [row_of(some) for some in (runs, begun)]
-    for name in ("ceiling_n", "rho_k", "ceiling_low", "regret"):
-        assert rows[0][name] == rows[1][name], name
-    assert (rows[1]["k"], rows[1]["incomplete"], rows[1]["missing"]) == (3, 42, 42)
-
-
-def test_few_complete_combinations_leave_the_ceiling_without_interval():
-    runs = [run for run in random_runs(12, 2) if run["repeat"] == 0 or run["combo"] < 7]
+def test_few_steady_combinations_leave_the_ceiling_without_interval():
+    runs = random_runs(12, 2)
+    for run in runs:
+        run["status"] = "ok" if run["repeat"] == 0 or run["combo"] < 7 else "diverged"
     row = row_of(runs)
     assert (row["ceiling_n"], row["interval"]) == (7, "combinations")
     assert row["agreement_low"] < row["agreement"] < row["agreement_high"]
@@ -438,6 +452,30 @@ def test_the_seed_decides_the_table():
     pd.testing.assert_frame_equal(first, again)
     assert first["rho_k_low"].tolist() != other["rho_k_low"].tolist()
     assert first["agreement"].tolist() == other["agreement"].tolist()
+
+
+@pytest.mark.parametrize("size", [1000, 63_504, 10**30, None])
+def test_a_part_of_an_enumerated_space_is_never_valid_or_invalid(size):
+    # Perfect agreement of 200 combinations, or perfect disagreement: a sample would be valid, or invalid.
+    def runs(sign: int, **space: Any) -> list[dict]:
+        return [record(c, r, c, 0.5 - sign * (c + r / 10) / 1000, **space) for c in range(200) for r in range(2)]
+
+    for sign, verdict in ((1, "valid"), (-1, "invalid")):
+        assert row_of(runs(sign))["verdict"] == verdict
+        row = row_of(runs(sign, order="lexicographic", space_size=size))
+        assert row["verdict"] == "undecided"
+        assert row["reason"].startswith("sample: 200 of ")
+        assert row["reason"].endswith("combinations in lexicographic order are no random sample of them")
+        assert row["interval"] == "repeats"
+
+
+def test_a_part_that_the_rest_cannot_contradict_is_judged():
+    # One of 200 is missing: its 199 pairs cannot turn the other 19,701.
+    space = {"order": "lexicographic", "space_size": 200}
+    runs = [record(c, r, c, 0.5 - (c + r / 10) / 1000, **space) for c in range(199) for r in range(2)]
+    row = row_of(runs)
+    assert row["agreement_missing_low"] == pytest.approx((19_701 - 199) / 19_900)
+    assert row["verdict"] == "valid"
 
 
 def test_valid_verdict_says_what_it_takes_for_granted_where_only_points_are_known(tmp_path):

@@ -1,6 +1,5 @@
 """Two studies of the same combinations side by side: two wirings, two retraining lengths, two recipes."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +10,15 @@ from scipy.stats import rankdata
 from scipy.stats import t as student
 
 from oraclecheck.analysis.bootstrap import DRAWS, kendall_draws, resamples
+from oraclecheck.analysis.contradiction import contradiction
 from oraclecheck.analysis.correlation import kendall, linear_correlations, signed
 from oraclecheck.analysis.intervals import LEAST, ends
-from oraclecheck.analysis.outcomes import HIGHER_IS_BETTER, Outcomes, checked, mean_of_repeats, outcomes
+from oraclecheck.analysis.outcomes import HIGHER_IS_BETTER, Counted, Outcomes, checked, mean_of_repeats, outcomes
+from oraclecheck.analysis.pairing import BY_NUMBER, by_number, paired
 from oraclecheck.analysis.retraining_noise import agreement_error
-from oraclecheck.analysis.summary import space_of
+from oraclecheck.analysis.summary import counted_runs
 from oraclecheck.analysis.tables import metric_columns
+from oraclecheck.records.combination_key import Key
 
 Array = NDArray[np.float64]
 
@@ -32,10 +34,12 @@ def compare(
 ) -> pd.DataFrame:
     """Agreement in two studies, its difference, and how alike their final metrics rank the shared combinations.
 
-    Only combinations with an outcome in both studies count, matched by their removed filters. The intervals are 95 %
-    ones. Of a sample of combinations: a bootstrap over them, drawn for both studies together. Of a census: retraining
-    noise, taken as independent in the two studies; none without repeats in both. Between the final metrics of a census
-    they are cautious (they cover 95 to 100 %): what the two noises do together is counted with either.
+    Only combinations that count in both studies are compared (see `balance`), matched by their removed filters; by
+    their numbers if neither study knows the filters, as files of points do not, and nothing speaks against it. The
+    intervals are 95 % ones. Of a sample of combinations: a bootstrap over them, drawn for both studies together. Of a
+    census: retraining noise, taken as independent in the two studies; none without repeats in both. Between the final
+    metrics of a census they are cautious (they cover 95 to 100 %): what the two noises do together is counted with
+    either.
 
     Args:
         runs_a: Runs of one study, with the columns of a record.
@@ -52,31 +56,34 @@ def compare(
         ("combinations", "repeats" or "none"); `note`.
 
     Raises:
-        ValueError: As `correlate`; if either holds more or fewer than one study, or they share no combination.
+        ValueError: As `correlate` and `pairing.paired`; if either holds more or fewer than one study or contradicts
+            itself, or they share no combination.
     """
     columns = metric_columns(final, metric)
     sides = [_one_study(name, runs) for name, runs in (("runs_a", runs_a), ("runs_b", runs_b))]
-    places = [_places(side) for side in sides]
-    shared = [key for key in places[0] if key in places[1]]
+    shared = paired(sides[0].first, sides[0].keys, sides[1].first, sides[1].keys)
     if not shared:
-        raise ValueError("runs_a and runs_b must share combinations, told by their removed filters; got none in both")
+        raise ValueError("runs_a and runs_b must share combinations that count in both; got none in both")
     row: dict[str, Any] = {
         "study_a": sides[0].first["study"].iloc[0],
         "study_b": sides[1].first["study"].iloc[0],
         "final": final,
         "n": len(shared),
-        "only_a": len(places[0]) - len(shared),
-        "only_b": len(places[1]) - len(shared),
+        "only_a": len(sides[0].keys) - len(shared),
+        "only_b": len(sides[1].keys) - len(shared),
     }
-    census = any(space_of(side).kind == "enumerated" for side in sides)
+    census = any(side.census for side in sides)
+    told = BY_NUMBER if by_number(sides[0].keys, sides[1].keys) else ""
     table = []
     for column, name in columns.items():
         a, b = (
-            _Side.of(side, [place[key] for key in shared], column) for side, place in zip(sides, places, strict=True)
+            _Side.of(side.counted, list(rows), column)
+            for side, rows in zip(sides, zip(*shared, strict=True), strict=True)
         )
         if not (np.isnan(a.means).any() or np.isnan(b.means).any()):
             numbers = _numbers(a, b, HIGHER_IS_BETTER[name], census, draws, seed)
-            table.append({**row, "metric": name, **numbers})
+            note = "; ".join(text for text in (told, numbers["note"]) if text)
+            table.append({**row, "metric": name, **numbers, "note": note})
     if not table:
         raise ValueError(f"runs_a and runs_b must both have {' or '.join(columns)}; got no metric in both")
     return pd.DataFrame(table)
@@ -89,7 +96,7 @@ class _Side:
     means: Array
 
     @classmethod
-    def of(cls, study: Outcomes, rows: list[int], column: str) -> "_Side":
+    def of(cls, study: Counted, rows: list[int], column: str) -> "_Side":
         finals = study.finals[column][rows]
         return cls(study.score[rows], finals, mean_of_repeats(finals))
 
@@ -97,16 +104,29 @@ class _Side:
         return signed(kendall(self.score, self.means)[0], higher_is_better=higher_is_better)
 
 
-def _one_study(name: str, runs: pd.DataFrame) -> Outcomes:
+@dataclass(frozen=True)
+class _Study:
+    """The combinations of a study that count, with a record and the key of each."""
+
+    first: pd.DataFrame
+    keys: list[Key]
+    counted: Counted
+    census: bool
+
+    @classmethod
+    def of(cls, study: Outcomes) -> "_Study":
+        counted, space = counted_runs(study)
+        keys = [key for key, counts in zip(study.keys, counted.rows, strict=True) if counts]
+        return cls(study.first[counted.rows], keys, counted, space.kind == "enumerated")
+
+
+def _one_study(name: str, runs: pd.DataFrame) -> _Study:
     runs = checked(runs)
     if (studies := runs["study"].nunique()) != 1:
         raise ValueError(f"{name} must hold the runs of one study; got {studies}: select one by its column study")
-    return outcomes(runs[runs["picked_by"].isna()])
-
-
-def _places(side: Outcomes) -> dict[str, int]:
-    removed = [json.dumps(value, sort_keys=True) for value in side.first["removed"]]
-    return {key: i for i, key in enumerate(removed) if side.k[i] > 0 and key != "null"}
+    if error := contradiction(runs):
+        raise ValueError(f"{name} must hold the runs of a study that does not contradict itself; {error}")
+    return _Study.of(outcomes(runs[runs["picked_by"].isna()]))
 
 
 def _numbers(a: _Side, b: _Side, higher_is_better: bool, census: bool, draws: int, seed: int) -> dict[str, Any]:

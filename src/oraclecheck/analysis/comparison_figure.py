@@ -3,7 +3,6 @@
 Drawing only, but for the tau between the two in the title.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,11 @@ from matplotlib.axes import Axes
 
 from oraclecheck.analysis.correlation import kendall
 from oraclecheck.analysis.figures import axis_label, combinations_of, study_labels
+from oraclecheck.analysis.pairing import paired
 from oraclecheck.analysis.print_style import COLUMN, axes_or_new, minus, save_figure, scientific
 from oraclecheck.analysis.rounding import decimal
 from oraclecheck.analysis.tables import FINALS
+from oraclecheck.records.combination_key import combination_keys
 
 
 def plot_comparison(
@@ -36,7 +37,7 @@ def plot_comparison(
         The Axes.
 
     Raises:
-        ValueError: If there are not two studies, or they share no combination.
+        ValueError: If there are not two studies, or they share no combination; and as `pairing.paired`.
     """
     studies = list(dict.fromkeys(runs["study"]))
     if len(studies) != 2:
@@ -46,14 +47,16 @@ def plot_comparison(
     studies.sort(key=lambda study: fractions.get(study, 0))
     column = f"{FINALS[final]}_test_{metric}"
     combos = combos[(combos["k"] > 0) & combos["picked_by"].isna()]
-    x, y = (_by_removed(combos[combos["study"] == study], column) for study in studies)
-    shared = [key for key in x if key in y]
+    sides = [combos[combos["study"] == study] for study in studies]
+    records = [runs[runs["study"] == study] for study in studies]
+    shared = paired(records[0], combination_keys(sides[0]), records[1], combination_keys(sides[1]))
     if not shared:
         raise ValueError(
             f"plot_comparison must get two studies of the same combinations; {' and '.join(studies)} share none"
         )
     unit = 100 if metric == "accuracy" else 1
-    xs, ys = (unit * np.array([side[key] for key in shared]) for side in (x, y))
+    rows = zip(*shared, strict=True)
+    xs, ys = (unit * side[column].to_numpy(float)[list(places)] for side, places in zip(sides, rows, strict=True))
     labels = study_labels(runs)
     with axes_or_new(ax, width=COLUMN, height=COLUMN) as ax:
         drawn = np.isfinite(xs) & np.isfinite(ys)
@@ -82,12 +85,3 @@ def save_comparison(runs: pd.DataFrame, stem: Path, *, metric: str, final: str) 
         width=COLUMN,
         height=COLUMN,
     )
-
-
-def _by_removed(combos: pd.DataFrame, column: str) -> dict[str, float]:
-    """Final metric by removed filters, or by number where a source does not say which filters were removed."""
-    keys = [
-        json.dumps(removed, sort_keys=True) if removed else str(combo)
-        for removed, combo in zip(combos["removed"], combos["combo"], strict=True)
-    ]
-    return dict(zip(keys, combos[column], strict=True))

@@ -20,6 +20,9 @@ VALID_P = 0.05
 # combinations are more than this apart.
 _ROUNDING = 1e-12
 
+# Missing combinations beyond which bounds are those of an agreement of which nothing is known.
+_MOST_MISSING = 10**9
+
 # Pairs compared at a time: about 10 MiB of temporaries, whatever the number of combinations.
 _BLOCK_PAIRS = 2**22
 
@@ -141,6 +144,7 @@ def agreement_bounds(
     """
     score, final = _combinations(score, final, least=2)
     pairs = len(score) * (len(score) - 1) / 2
+    missing = min(missing, _MOST_MISSING)  # a space may have more combinations than floats can count
     new = missing * len(score) + missing * (missing - 1) / 2
     untied = (1 - tie_share(score)) * pairs + new, (1 - tie_share(final)) * pairs + new
     surplus = signed(kendall_a(score, final), higher_is_better=higher_is_better) * pairs

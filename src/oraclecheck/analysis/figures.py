@@ -166,7 +166,7 @@ def combinations_of(runs: pd.DataFrame, metric: str, final: str) -> pd.DataFrame
     """The combinations of runs, or the rows themselves if they are combinations already.
 
     Raises:
-        ValueError: If metric or final is an unknown word, or a study lacks that metric.
+        ValueError: If metric or final is an unknown word, or a study lacks that metric or contradicts itself.
     """
     if metric not in HIGHER_IS_BETTER:
         raise ValueError(f"metric must be accuracy or loss; got {metric}")
@@ -178,6 +178,8 @@ def combinations_of(runs: pd.DataFrame, metric: str, final: str) -> pd.DataFrame
     lacking = shown.groupby("study")[column].apply(lambda values: values.isna().all())
     if lacking.any():
         raise ValueError(f"metric and final must be in the records; {lacking.idxmax()} has no {column}")
+    if len(wrong := shown[shown["score"].isna()]):
+        raise ValueError(f"records of {wrong['study'].iloc[0]} contradict each other: nothing can be drawn of them")
     return combos
 
 

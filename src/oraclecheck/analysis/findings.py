@@ -70,7 +70,7 @@ class Findings:
 
     def retraining_pairs(self) -> list[pd.DataFrame]:
         """Runs of every two studies that differ in nothing but how much of the retraining was run."""
-        first = self.table.drop_duplicates("study")
+        first = self.table[self.table["error"] == ""].drop_duplicates("study")
         same = [name for name in ("model", "data", "layers", "pruning_ratio", "wiring", "order", "pretrain_seed")]
         pairs = []
         for _, studies in first.groupby([first[name].map(str) for name in same], sort=False):

@@ -6,12 +6,14 @@ from typing import Any
 
 import pandas as pd
 
+from oraclecheck.analysis.correlation import VALID_P
 from oraclecheck.analysis.identity import heading, in_reading_order, shared, spell, varying
 from oraclecheck.analysis.layouts import definition, metric_name, tau_and_p, verdict
+from oraclecheck.analysis.multiplicity import holm, used_p
 from oraclecheck.analysis.rounding import agreement, agreement_interval, decimal, p_value
 from oraclecheck.analysis.typesetting import Layout
 
-INVALID = " †"
+INVALID, CHANCE = "†", "‡"
 
 _CELL = ["layers", "pruning_ratio"]
 _SETTING = ["model", "data", "wiring", "retrain_fraction", "pretrain_seed"]
@@ -21,52 +23,64 @@ _SETTING = ["model", "data", "wiring", "retrain_fraction", "pretrain_seed"]
 def paper_grids(table: pd.DataFrame) -> list[Layout]:
     """Tau / p of every layers and ratio, the invalid ones marked, as Table 2 (accuracy) and A4 (loss) print them.
 
+    Marked are also the cells whose p is not below 0.05 when adjusted by Holm's method for all cells of the grid, which
+    are of one metric and one wiring.
+
     Args:
         table: Rows of `tables.correlate`.
 
     Returns:
         One layout for each metric and setting that has several layers or ratios, one study each.
     """
-
-    def cell(row: pd.Series) -> str:
-        return tau_and_p(row) + (INVALID if definition(row["valid"]) == "invalid" else "")
-
     note = (
         "tau / p; † invalid by Definition 3.1 of arXiv 2412.00143 ({sign} and p < 0.05 is valid), which is decided on "
-        "unrounded values. p takes combinations as independent; they share filters."
+        "unrounded values; ‡ p >= 0.05 when adjusted (Holm) for the {cells} cells of this table. p takes combinations "
+        "as independent; they share filters."
     )
     grids = []
     for name, rows in _settings(table):
         sign = "tau < -0.2" if rows["metric"].iloc[0] == "accuracy" else "tau > 0.2"
-        body = [(ratio, *cells) for ratio, cells in _cells(rows, cell)]
-        grids.append(Layout(f"grid_{name}", _title(rows), _headings(rows), tuple(body), (note.format(sign=sign),)))
+        body = [(ratio, *cells) for ratio, cells in _cells(rows.assign(p_grid=holm(rows["p"])), _paper_cell)]
+        notes = (note.format(sign=sign, cells=rows["p"].count()),)
+        grids.append(Layout(f"grid_{name}", _title(rows), _headings(rows), tuple(body), notes))
     return grids
 
 
+def _paper_cell(row: pd.Series) -> str:
+    marks = INVALID * (definition(row["valid"]) == "invalid") + CHANCE * bool(row["p_grid"] >= VALID_P)
+    return f"{tau_and_p(row)} {marks}".strip()
+
+
 def honest_grids(table: pd.DataFrame) -> list[Layout]:
-    """The grids of `paper_grids` with what a reader needs to believe them: interval, ceiling, permuted p, verdict."""
+    """The grids of `paper_grids` with what a reader needs to believe them: interval, ceiling, permuted p, verdict.
+
+    The adjusted p is that of `multiplicity.used_p`, over all cells of the grid.
+    """
     lines: dict[str, Callable[[pd.Series], str]] = {
         "s": lambda row: agreement(row["agreement"]),
         "95 %": lambda row: agreement_interval(row["agreement_low"], row["agreement_high"]),
         "ceiling": lambda row: decimal(row["ceiling"]),
         "permuted p": lambda row: p_value(row["p_permutation"]),
+        "Holm p": lambda row: p_value(row["p_grid"]),
         "verdict": verdict,
     }
     note = (
         "s: agreement, positive where the criterion points the right way; ceiling: the s that a perfect predictor "
-        "would show through the retraining noise; permuted p: filters relabelled at random. Valid: the interval lies "
-        "above 0.2 and p < 0.05; invalid: the noise-free agreement lies below 0.2; else undecided, with the reason."
+        "would show through the retraining noise; permuted p: filters relabelled at random; Holm p: this p, or scipy's "
+        "where it is not defined, adjusted for the {cells} cells of this table. Valid: the interval lies above 0.2 and "
+        "the adjusted p < 0.05; invalid: the noise-free agreement lies below 0.2; else undecided, with the reason."
     )
     grids = []
     for name, rows in _settings(table):
         body: list[tuple[str, ...]] = []
+        rows = rows.assign(p_grid=holm(used_p(rows)))
         blocks = [_cells(rows, line) for line in lines.values()]
         for block in zip(*blocks, strict=True):
             body += [()] if body else []
             for i, (line, (ratio, cells)) in enumerate(zip(lines, block, strict=True)):
                 body.append(("" if i else ratio, line, *cells))
-        head = _headings(rows)
-        layout = Layout(f"honest_{name}", _title(rows), (head[0], "", *head[1:]), tuple(body), (note,), left=2)
+        head, notes = _headings(rows), (note.format(cells=rows["p_grid"].count()),)
+        layout = Layout(f"honest_{name}", _title(rows), (head[0], "", *head[1:]), tuple(body), notes, left=2)
         grids.append(layout)
     return grids
 

@@ -174,11 +174,21 @@ def count(row: pd.Series) -> str:
 
 def gaps(row: pd.Series) -> str:
     """What the numbers of a study lack, one sentence; empty if nothing."""
-    parts = [f"{row[name]} {name}" for name in ("missing", "failed", "unfinished") if row[name]]
+    if row["error"]:
+        return str(row["error"])
+    parts = [f"{magnitude(int(row[name]))} {name}" for name in ("missing", "failed", "unfinished") if row[name]]
     if not parts:
         return ""
-    runs = row["runs"] + row["missing"]
-    return f"of {runs} runs {', '.join(parts)}: the numbers do not include them"
+    text = f"of {magnitude(int(row['runs'] + row['missing']))} runs {', '.join(parts)}: the numbers do not include them"
+    return f"{text}, nor {_left_out(row)}" if row["left_out"] else text
+
+
+def _left_out(row: pd.Series) -> str:
+    """The outcomes that do not count; see `balance`."""
+    whole = row["left_out_combinations"]
+    among = f" (all of {_number_of(whole, 'combination')})" if whole else ""
+    counting = f"so that all {row['n']:,} combinations count with {_number_of(row['k'], 'repeat')}"
+    return f"{_number_of(row['left_out'], 'run')}{among} left out {counting}"
 
 
 def removed(filters: dict[str, list[int]]) -> str:
@@ -228,7 +238,7 @@ def verdict(row: pd.Series) -> str:
     """The verdict; an undecided one with the word that says why."""
     if row["verdict"] != "undecided":
         return str(row["verdict"])
-    why = next((word for word in ("sample", "noise", "no repeats") if str(row["reason"]).startswith(word)), "")
+    why = next((word for word in ("sample", "noise", "no repeats", "error") if str(row["reason"]).startswith(word)), "")
     return f"undecided ({why})" if why else "undecided"
 
 

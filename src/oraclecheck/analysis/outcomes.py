@@ -1,12 +1,14 @@
 """What the runs of a study came to, as arrays over its combinations (rows) and repeats (columns)."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from oraclecheck.analysis.balance import balanced
+from oraclecheck.records.combination_key import Key, combination_keys, knows_filters
 
 HIGHER_IS_BETTER = {"accuracy": True, "loss": False}
 METRIC_COLUMNS = {f"{final}_test_{metric}": metric for final in ("final", "best") for metric in HIGHER_IS_BETTER}
@@ -28,14 +30,18 @@ class Outcomes:
 
     Attributes:
         first: One record of each combination, for its identity; n rows.
+        keys: Key of each combination, n of them; see `records.combination_key`.
         score: Pruned train loss, shape (n,); +inf where it is not finite, NaN where there is no outcome.
+        there: Whether there is an outcome, shape (n, K).
         finals: Metric column -> values, shape (n, K); NaN where there is no outcome (of that run, or of that metric in
             the whole study), the worst value where the run diverged.
         status: Runs of each combination with each status, n rows and one column per word of `STATUSES`.
     """
 
     first: pd.DataFrame
+    keys: list[Key]
     score: NDArray[np.float64]
+    there: NDArray[np.bool_]
     finals: dict[str, NDArray[np.float64]]
     status: pd.DataFrame
 
@@ -44,9 +50,40 @@ class Outcomes:
         """Repeats with an outcome, shape (n,)."""
         return self.status[list(_OUTCOMES)].sum(axis=1).to_numpy()
 
-    def means(self, column: str) -> NDArray[np.float64]:
-        """Mean of a metric over the repeats with an outcome, shape (n,); NaN if there is none, infinite if diverged."""
-        return mean_of_repeats(self.finals[column])
+    def of(self, rows: NDArray[np.bool_]) -> "Outcomes":
+        """The outcomes of some of the combinations."""
+        some = np.flatnonzero(rows)
+        finals = {column: values[some] for column, values in self.finals.items()}
+        keys, first, status = [self.keys[i] for i in some], self.first.iloc[some], self.status.iloc[some]
+        return Outcomes(first, keys, self.score[some], self.there[some], finals, status)
+
+    def counted(self, *, census: bool) -> "Counted":
+        """The runs that statistics rest on: equally many of each combination; see `balance`."""
+        rows, columns = balanced(self.there, census=census)
+        finals = {name: np.take_along_axis(values, columns, axis=1)[rows] for name, values in self.finals.items()}
+        return Counted(rows, self.score[rows], finals, int(self.there.sum()) - int(rows.sum()) * columns.shape[1])
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The runs of a study that count: n' of its combinations, k repeats of each.
+
+    Attributes:
+        rows: Which combinations count, shape (n,).
+        score: Their scores, shape (n',).
+        finals: Metric column -> their values, shape (n', k), without NaN if the study has the metric.
+        left_out: Runs with an outcome that do not count.
+    """
+
+    rows: NDArray[np.bool_]
+    score: NDArray[np.float64]
+    finals: dict[str, NDArray[np.float64]]
+    left_out: int
+
+    @property
+    def k(self) -> int:
+        """Repeats of each combination."""
+        return next(iter(self.finals.values())).shape[1]
 
 
 def checked(runs: pd.DataFrame) -> pd.DataFrame:
@@ -54,7 +91,8 @@ def checked(runs: pd.DataFrame) -> pd.DataFrame:
 
     Raises:
         ValueError: If there is no record, a column is missing, two records are of the same run, a study has two
-            hashes, a status is unknown, or a run with status ok lacks its score or a metric that its study has.
+            hashes or says only of some combinations which filters they lack, a status is unknown, or a run with status
+            ok lacks its score or a metric that its study has.
     """
     if absent := [column for column in _NEEDED if column not in runs.columns]:
         raise ValueError(f"runs must have the columns of a record; got none called {', '.join(absent)}")
@@ -70,13 +108,21 @@ def checked(runs: pd.DataFrame) -> pd.DataFrame:
     runs = runs.copy()
     for column in (SCORE, *METRIC_COLUMNS):
         runs[column] = pd.to_numeric(runs[column]).astype("float64") if column in runs else np.nan
-    identity = zip(runs["picked_by"], runs["combo"], runs["removed"], strict=True)
-    runs["_key"] = [_key(picked_by, combo, removed) for picked_by, combo, removed in identity]
-    if (twice := runs.duplicated(["study", "_key", "repeat"])).any():
-        run = runs[twice].iloc[0]
-        raise ValueError(f"runs must hold one record per run; got two of {run['study']} {run['_key']} {run['repeat']}")
+    runs["_key"] = pd.Series(combination_keys(runs), dtype=object, index=runs.index)
+    if (twice := runs.assign(picked_by=_picked_by(runs)).duplicated(["study", "picked_by", "_key", "repeat"])).any():
+        raise ValueError(f"runs must hold one record per run; got two of {_name(runs[twice].iloc[0])}")
     _refuse_lacking(runs)
+    _refuse_two_kinds_of_key(runs[runs["picked_by"].isna()])
     return runs
+
+
+def _refuse_two_kinds_of_key(runs: pd.DataFrame) -> None:
+    kinds = runs["_key"].map(knows_filters).groupby(runs["study"]).nunique()
+    if len(kinds) and kinds.max() > 1:
+        raise ValueError(
+            f"runs of a study must all say which filters they removed, or none; some of {kinds.idxmax()} have an empty "
+            "removed, so that one combination could count twice"
+        )
 
 
 def _refuse_lacking(runs: pd.DataFrame) -> None:
@@ -86,8 +132,7 @@ def _refuse_lacking(runs: pd.DataFrame) -> None:
         if len(lacking):
             run = lacking.iloc[0]
             raise ValueError(
-                f"runs with status ok must have {column}; got none for {len(lacking)} runs, the first "
-                f"{run['study']} {run['_key']} {run['repeat']}"
+                f"runs with status ok must have {column}; got none for {len(lacking)} runs, the first {_name(run)}"
             )
 
 
@@ -97,8 +142,10 @@ def outcomes(study: pd.DataFrame) -> Outcomes:
     Args:
         study: The rows of one study from `checked`.
     """
-    _, firsts, rows = np.unique(study["_key"].to_numpy(str), return_index=True, return_inverse=True)
-    records = study.iloc[firsts]
+    codes: dict[tuple[str, Key], int] = {}
+    keys = zip(_picked_by(study), study["_key"], strict=True)
+    rows = np.array([codes.setdefault(key, len(codes)) for key in keys], dtype=int)
+    records = study.iloc[np.unique(rows, return_index=True)[1]]
     place = sorted(range(len(records)), key=lambda i: _place(records["picked_by"].iloc[i], records["combo"].iloc[i]))
     where = np.empty(len(place), dtype=int)
     where[place] = np.arange(len(place))
@@ -107,6 +154,8 @@ def outcomes(study: pd.DataFrame) -> Outcomes:
     status = study["status"].to_numpy(str)
     counts = {word: np.bincount(rows[status == word], minlength=len(place)) for word in STATUSES}
     outcome, diverged = np.isin(status, _OUTCOMES), status == "diverged"
+    there = np.zeros((len(place), len(repeats)), dtype=bool)
+    there[rows[outcome], columns[outcome]] = True
     finals = {}
     for column, metric in METRIC_COLUMNS.items():
         worst = -np.inf if HIGHER_IS_BETTER[metric] else np.inf
@@ -115,13 +164,12 @@ def outcomes(study: pd.DataFrame) -> Outcomes:
         # A metric that the study does not have stays NaN, diverged runs included.
         if study[column].notna().any() or not (status == "ok").any():
             finals[column][rows[outcome], columns[outcome]] = values[outcome]
-    scores = np.full((len(place), len(repeats)), np.nan)
-    scores[rows[outcome], columns[outcome]] = study[SCORE].to_numpy()[outcome]
-    # The score is the same in every repeat; a record that diverged may lack it.
-    score = mean_of_repeats(np.where(np.isfinite(scores), scores, np.nan))
-    some = np.isin(np.arange(len(place)), rows[outcome])
-    score[np.isnan(score) & some] = np.inf
-    return Outcomes(records.iloc[place].reset_index(drop=True), score, finals, pd.DataFrame(counts))
+    # The score is the same in every repeat, or the study contradicts itself; a record that diverged may lack it.
+    score = np.where(there.any(axis=1), np.inf, np.nan)
+    finite = outcome & np.isfinite(study[SCORE].to_numpy())
+    score[rows[finite][::-1]] = study[SCORE].to_numpy()[finite][::-1]  # the first record's is written last
+    first = records.iloc[place].reset_index(drop=True)
+    return Outcomes(first, list(first["_key"]), score, there, finals, pd.DataFrame(counts))
 
 
 def mean_of_repeats(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -131,17 +179,14 @@ def mean_of_repeats(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.round(np.where(there, values, 0).sum(axis=1) / there.sum(axis=1), _MEAN_DECIMALS)
 
 
-def common_repeats(finals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The columns of the repeats that at least half of the combinations have.
-
-    A repeat that only a few have yet would leave only those few where all repeats are needed.
-    """
-    return finals[:, (~np.isnan(finals)).mean(axis=0) >= 0.5]
+def _picked_by(runs: pd.DataFrame) -> list[str]:
+    return ["" if pd.isna(name) else str(name) for name in runs["picked_by"]]
 
 
-def _key(picked_by: Any, combo: Any, removed: Any) -> str:
-    name = json.dumps(removed, sort_keys=True) if pd.isna(combo) else str(int(combo))
-    return f"{'' if pd.isna(picked_by) else picked_by}:{name}"
+def _name(run: pd.Series) -> str:
+    """A run as a user finds it on disk."""
+    combination = run["picked_by"] if pd.isna(run["combo"]) else int(run["combo"])
+    return f"{run['study']}: combination {combination}, repeat {run['repeat']}"
 
 
 def _place(picked_by: Any, combo: Any) -> tuple[str, bool, int]:

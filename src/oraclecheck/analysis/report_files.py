@@ -39,6 +39,10 @@ def write_study(findings: Findings, study: str, folder: Path) -> Iterator[Path]:
     yield _write_csv(_flat(combos), folder / "combinations.csv")
     yield from _typeset(combinations_layout(combos, final=final, metrics=metrics), folder / "combinations")
     for metric in metrics:
+        if table["error"].any():  # nothing can be drawn; a figure of an earlier report would be believed
+            for suffix in ("png", "pdf"):
+                (folder / f"scatter_{metric}.{suffix}").unlink(missing_ok=True)
+            continue
         yield from save_scatter(combos, folder / f"scatter_{metric}", metric=metric, final=final)
 
 
@@ -69,13 +73,13 @@ def write_overview(findings: Findings, folder: Path) -> Iterator[Path]:
         yield _write_csv(findings.comparison, folder / "comparison.csv")
         yield from _typeset(layout, folder / "comparison")
     for metric in dict.fromkeys(table["metric"]):
-        measured = table[table["metric"] == metric]
+        measured = table[(table["metric"] == metric) & (table["error"] == "")]
         yield from save_forest(table, findings.networks, folder / f"forest_{metric}", metric=metric)
         for name, setting in _settings_of_several_networks(measured):
             sized = setting.assign(dense_params=setting["study"].map(_sizes(findings.runs)))
             sized = sized if sized["dense_params"].notna().all() else setting
             yield from save_complexity(sized, folder / f"complexity_{metric}{name}", metric=metric)
-        if measured["study"].nunique() <= MOST_PANELS:
+        if 0 < measured["study"].nunique() <= MOST_PANELS:
             runs = findings.runs[findings.runs["study"].isin(measured["study"])]
             yield from save_scatter_grid(runs, folder / f"scatters_{metric}", metric=metric, final=final)
         if findings.comparison is not None and (findings.comparison["metric"] == metric).any():

@@ -1,7 +1,6 @@
 """Every number about one study and one metric, with its interval."""
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from oraclecheck.analysis.choice import anomaly_of_census, anomaly_of_sample, regret
 from oraclecheck.analysis.correlation import (
+    VALID_AGREEMENT,
     agreement_bounds,
     anomaly_ratio,
     counterexamples,
@@ -20,10 +20,11 @@ from oraclecheck.analysis.correlation import (
     tie_share,
 )
 from oraclecheck.analysis.intervals import noise_and_intervals
-from oraclecheck.analysis.outcomes import HIGHER_IS_BETTER, METRIC_COLUMNS, Outcomes, common_repeats
+from oraclecheck.analysis.outcomes import HIGHER_IS_BETTER, METRIC_COLUMNS, Counted, Outcomes, mean_of_repeats
 from oraclecheck.analysis.permutation import RELABELLINGS, permutation_p, relabellings
+from oraclecheck.analysis.rounding import magnitude
 from oraclecheck.analysis.verdict import Evidence, verdict
-from oraclecheck.pruning.combination import ENUMERATION_LIMIT
+from oraclecheck.records.combination_key import knows_filters
 
 PAIR_COUNTS = ["counterexamples", "pairs", "tied_score", "tied_final"]
 STATISTICS = (
@@ -45,26 +46,40 @@ class Space:
     """How the combinations of a study were chosen.
 
     Attributes:
-        kind: "enumerated" (a census of the network's combinations), "sampled" or "unknown".
+        kind: "enumerated" (the study walks through all there are: a census if none is missing), "sampled" (in random
+            order) or "unknown".
         size: Combinations there are; None if not known.
-        missing: Combinations without an outcome: of the space if enumerated, otherwise of those that were started.
+        missing: Combinations without an outcome: of the space if it is enumerated and its size known, otherwise of
+            those that were started.
     """
 
     kind: str
     size: int | None
     missing: int
 
+    @property
+    def is_part(self) -> bool:
+        """Whether the combinations are a part of an enumerated space: in no way a random sample of it."""
+        return self.kind == "enumerated" and (self.size is None or self.missing > 0)
+
 
 def space_of(outcomes: Outcomes) -> Space:
-    """How the combinations of a study were chosen, from the order and size that its records give."""
+    """How the combinations of a study were chosen, from the order and size that its records give and nothing else."""
     order = outcomes.first.iloc[0]["order"] if len(outcomes.first) else None
     sizes = outcomes.first["space_size"].dropna()
     size = int(sizes.iloc[0]) if len(sizes) else None
     n, started = int((outcomes.k > 0).sum()), len(outcomes.first)
-    small = order == "lexicographic" and size is not None and size <= ENUMERATION_LIMIT
-    if small or n == size:
-        return Space("enumerated", size, (size or n) - n)
+    if order == "lexicographic" or n == size:
+        return Space("enumerated", size, (started if size is None else size) - n)
     return Space("sampled" if order == "sampled" else "unknown", size, started - n)
+
+
+def counted_runs(outcomes: Outcomes) -> tuple[Counted, Space]:
+    """The runs that every statistic rests on, and the space with the combinations that do not count as missing."""
+    space = space_of(outcomes)
+    counted = outcomes.counted(census=space.kind == "enumerated")
+    left_out = int((outcomes.k > 0).sum()) - len(counted.score)
+    return counted, replace(space, missing=space.missing + left_out)
 
 
 def summarise(outcomes: Outcomes, column: str, *, draws: int, seed: int) -> dict[str, Any]:
@@ -77,17 +92,15 @@ def summarise(outcomes: Outcomes, column: str, *, draws: int, seed: int) -> dict
         seed: Seed of resamples and relabellings.
     """
     higher_is_better = HIGHER_IS_BETTER[METRIC_COLUMNS[column]]
-    space = space_of(outcomes)
-    there = outcomes.k > 0
-    row: dict[str, Any] = dict.fromkeys(STATISTICS, np.nan)
-    row |= {**dict.fromkeys(["valid", *PAIR_COUNTS]), "interval": "none", "ceiling_n": 0, "collapsed": 0}
-    if there.sum() < 2:
-        sentence = f"statistics need at least 2 combinations with an outcome; there are {there.sum()}"
-        return {**row, "verdict": "undecided", "reason": f"sample: {sentence}", "note": sentence}
-    score, finals = outcomes.score[there], outcomes.finals[column][there]
-    final = outcomes.means(column)[there]
+    counted, space = counted_runs(outcomes)
+    score, finals = counted.score, counted.finals[column]
+    if len(score) < 2:
+        sentence = f"statistics need at least 2 combinations with an outcome; there are {len(score)}"
+        return {**_nothing(), "verdict": "undecided", "reason": f"sample: {sentence}", "note": sentence}
+    row = _nothing()
+    final = mean_of_repeats(finals)
     notes = _agreement(row, score, final, space, higher_is_better)
-    row["agreement_without_diverged"] = _without_diverged(outcomes, column, higher_is_better)
+    row["agreement_without_diverged"] = _without_diverged(score, final, higher_is_better)
     if space.kind == "enumerated":
         row["p_permutation"], note = _permutation(outcomes, score, final, space, seed)
         notes.append(note)
@@ -115,9 +128,32 @@ def summarise(outcomes: Outcomes, column: str, *, draws: int, seed: int) -> dict
         census=census,
     )
     row["verdict"], row["reason"] = verdict(evidence)
+    if space.is_part and not _beyond_doubt(row, space):
+        row["verdict"], row["reason"] = "undecided", _part(len(score), space)
     if row["verdict"] == "valid":
         row["reason"] += _conditions(space, by_scipy=np.isnan(row["p_permutation"]))
     return {**row, "note": "; ".join(note for note in notes if note)}
+
+
+def unbelievable(error: str) -> dict[str, Any]:
+    """The columns of `summarise` for a study whose records contradict each other: no number, and why."""
+    return {**_nothing(), "verdict": "undecided", "reason": f"error: {error}", "note": ""}
+
+
+def _nothing() -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(STATISTICS, np.nan)
+    return row | {**dict.fromkeys(["valid", *PAIR_COUNTS]), "interval": "none", "ceiling_n": 0, "collapsed": 0}
+
+
+def _beyond_doubt(row: dict[str, Any], space: Space) -> bool:
+    """Whether s would lie on the same side of 0.2 whatever the missing combinations show."""
+    ends = row["agreement_missing_low"], row["agreement_missing_high"]
+    return space.size is not None and len({end > VALID_AGREEMENT for end in ends}) == 1
+
+
+def _part(n: int, space: Space) -> str:
+    of = "an unknown number" if space.size is None else magnitude(space.size)
+    return f"sample: {n:,} of {of} combinations in lexicographic order are no random sample of them"
 
 
 def _conditions(space: Space, *, by_scipy: bool) -> str:
@@ -173,9 +209,9 @@ def _collapsed(merit: NDArray[np.float64]) -> int:
     return int((finite < lower - _COLLAPSED * (upper - lower)).sum())
 
 
-def _without_diverged(outcomes: Outcomes, column: str, higher_is_better: bool) -> float:
-    rest = (outcomes.k > 0) & np.isfinite(outcomes.score) & np.isfinite(outcomes.means(column))
-    tau = kendall(outcomes.score[rest], outcomes.means(column)[rest])[0] if rest.sum() > 1 else np.nan
+def _without_diverged(score: NDArray[np.float64], final: NDArray[np.float64], higher_is_better: bool) -> float:
+    rest = np.isfinite(score) & np.isfinite(final)
+    tau = kendall(score[rest], final[rest])[0] if rest.sum() > 1 else np.nan
     return signed(tau, higher_is_better=higher_is_better)
 
 
@@ -183,12 +219,12 @@ def _permutation(
     outcomes: Outcomes, score: NDArray[np.float64], final: NDArray[np.float64], space: Space, seed: int
 ) -> tuple[float, str]:
     if space.missing:
-        return np.nan, f"no filter-permutation p: {space.missing} of {space.size} combinations are missing"
-    removed = [json.loads(value) if isinstance(value, str) else value for value in outcomes.first["removed"]]
-    if not all(isinstance(value, dict) and value for value in removed):
+        of = "an unknown number of" if space.size is None else magnitude(space.size)
+        return np.nan, f"no filter-permutation p: {magnitude(space.missing)} of {of} combinations are missing"
+    if not all(map(knows_filters, outcomes.keys)):
         return np.nan, "no filter-permutation p: the removed filters are not known"
     try:
-        targets = relabellings(removed, RELABELLINGS, seed)
+        targets = relabellings([dict(key) for key in outcomes.keys], RELABELLINGS, seed)
     except (ValueError, KeyError):
         return np.nan, "no filter-permutation p: the removed filters are not those of all combinations"
     return permutation_p(score, final, targets), ""
@@ -204,7 +240,6 @@ def _choice(
     draws: int,
     seed: int,
 ) -> tuple[dict[str, float], list[str]]:
-    finals = common_repeats(finals)
     complete = np.asarray(np.isfinite(finals).all(axis=1))
     row: dict[str, float] = {}
     notes = []
@@ -216,7 +251,7 @@ def _choice(
             ends = anomaly_of_census(*measured, higher_is_better=higher_is_better)
             row |= dict(zip(("anomaly_low", "anomaly_high"), ends, strict=True))
     elif finals.shape[1] > 1:
-        notes.append("no regret: some repeat of the criterion's choice is missing or diverged")
+        notes.append("no regret: some repeat of the criterion's choice diverged")
     if not census:
         ends = anomaly_of_sample(better * len(score), len(score))
         row |= dict(zip(("anomaly_low", "anomaly_high"), ends, strict=True))

@@ -36,6 +36,7 @@ _LATEX = {
     "≤": r"$\leq$",
     "±": r"$\pm$",
     "†": r"\textsuperscript{\dag}",
+    "‡": r"\textsuperscript{\ddag}",
 }
 _NEGATIVE = re.compile(r"(?<![\w.)-])-(?=\d)")
 

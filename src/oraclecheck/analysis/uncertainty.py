@@ -67,7 +67,8 @@ def census_reliability(t: float, draws: ArrayLike, k: int) -> NDArray[np.float64
 
     Resampling combinations also moves their true means, which in a census are fixed. In the analysis of variance,
     log F = log(1 + (k-1) rho_1) - log(1 - rho_1) has variance 2k / (n (k-1)) if the means are drawn and
-    1 - (k-1)/k rho_k^2 times that if they are fixed: the resampled values are drawn in by its root.
+    1 - (k-1)/k rho_k^2 times that if they are fixed: the resampled values are drawn in by its root. The interval made
+    of them holds the truth in 91 to 96 % of simulated studies, least where metrics tie (see the table of `intervals`).
 
     Args:
         t: Mean tau-b between two repeats.

@@ -58,11 +58,14 @@ def make_runs() -> pd.DataFrame:
         for combo, accuracies in enumerate(ACCURACIES)
         for repeat, accuracy in enumerate(accuracies)
     ]
-    rows += [run("plain", None, r, picked_by="l1", **outcome(0.93, 0.25)) for r in range(2)]
+    rows += [run("plain", None, r, picked_by="l1", removed={"conv1": [7, 9]}, **outcome(0.93, 0.25)) for r in range(2)]
     error = f"Traceback (most recent call last):\n  {HOSTILE}\nRuntimeError: {HOSTILE}"
-    hostile = {"model": HOSTILE, "removed": {HOSTILE: [1]}, "device": HOSTILE, "versions": {HOSTILE: HOSTILE}}
-    rows += [run(HOSTILE, combo, 0, **hostile, **outcome(0.5 + combo / 10, 2 - combo)) for combo in range(3)]
-    rows += [run(HOSTILE, 3, 0, **hostile, status="failed", error=error)]
+    hostile = {"model": HOSTILE, "device": HOSTILE, "versions": {HOSTILE: HOSTILE}}
+    rows += [
+        run(HOSTILE, combo, 0, removed={HOSTILE: [combo]}, **hostile, **outcome(0.5 + combo / 10, 2 - combo))
+        for combo in range(3)
+    ]
+    rows += [run(HOSTILE, 3, 0, removed={HOSTILE: [3]}, **hostile, status="failed", error=error)]
     rows.append(run("without outcome", 0, 0, status="failed", error="KeyError: 0"))
     return as_runs(rows)
 

@@ -98,7 +98,7 @@ def test_points_beyond_exact_integers_stay_exact():
 def test_five_thousand_points_of_three_repeats_stay_below_three_megabytes():
     rows = [
         run("many", c, r, **outcome(0.9 + ((c * 7919 + r * 104729) % 1000) / 10007, 1 + c / 7))
-        | {"removed": {"features.0": list(range(c % 64))}}
+        | {"removed": {"features.0": list(range(c % 64)), "features.3": [c]}}
         for c in range(250)
         for r in range(3)
     ]
@@ -249,3 +249,14 @@ def test_provenance_counts_runs_where_machines_differ():
     facts = dict(provenance(as_runs(rows)))
     assert facts["device"] == "cpu (3 runs), cuda (1 runs)" and facts["torch"] == "2.15.0" and facts["threads"] == "1"
     assert facts["computing time"] == "2.00 hours in 4 runs"
+
+
+@pytest.mark.parametrize(("size", "words"), [(63_504, "5 of 63,504 combinations in order"), (None, None)])
+def test_page_of_a_part_of_an_enumerated_space_does_not_call_it_whole(tmp_path, size, words):
+    runs = make_runs()
+    runs = runs[runs["study"] == "plain"].assign(order="lexicographic", space_size=size)
+    table = correlate(runs, draws=2)
+    write_page(tmp_path / "page.html", runs, table)
+    text = (tmp_path / "page.html").read_text()
+    assert "all 63,504" not in text and (words is None or words in text)
+    assert "combinations in lexicographic order are no random sample of them" in text

@@ -14,7 +14,7 @@ import pandas as pd
 from oraclecheck.analysis.rounding import UNDEFINED, agreement, decimal
 
 ALWAYS, TELLING, ON_DEMAND = "always", "telling", "on demand"
-"""When a column is shown unasked; telling: where a row has a value other than zero."""
+"""When a column is shown unasked; telling: where a row has a value other than zero and empty text."""
 
 _PAPER_1 = "paper 1"
 _P_DIGITS = 0.001
@@ -54,7 +54,7 @@ class Column:
         if self.shown != TELLING:
             return self.shown == ALWAYS
         values = table[self.name] if self.name in table.columns else pd.Series(dtype=float)
-        return bool((values.notna() & (values != 0)).any())
+        return bool((values.notna() & ~values.isin([0, ""])).any())
 
     def sort_key(self, row: Mapping[str, Any]) -> str:
         """What the page sorts by; empty where the number is not defined."""
@@ -127,7 +127,8 @@ GROUPS: dict[str, tuple[Column, ...]] = {
         Column("metric", "Metric", "text", ALWAYS, "Test accuracy (higher is better) or test loss (lower is better)."),
         Column(
             "verdict", "Verdict", "text", ALWAYS,
-            "valid: the interval of s lies above 0.2 and p < 0.05 (the filter-permutation p where it is defined). "
+            "valid: the interval of s lies above 0.2 and p < 0.05 (the filter-permutation p where it is defined; "
+            "adjusted by Holm's method where several studies are judged together). "
             "invalid: with k ≥ 2 repeats that agree with each other (lower end of ρ_k above 0), the interval of the "
             "noise-free s* ends at or below 0.2. undecided: neither, and the reason says what is lacking.",
             "oraclecheck; threshold of Definition 3.1 of paper 1",
@@ -148,7 +149,8 @@ GROUPS: dict[str, tuple[Column, ...]] = {
         Column("order", "Order", "text", ON_DEMAND, "How combinations are numbered: lexicographic or sampled."),
         Column(
             "space", "Space", "text", ON_DEMAND,
-            "enumerated: every combination there is (a census of this network). sampled: a random sample of them.",
+            "enumerated: the study walks through every combination there is; with all of them it is a census of this "
+            "network, with some it is no random sample. sampled: a random sample of them.",
         ),
         Column("space_size", "Space size", "count", ON_DEMAND, "How many combinations there are."),
         Column("retrain_fraction", "Retraining", "share", ON_DEMAND, "Share of the recipe's epochs that was run."),
@@ -159,11 +161,20 @@ GROUPS: dict[str, tuple[Column, ...]] = {
             "setting_hash", "Setting hash", "text", ON_DEMAND,
             "SHA-256 of what defines the study but for the dense network; only studies that share it are averaged.",
         ),
+        Column(
+            "error", "Error", "text", TELLING,
+            "What contradicts itself in the records: the pruned train loss of one combination, or a metric of the "
+            "dense network, differs between two of them by more than 10⁻⁵ of its value.",
+        ),
         Column("note", "Note", "text", ON_DEMAND, "What is not defined, and why."),
     ),
     "Runs": (
-        Column("n", "n", "count", ALWAYS, "Combinations with an outcome."),
-        Column("k", "k", "count", ALWAYS, "Repeats: retrainings of one combination that differ only in their seed."),
+        Column("n", "n", "count", ALWAYS, "Combinations that count: those with an outcome of k repeats."),
+        Column(
+            "k", "k", "count", ALWAYS,
+            "Repeats of each combination that count: retrainings that differ only in their seed. Every number rests on "
+            "the same k repeats of the same n combinations.",
+        ),
         Column("runs", "Runs", "count", ON_DEMAND, "Records: one for each combination and repeat."),
         Column("missing", "Missing", "count", TELLING, "Runs that should be there and have no record."),
         Column("failed", "Failed", "count", TELLING, "Runs that ended in an error. They are not outcomes."),
@@ -172,7 +183,18 @@ GROUPS: dict[str, tuple[Column, ...]] = {
             "Runs whose loss became NaN or infinite. They are outcomes, and rank worst.",
         ),
         Column("unfinished", "Unfinished", "count", TELLING, "Runs that started and have no outcome."),
-        Column("incomplete", "Incomplete", "count", TELLING, "Combinations with fewer than k outcomes."),
+        Column(
+            "incomplete", "Incomplete", "count", TELLING,
+            "Combinations that lack the outcome of a repeat that was begun.",
+        ),
+        Column(
+            "left_out", "Left out", "count", TELLING,
+            "Runs with an outcome that do not count, so that all combinations count with equally many repeats.",
+        ),
+        Column(
+            "left_out_combinations", "Left out (n)", "count", TELLING,
+            "Combinations none of whose runs count: they have fewer repeats than nine in ten of the others.",
+        ),
     ),
     "Agreement": (
         Column(
@@ -225,10 +247,11 @@ GROUPS: dict[str, tuple[Column, ...]] = {
         ),
         Column(
             "p_holm", "p (Holm)", "p", TELLING,
-            "p (filters) where it is defined, else p, adjusted by Holm's method over all rows with the same metric "
-            "that were computed together; it tests τ = 0, not 0.2.",
+            "p (filters) where it is defined, else p, adjusted by Holm's method over the rows with the same metric, "
+            "wiring and dense seed that were computed together; it tests τ = 0, not 0.2.",
             "Holm 1979",
         ),
+        Column("p_family", "Family", "count", ON_DEMAND, "How many p-values were adjusted together."),
         Column("p_used", "p adjusted", "text", ON_DEMAND, "Which p was adjusted: permutation or scipy."),
     ),
     "Noise": (

@@ -85,7 +85,7 @@ def _missing(runs: pd.DataFrame, counts: Mapping[str, Any], missing: int) -> str
     counted = runs[runs["picked_by"].isna() & runs["combo"].notna()]
     have = set(zip(counted["combo"].astype(object), counted["repeat"].astype(int), strict=True))
     repeats = sorted({repeat for _, repeat in have})
-    census = counts.get("space") == "enumerated"
+    census = counts.get("space") == "enumerated" and not pd.isna(counts.get("space_size"))
     combos = range(int(counts["space_size"])) if census else sorted({combo for combo, _ in have})
     absent = ((combo, repeat) for combo in combos for repeat in repeats if (combo, repeat) not in have)
     return _listing([f"{combo}/{repeat}" for combo, repeat in islice(absent, _NAMED_RUNS)], missing)

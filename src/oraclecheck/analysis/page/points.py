@@ -1,6 +1,5 @@
 """The points of the interactive scatter, small enough to travel inside the page."""
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from oraclecheck.analysis.tables import HIGHER_IS_BETTER
+from oraclecheck.records.combination_key import Key, combination_keys
 
 # The page says last and best, the columns say final and best.
 COLUMNS = {"last": "final", "best": "best"}
@@ -35,7 +35,7 @@ def scatter_points(runs: pd.DataFrame, combos: pd.DataFrame) -> dict[str, Any]:
         metric, gives one list a combination: a number, "diverged", "failed", or None where there is no record; absent
         for a single repeat), `choice` (row of the least score, None if there is none).
     """
-    shown = combos[combos["k"] > 0]
+    shown = combos[(combos["k"] > 0) & combos["score"].notna()]  # NaN where records contradict each other
     unpicked = [i for i, name in enumerate(shown["picked_by"]) if name is None or pd.isna(name)]
     score = shown["score"].to_numpy(float)
     repeats = sorted(int(r) for r in runs["repeat"].unique())
@@ -106,12 +106,9 @@ def _rows(runs: pd.DataFrame, shown: pd.DataFrame, repeats: list[int]) -> list[l
     return [[place.get((key, repeat)) for repeat in repeats] for key in _keys(shown)]
 
 
-def _keys(table: pd.DataFrame) -> list[tuple[str, str]]:
-    columns = zip(table["picked_by"], table["combo"], table["removed"], strict=True)
-    return [
-        ("" if pd.isna(picked) else str(picked), json.dumps(removed, sort_keys=True) if pd.isna(combo) else str(combo))
-        for picked, combo, removed in columns
-    ]
+def _keys(table: pd.DataFrame) -> list[tuple[str, Key]]:
+    names = ("" if pd.isna(name) else str(name) for name in table["picked_by"])
+    return list(zip(names, combination_keys(table), strict=True))
 
 
 def _values(runs: pd.DataFrame, rows: list[list[int | None]], column: str) -> list[list[float | str | None]]:

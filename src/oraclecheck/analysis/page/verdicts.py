@@ -98,9 +98,9 @@ def particulars(row: Mapping[str, Any]) -> list[str]:
         found.append(f"{100 * row['retrain_fraction']:g} % of the retraining epochs")
     if _has(row, "space") and _has(row, "space_size"):
         size = magnitude(int(row["space_size"]))
-        found.append(
-            {"enumerated": f"all {size} combinations", "sampled": f"sampled from {size}"}.get(row["space"], "")
-        )
+        whole = row.get("n", row["space_size"]) == row["space_size"]
+        enumerated = f"all {size} combinations" if whole else f"{row['n']:,} of {size} combinations in order"
+        found.append({"enumerated": enumerated, "sampled": f"sampled from {size}"}.get(row["space"], ""))
     return [text for text in found if text]
 
 
