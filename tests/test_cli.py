@@ -156,7 +156,7 @@ def test_logger_launcher_and_paths_do_not_decide_the_study(command):
         (["-m", "combo=interval(0,3)"], "combo must list the values it sweeps over"),
         (["-m", "combo=range(10000000000)"], "a sweep must have at most 1,000,000 jobs; got 1e+10"),
         (["-m", "combo=range(2000)", "repeat=range(2000)"], "a sweep must have at most 1,000,000 jobs; got 4e+06"),
-        (['combo="0-9999"', 'repeat="0-9999"'], "combo and repeat must ask for at most 10,000,000 runs; got 100,000,000"),
+        (['combo="0-9999"', 'repeat="0-9999"'], "combo and repeat must ask for at most 10,000,000 runs"),
         (["combo=range(3)"], "combo must be a single value without -m; got range(3): add -m"),
         (["combo={}"], "combo must be given a value; got {}"),
         (["combo=[1]"], "combo must have the type of its default; got [1]"),
@@ -266,20 +266,18 @@ JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 @pytest.mark.parametrize(("choice", "launcher"), [("a,b", ()), ("glob([a,b])", ()), ("a,b", JOBLIB)])
 def test_experiments_that_are_swept_over_run_whole(command, choice, launcher):
     Path("my_conf/experiment").mkdir(parents=True)
-    for name, ratio, combos in (("a", "{conv1: 0.2}", "range(3)"), ("b", "{conv2: 0.1}", "4,7")):
-        sweep = f"hydra:\n  sweeper:\n    params:\n      combo: {combos}\n      repeat: 0,1\n"
-        Path(f"my_conf/experiment/{name}.yaml").write_text(
-            f"# @package _global_\npruning:\n  ratio: {ratio}\n{sweep}"
-        )
+    for name, ratio, combos in (("a", "{conv1: 0.2}", "range(3)"), ("b", "{conv2: 0.1}", "4\n      repeat: 0,1")):
+        sweep = f"hydra:\n  sweeper:\n    params:\n      combo: {combos}\n"
+        Path(f"my_conf/experiment/{name}.yaml").write_text(f"# @package _global_\npruning:\n  ratio: {ratio}\n{sweep}")
     sweep = ("-m", "--config-dir", "my_conf", f"experiment={choice}", *QUICK, "logger=none", *launcher)
     code, out, err = command(*sweep)
     assert code == 0, err
     found = {(*record["layers"], record["combo"], record["repeat"]) for record in records()}
     assert found == {
-        *(("conv1", combo, repeat) for combo in (0, 1, 2) for repeat in (0, 1)),
-        *(("conv2", combo, repeat) for combo in (4, 7) for repeat in (0, 1)),
+        *(("conv1", combo, 0) for combo in (0, 1, 2)),
+        *(("conv2", 4, repeat) for repeat in (0, 1)),
     }
-    assert "6 of 6 runs" in out and "4 of 4 runs" in out
+    assert "3 of 3 runs" in out and "2 of 2 runs" in out
     code, _, err = command(*sweep)
     assert code == 0 and "Nothing to do" in err
 
