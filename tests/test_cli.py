@@ -202,6 +202,7 @@ def test_logger_launcher_and_paths_do_not_decide_the_study(command):
         (["-m", "hydra.sweep.dir=/proc/nothing"], "hydra.sweep must be left as it is"),
         (["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs must be a number of"),
         (["-m", "hydra.sweeper.params={combo: 1}"], "hydra.sweeper must be left as it is"),
+        (["=3"], "arguments must be KEY=VALUE; got '=3'"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
         (["-m", "--run"], "--run and --multirun must not be given together"),
         (["--experimental-rerun", "x"], "--experimental-rerun must not be used"),

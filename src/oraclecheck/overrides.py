@@ -35,6 +35,8 @@ def parse(overrides: Sequence[str], multirun: bool) -> list[Override]:
     jobs = 1
     for override in parsed:
         key = override.key_or_group
+        if not key:
+            raise ValueError(f"arguments must be KEY=VALUE; got {override.input_line!r}")
         for refused, mend in _REFUSED.items():
             if key == refused or key.startswith(f"{refused}."):
                 raise ValueError(f"{refused} must be left as it is; got {override.input_line}: {mend}")
