@@ -161,10 +161,7 @@ def test_logger_launcher_and_paths_do_not_decide_the_study(command):
         (["-m", "combo=interval(0,3)"], "combo must list the values it sweeps over"),
         (["-m", "combo=range(10000000000)"], "a sweep must have at most 1,000,000 jobs; got 1e+10"),
         (["-m", "combo=range(2000)", "repeat=range(2000)"], "a sweep must have at most 1,000,000 jobs; got 4e+06"),
-        (
-            ['combo="0-9999"', 'repeat="0-9999"'],
-            "combo and repeat must ask for at most 10,000,000 runs; got 100,000,000",
-        ),
+        (['combo="0-9999"', 'repeat="0-9999"'], "combo and repeat must ask for at most 10,000,000 runs"),
         (["combo=range(3)"], "combo must be a single value without -m; got range(3): add -m"),
         (["combo={}"], "combo must be given a value; got {}"),
         (["combo=[1]"], "combo must have the type of its default; got [1]"),
@@ -198,14 +195,19 @@ def test_logger_launcher_and_paths_do_not_decide_the_study(command):
         (["model.network={width: 3}"], "model.network must have keys that it has already"),
         (["+combo=3"], "combo must be given without a '+'"),
         (["seed=${nothing}"], "seed must have a value that can be read; Interpolation key 'nothing' not found"),
-        (["paths.out=''"], "paths.out must be a folder; got ''"),
-        (["paths.cache=''"], "paths.cache must be a folder; got ''"),
+        (["paths.out=''"], "paths.out must be a folder, its name in letters that can be printed; got ''"),
+        (["paths.cache=''"], "paths.cache must be a folder, its name in letters that can be printed; got ''"),
+        (["paths.out=/tmp/\udce9"], "paths.out must be a folder, its name in letters that can be printed; got"),
         (["paths.cache=/proc/nothing"], "paths.cache must be a folder that can be written; got /proc/nothing"),
         (["data.root=/home/é,/b"], "letters beyond ASCII must stand in quotes"),
         (["study=" + "a" * 201], "study must have at most 200 letters; got 201"),
         (["model.name=" + "a" * 201], "model.name must have at most 200 letters; got 201"),
         (["hydra.searchpath=[file://x]"], "hydra.searchpath must be left as it is"),
+        (["hydra.run.dir=/proc/nothing"], "hydra.run must be left as it is"),
+        (["-m", "hydra.sweep.dir=/proc/nothing"], "hydra.sweep must be left as it is"),
+        (["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs must be a number of"),
         (["-m", "hydra.sweeper.params={combo: 1}"], "hydra.sweeper must be left as it is"),
+        (["=3"], "arguments must be KEY=VALUE; got '=3'"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
         (["-m", "--run"], "--run and --multirun must not be given together"),
         (["--experimental-rerun", "x"], "--experimental-rerun must not be used"),
@@ -228,6 +230,7 @@ def test_bad_input_is_one_sentence_before_anything_runs(command, monkeypatch, ar
         ("mine", "- mine\n", "model/mine.yaml must fit the schema; "),
         ("mine", "names: mine\n", "model/mine.yaml must hold keys that there are; got 'model.names': did you mean"),
         ("mine", "input_shape: 32\n", "model/mine.yaml must fit the schema at model.input_shape; Invalid value"),
+        ("mine", "name: \x00\n", "files of --config-dir must be YAML; unacceptable character"),
         ("mine", b"name: \xe9\n", "my_conf/model/mine.yaml is not: "),
         ("lenet5_mini", "name: mine\n", "--config-dir must not hold files with the names of oraclecheck's own"),
     ],
@@ -274,18 +277,18 @@ JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 @pytest.mark.parametrize(("choice", "launcher"), [("a,b", ()), ("glob([a,b])", ()), ("a,b", JOBLIB)])
 def test_experiments_that_are_swept_over_run_whole(command, choice, launcher):
     Path("my_conf/experiment").mkdir(parents=True)
-    for name, ratio, combos in (("a", "{conv1: 0.2}", "range(3)"), ("b", "{conv2: 0.1}", "4,7")):
-        sweep = f"hydra:\n  sweeper:\n    params:\n      combo: {combos}\n      repeat: 0,1\n"
+    for name, ratio, combos in (("a", "{conv1: 0.2}", "range(3)"), ("b", "{conv2: 0.1}", "4\n      repeat: 0,1")):
+        sweep = f"hydra:\n  sweeper:\n    params:\n      combo: {combos}\n"
         Path(f"my_conf/experiment/{name}.yaml").write_text(f"# @package _global_\npruning:\n  ratio: {ratio}\n{sweep}")
     sweep = ("-m", "--config-dir", "my_conf", f"experiment={choice}", *QUICK, "logger=none", *launcher)
     code, out, err = command(*sweep)
     assert code == 0, err
     found = {(*record["layers"], record["combo"], record["repeat"]) for record in records()}
     assert found == {
-        *(("conv1", combo, repeat) for combo in (0, 1, 2) for repeat in (0, 1)),
-        *(("conv2", combo, repeat) for combo in (4, 7) for repeat in (0, 1)),
+        *(("conv1", combo, 0) for combo in (0, 1, 2)),
+        *(("conv2", 4, repeat) for repeat in (0, 1)),
     }
-    assert "6 of 6 runs" in out and "4 of 4 runs" in out
+    assert "3 of 3 runs" in out and "2 of 2 runs" in out
     code, _, err = command(*sweep)
     assert code == 0 and "Nothing to do" in err
 

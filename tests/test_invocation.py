@@ -45,3 +45,10 @@ def test_sweep_command_is_silent_where_it_cannot_be_sure():
     other["model"]["name"] = "mine"
     newer = composed() | {"invented": 1}
     assert sweep_command(other, [0], [0]) == sweep_command(newer, [0], [0]) == sweep_command({}, [0], [0]) == ""
+
+
+def test_sweep_command_is_silent_where_the_command_line_would_refuse_it():
+    # rates of a file that shorter retraining does not reach: the command line may not spell them
+    wanted = composed("model=vgg19", "retrain=lenet", "retrain.epochs=10")
+    assert wanted["retrain"]["lr"] == "0: 1e-3, 20: 1e-4" and sweep_command(wanted, [0], [0]) == ""
+    assert "retrain.epochs=10" in sweep_command(composed("model=vgg19", "retrain.epochs=10"), [0], [0])

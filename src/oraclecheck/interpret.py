@@ -100,8 +100,8 @@ def _check_ranges(cfg: DictConfig) -> None:
         if value is not None:
             _check_name(key, value)
     for key, folder in {"paths.out": cfg.paths.out, "paths.cache": cfg.paths.cache}.items():
-        if not folder or "\0" in folder:
-            raise ValueError(f"{key} must be a folder; got {folder!r}")
+        if not folder or not folder.isprintable():  # a name that is no UTF-8 cannot be printed
+            raise ValueError(f"{key} must be a folder, its name in letters that can be printed; got {folder!r}")
     for key, fraction in {"pretrain": cfg.pretrain.fraction, "retrain": cfg.retrain.fraction}.items():
         if not 0 < fraction <= 1:
             raise ValueError(f"{key}.fraction must lie in (0, 1]; got {fraction}")

@@ -40,7 +40,7 @@ def sweep_command(config: Mapping[str, Any], combos: Sequence[int], repeats: Seq
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
         try:
             overrides = _overrides(config)
-            if list(_differences(config, _composed(*overrides))):
+            if list(_differences(config, _composed(*overrides))) or not all(map(_reaches, _recipes(config, overrides))):
                 return ""
         except (*USER_ERRORS, KeyError):
             return ""
@@ -71,6 +71,17 @@ def _overrides(config: Mapping[str, Any]) -> list[str]:
     if _composed(*groups)["data"]["name"] != config["data"]["name"]:
         groups.append(f"data={config['data']['name']}")
     return [*groups, *(f"{key}={_spelt(value)}" for key, value in _differences(config, _composed(*groups)))]
+
+
+def _recipes(config: Mapping[str, Any], overrides: Sequence[str]) -> list[Mapping[str, Any]]:
+    """The recipes whose rates the command line itself gives."""
+    groups = ("pretrain", "retrain")
+    return [config[group] for group in groups if any(given.startswith(f"{group}.lr=") for given in overrides)]
+
+
+def _reaches(recipe: Mapping[str, Any]) -> bool:
+    """Whether the epochs reach every rate; a file may have more, a command line may not."""
+    return all(int(pair.partition(":")[0]) < recipe["epochs"] for pair in recipe["lr"].split(","))
 
 
 @cache

@@ -11,7 +11,7 @@ from hydra import compose
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import MarkedYAMLError
+from yaml import MarkedYAMLError, YAMLError
 
 from oraclecheck.target import tell
 
@@ -28,7 +28,7 @@ def explain(error: BaseException) -> str:
         return _missing_option(error)
     if isinstance(error, OverrideParseException):
         return _unparsed(error)
-    if isinstance(error, MarkedYAMLError):
+    if isinstance(error, YAMLError):
         return _yaml(error)
     if isinstance(error, UnicodeDecodeError):
         return f"files of --config-dir must be UTF-8; {_undecodable(error)} is not: {error.reason}"
@@ -63,10 +63,11 @@ def _unparsed(error: OverrideParseException) -> str:
     return f"arguments must be KEY=VALUE, quoted for the shell; got {error.override!r}: {_first_line(error)}"
 
 
-def _yaml(error: MarkedYAMLError) -> str:
-    mark = error.problem_mark or error.context_mark
-    place = f"{mark.name}, line {mark.line + 1}" if mark else "a file"
-    return f"{place} must be YAML; {', '.join(filter(None, (error.context, error.problem)))}"
+def _yaml(error: YAMLError) -> str:
+    mark = error.problem_mark or error.context_mark if isinstance(error, MarkedYAMLError) else None
+    if not isinstance(error, MarkedYAMLError) or mark is None:
+        return f"files of --config-dir must be YAML; {_told(error)}"
+    return f"{mark.name}, line {mark.line + 1} must be YAML; {', '.join(filter(None, (error.context, error.problem)))}"
 
 
 def _undecodable(error: UnicodeDecodeError) -> str:

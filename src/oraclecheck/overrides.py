@@ -13,7 +13,9 @@ MOST_JOBS = 1_000_000
 """Jobs of a sweep: Hydra composes every one of them, a tenth of a second each, before the first starts."""
 
 _REFUSED = {
+    "hydra.run": "paths.out is where everything is written",
     "hydra.searchpath": "--config-dir adds your own files",
+    "hydra.sweep": "paths.out is where everything is written",
     "hydra.sweeper": "'-m KEY=VALUES' sweeps",
 }
 
@@ -33,9 +35,13 @@ def parse(overrides: Sequence[str], multirun: bool) -> list[Override]:
     jobs = 1
     for override in parsed:
         key = override.key_or_group
+        if not key:
+            raise ValueError(f"arguments must be KEY=VALUE; got {override.input_line!r}")
         for refused, mend in _REFUSED.items():
             if key == refused or key.startswith(f"{refused}."):
                 raise ValueError(f"{refused} must be left as it is; got {override.input_line}: {mend}")
+        if key == "hydra.launcher.n_jobs" and override.value() == 0:
+            raise ValueError("hydra.launcher.n_jobs must be a number of processes, or -1 for one a core; got 0")
         if override.is_sweep_override():
             jobs *= _count(override) if multirun else 1
         elif override.value() == {} and key != "pruning.ratio" and not _is_group(override):

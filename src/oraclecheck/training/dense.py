@@ -4,6 +4,7 @@ import copy
 import math
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import takewhile
@@ -64,7 +65,9 @@ def load_checkpoint(path: Path, network: nn.Module, key: str, model: str) -> Che
     if not path.is_file():
         raise ValueError(f"{key} must be a file; got {path}")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # torch warns of quantised and sparse tensors, which are refused below
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
