@@ -10,6 +10,8 @@ from torchvision.models import vision_transformer
 from oraclecheck.criteria.magnitude import l1_choice
 from oraclecheck.networks.vit import SelfAttention, VisionTransformer
 from oraclecheck.pruning.combination import LayerChoice
+from oraclecheck.pruning.layers import filter_weights
+from oraclecheck.pruning.proof import prove
 from oraclecheck.pruning.structured import prune
 
 SMALL = {"image_size": 16, "patch_size": 8, "num_layers": 2, "num_heads": 4, "hidden_dim": 24, "mlp_dim": 10}
@@ -126,7 +128,13 @@ def test_l1_choice_takes_the_heads_with_the_least_weights():
 @pytest.mark.parametrize("layer", ["conv_proj", f"{BLOCK.format(0)}.mlp.3"])
 def test_layers_of_the_residual_stream_are_refused(layer):
     with pytest.raises(ValueError, match=rf"those of {layer} are coupled with those of"):
-        prune(dense_network(), {layer: (0,)}, EXAMPLE)
+        prove(dense_network(), [LayerChoice(layer, 24, 1)], EXAMPLE.shape[1:])
+
+
+def test_heads_and_hidden_units_of_all_blocks_are_proven():
+    network = dense_network()
+    layers = [LayerChoice(name, len(filter_weights(network, name)), len(gone)) for name, gone in REMOVED.items()]
+    assert prove(network, layers, EXAMPLE.shape[1:]) == {}
 
 
 def test_removed_heads_are_validated():
