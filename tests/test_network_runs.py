@@ -64,7 +64,7 @@ def small_images(tmp_path):
                 for i in (0, 1)
                 for name, n in (("self_attention", 2), ("mlp.0", 5))
             },
-            "tiny_vit-imagefolder-encoder.layers.encoder_layer_0.self_attention_0.5-*",
+            "tiny_vit-imagefolder-4_layers_0.5-*",
         ),
         (
             ["model=tiny_vit", "pruning.scheme=width", 'combo="0,1"'],

@@ -134,7 +134,7 @@ def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str
     if cfg.study is not None:
         return cfg.study
     parts = [f"{layer}_{value:g}" for layer, value in ratio.items()]
-    if len(parts) > MOST_LAYERS_IN_LABEL:
+    if len(parts) > MOST_LAYERS_IN_LABEL or len("-".join(parts)) > MOST_LETTERS // 2:
         values = sorted(set(ratio.values()))
         parts = [f"{len(parts)}_layers_" + "_".join(f"{value:g}" for value in values[:MOST_LAYERS_IN_LABEL])]
     if scheme == "width":
