@@ -3,10 +3,24 @@
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file; a pipe or a device in its place would be waited for without end.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is no regular file.
+    """
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is no regular file")
+        return file.read()
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
