@@ -17,10 +17,10 @@ def read_file(path: Path) -> bytes:
         OSError: If it cannot be read.
         ValueError: If it is no regular file.
     """
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+    with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError("it is no regular file")
-        return file.read()
+        return file.readall()
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -35,8 +35,10 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         # mkstemp creates files that only the owner may read; results are for the group too.
         os.chmod(temporary, 0o666 & ~_UMASK)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # a full disk does not say of which file
+            error.filename = str(path)
         raise
     _sync_directory(path.parent)
 

@@ -26,7 +26,7 @@ NONSENSE: dict[str, tuple[dict[str, Any], str]] = {
     "percent": ({"final_test_accuracy": 96.7}, "final_test_accuracy must be a fraction in [0, 1]; got 96.7"),
     "negative loss": ({"final_test_loss": -5.0}, "final_test_loss must be at least 0; got -5.0"),
     "negative score": ({"pruned_train_loss": -math.inf, "status": "diverged"}, "pruned_train_loss must be at least 0"),
-    "infinite accuracy": ({"best_test_accuracy": math.inf, "status": "diverged"}, "best_test_accuracy must be a fraction"),
+    "infinite accuracy": ({"best_test_accuracy": math.inf, "status": "diverged"}, "best_test_accuracy must be a"),
     "negative repeat": ({"repeat": -1}, "repeat must be at least 0; got -1"),
     "repeat of 30 digits": ({"repeat": 10**30}, "repeat must fit into 64 bits; got about 10^30"),
     "seed of 30 digits": ({"seed": 10**30}, "seed must fit into 64 bits"),
