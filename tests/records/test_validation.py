@@ -13,7 +13,6 @@ from test_record import EPOCHS, a_record
 from test_run_sources import serve  # noqa: F401  a fixture
 
 from oraclecheck.files import write_json
-from oraclecheck.pruning.combination import MOST_FILTERS, LayerChoice
 from oraclecheck.records.columns import row_of, to_text
 from oraclecheck.records.frame import table_of_rows
 from oraclecheck.records.record import from_json, to_json
@@ -277,6 +276,12 @@ def test_a_pipe_of_runs_is_not_waited_for(tmp_path, suffix):
         load_runs(tmp_path / f"runs.{suffix}")
 
 
+def test_a_pipe_in_the_place_of_a_log_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "run-x.wandb")
+    with pytest.raises(ValueError, match=r"run-x.wandb must be a log of W&B .*; it is no regular file"):
+        load_runs(f"wandb-offline:{tmp_path}")
+
+
 def test_folders_with_names_of_a_hundred_digits_are_said(tmp_path, capsys):
     folder = study(tmp_path)
     put(folder, 0)
@@ -297,9 +302,3 @@ def test_corrupt_choice_of_a_criterion_is_said(tmp_path, capsys, choice):
     (folder / "l1" / "removed.json").write_text(choice)
     assert len(load_runs(folder)) == 1
     assert f"{folder / 'l1' / '0'} must be a run of its study: " in capsys.readouterr().err
-
-
-def test_layers_have_a_limit():
-    assert LayerChoice("conv1", MOST_FILTERS, 1).filters == 65_536
-    with pytest.raises(ValueError, match="at most 65536 of them; conv1 has 65537"):
-        LayerChoice("conv1", MOST_FILTERS + 1, 1)

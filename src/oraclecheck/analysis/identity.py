@@ -90,7 +90,7 @@ def _place(text: str) -> tuple[int, list[tuple[bool, int, str]]]:
 
 def varying(table: pd.DataFrame) -> list[str]:
     """The identity columns in which the rows differ."""
-    return [name for name in IDENTITY if name in table and table[name].map(str).nunique() > 1]
+    return [name for name in IDENTITY if name in table and table[name].map(as_text).nunique() > 1]
 
 
 def shared(table: pd.DataFrame) -> list[str]:
