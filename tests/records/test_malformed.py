@@ -25,7 +25,7 @@ from oraclecheck.records.table import load_runs
 from oraclecheck.records.wandb_columns import WandbRun, rows_of, to_config, to_summary
 from oraclecheck.report import COMPLETE, INCOMPLETE, USER_ERROR, main
 
-QUICK, MANY = 60, 2000
+QUICK, MANY = 50, 600
 
 numbers = st.integers(-(10**400), 10**400) | st.integers(-3, 300) | st.floats() | st.just(2**63) | st.booleans()
 words = st.text(max_size=5) | st.sampled_from(["nan", "inf", "-inf", "ok", "l1", "\ud800", "\0", "9" * 100, "[" * 2000])
@@ -201,7 +201,7 @@ def test_many_malformed_sources_are_sentences(change, study_change):
 
 
 @pytest.mark.slow
-@examples(MANY // 10)
+@examples(MANY // 3)
 @given(changes, st.none() | study_changes)
 def test_report_on_malformed_records_is_there_or_a_sentence(change, study_change):
     with TemporaryDirectory() as parent, pytest.MonkeyPatch.context() as patch:

@@ -210,6 +210,7 @@ CORRUPT: dict[str, Callable[[dict[str, Any]], Any]] = {
     "an unknown order": lambda content: with_definition(content, order="random"),
     "an order seed in words": lambda content: with_definition(content, order_seed="x"),
     "a seed in words": lambda content: with_definition(content, seed="x"),
+    "no ratio": lambda content: with_definition(content, pruning_ratio={}),
     "a ratio above 1": lambda content: with_definition(content, pruning_ratio={"conv1": 2}),
 }
 

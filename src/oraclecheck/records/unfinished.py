@@ -11,7 +11,7 @@ from oraclecheck.files import read_file, write_json
 from oraclecheck.pruning.combination import CombinationSpace, LayerChoice
 from oraclecheck.records.columns import UNFINISHED, default
 from oraclecheck.records.record import KINDS, NewerSchemaError, check_schema
-from oraclecheck.records.validation import Flaw, deviation, flaw_of, mistyped
+from oraclecheck.records.validation import Flaw, deviation, flaw_of, gap_of, mistyped
 from oraclecheck.seeds import run_seed
 from oraclecheck.study import STUDY_FILE
 
@@ -74,7 +74,8 @@ class BegunStudy:
             if type(definition["seed"]) is not int:
                 raise ValueError(f"seed must be a number; got {reprlib.repr(definition['seed'])}")
             study = cls(folder, space, definition["seed"], _common(content, space))
-            if flaw := identity_flaw(study._row(0, _first(space), None, 0)):
+            row = study._row(0, _first(space), None, 0)
+            if flaw := identity_flaw(row) or gap_of({**row, "status": UNFINISHED}, ()):
                 raise ValueError(flaw)
         except NewerSchemaError as error:
             raise NewerSchemaError(f"{path} must be a study that this version can read: {error}") from None
