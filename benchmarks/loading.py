@@ -4,6 +4,7 @@ A section of `bench.py`; alone, `python benchmarks/loading.py`.
 """
 
 import json
+import math
 import random
 import shutil
 import subprocess
@@ -20,6 +21,8 @@ RECORDS = 10_000
 EPOCHS = 30
 TEST_IMAGES = 10_000
 PER_EPOCH = ("lr", "train_loss", "test_loss", "test_accuracy")
+FIXED = {"model": "lenet5_mini", "pruning_ratio": {"conv2": 0.5}, "wiring": "correct", "order": "sampled"}
+FIXED |= {"retrain_fraction": 1.0, "dense_hash": "1" * 64}
 LOAD = """
 import sys, time
 from oraclecheck import load_runs
@@ -43,18 +46,19 @@ def a_study(folder: Path, n: int = RECORDS) -> Path:
         ]
         metrics = {name: generator.random() for name in MEASURED} | {"best_epoch": 3}
         record = Record(
-            schema=SCHEMA, study=study.name, study_hash="0" * 64, setting_hash="2" * 64,
-            model="lenet5_mini", data="mnist", layers=["conv1"],
-            pruning_ratio={"conv1": 0.5}, wiring="correct", order="sampled", space_size=2**70, combo=combo,
-            removed={"conv1": sorted(generator.sample(range(10), 5))}, picked_by=None, repeat=0,
-            seed=generator.getrandbits(63), retrain_fraction=1.0, dense_hash="1" * 64, pretrain_seed=0, status="ok",
+            schema=SCHEMA, study=study.name, study_hash="0" * 64, setting_hash="2" * 64, data="mnist", layers=["conv2"],
+            space_size=math.comb(20, 10), combo=combo, removed={"conv2": sorted(generator.sample(range(20), 10))},
+            picked_by=None, repeat=0, seed=generator.getrandbits(63), pretrain_seed=0, status="ok", **FIXED,
             history=history, final_test_correct=b64encode(generator.randbytes(TEST_IMAGES // 8)).decode(),
             versions={"oraclecheck": "0.1.0", "torch": "2.11"}, device="cpu x86_64", threads=1, **metrics,
         )  # fmt: skip
         path = record_path(study, combo, 0)
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(to_json(record), indent=1))
-    write_json(study / "study.json", {"schema": SCHEMA, "study": study.name})
+    definition = {**FIXED, "layers": {"conv2": [20, 10]}, "order_seed": 0, "seed": 0}
+    config = {"data": {"name": "mnist"}, "pretrain": {"checkpoint": None, "seed": 0}}
+    content = {"schema": SCHEMA, "study": study.name, "hash": "0" * 64, "setting_hash": "2" * 64}
+    write_json(study / "study.json", {**content, "definition": definition, "config": config})
     return study
 
 

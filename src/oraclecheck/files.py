@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,19 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file; a pipe or a device in its place would be waited for without end.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is no regular file.
+    """
+    with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is no regular file")
+        return file.readall()
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -92,6 +106,10 @@ def _written(path: Path, write: Callable[[BinaryIO], object]) -> Iterator[Path]:
         # mkstemp creates files that only the owner may read; results are for the group too.
         os.chmod(temporary, 0o666 & ~_UMASK)
         yield temporary
+    except OSError as error:
+        if error.errno and error.filename is None:  # a full disk does not say of which file
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,6 +1,7 @@
 """One command from runs to tables and figures: `python -m oraclecheck.report multirun/<study>`."""
 
 import argparse
+import os
 import re
 import shlex
 import sys
@@ -33,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Report on runs; returns the exit code.
 
     0: every run has an outcome. 1: the report is there, but runs are missing, failed or unfinished, and lines on stderr
-    say which. 2: the user has to mend something, and a line says what; nothing was written.
+    say which. 2: the user has to mend something, and a line says what; nothing was written, unless that line names a
+    file that could not be: then those before it are whole, and there is nothing of it.
 
     Args:
         argv: Command line without the program's name; None reads `sys.argv`.
@@ -80,16 +82,27 @@ def _report(options: argparse.Namespace, command: str) -> int:
     with waiting("reading the runs"):
         project = _usable_project(options.wandb)
         _check_export(options.export)
+        if options.out is not None:
+            _check_folder(options.out, "--out")
         from oraclecheck.analysis.findings import find
+        from oraclecheck.analysis.identity import check_columns
         from oraclecheck.printing import print_findings
         from oraclecheck.records.table import load_runs
 
+        check_columns(options.by)
         runs = load_runs(*options.sources)
+        home, homes = _homes(options.sources, options.out, list(dict.fromkeys(runs["study"])))
+        for folder in {home, *homes.values()}:
+            _check_folder(folder, "the report's folder", _ELSEWHERE if options.out is None else "")
     with waiting("computing the statistics"):
         asked = {"final": options.final, "metric": options.metric, "by": options.by, "comparing": options.compare}
         findings = find(runs, **asked, definitions=_definitions(options.sources))
     print_findings(findings, options.format)
-    home, files, told = _write(findings, options, command)
+    try:
+        home, files, told = _write(findings, options, command)
+    except OSError as error:
+        said = f"{error.filename} could not be written: {error.strerror}; the report's files before it are whole"
+        raise ValueError(said + (_ELSEWHERE if options.out is None else "")) from None
     if options.format == "table":
         for path in told:
             print(path)
@@ -129,11 +142,28 @@ def _write(findings: "Findings", options: argparse.Namespace, command: str) -> t
     return home, [page, *shared, *own], told
 
 
+_ELSEWHERE = ": name another folder with --out"
+
+
 def _check_export(path: Path | None) -> None:
     from oraclecheck.records.runs_file import SUFFIXES
 
-    if path and path.suffix not in SUFFIXES:
+    if path is None:
+        return
+    if path.suffix not in SUFFIXES:
         raise ValueError(f"--export must end in {' or '.join(SUFFIXES)}; got {path}")
+    if path.is_dir():
+        raise ValueError(f"--export must name a file; {path} is a folder")
+    _check_folder(path.parent, "the folder of --export")
+
+
+def _check_folder(folder: Path, what: str, mend: str = "") -> None:
+    """Find out before minutes of computing whether a folder could be made and written; nothing is made yet."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise ValueError(f"{what} must be a folder; got {folder}, where {there} is a file{mend}")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"{what} must be a folder that can be written; {there} cannot{mend}")
 
 
 def _usable_project(path: str | None) -> "Project | None":

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from oraclecheck.files import create_json, digest, write_json
+from oraclecheck.files import create_json, digest, read_file, write_json
 from oraclecheck.pruning.combination import CombinationSpace
 from oraclecheck.records.record import SCHEMA
 
@@ -54,7 +54,7 @@ class Study:
         """
         path = folder / STUDY_FILE
         try:
-            found = json.loads(path.read_bytes())
+            found = json.loads(read_file(path))
             schema, definition = found["schema"], found["definition"]
         except FileNotFoundError:
             return False
@@ -129,7 +129,7 @@ def read_settings(*sources: Path | str) -> dict[str, dict[str, Any]]:
     for source in map(Path, sources):
         for path in [source / STUDY_FILE, *sorted(source.glob(f"*/{STUDY_FILE}"))]:
             try:
-                content = json.loads(path.read_bytes())
+                content = json.loads(read_file(path))
                 found[str(content["study"])] = {name: dict(content[name]) for name in ("definition", "config")}
             except (OSError, ValueError, KeyError, TypeError):
                 continue

@@ -88,24 +88,18 @@ _IDENTITY |= {"wiring": "correct", "order": "lexicographic", "space_size": 6, "r
 
 
 def study_folder(parent: Path, name: str = "demo-1a2b3c4d", *, n: int = 6, k: int = 2, **columns: Any) -> Path:
-    """A study's folder with the records of a whole space of n combinations and k repeats.
+    """A study's folder with the records of the first n combinations (unless `space_size` says more, of all), k repeats.
 
     Combination i removes filter i and has pruned train loss i; accuracy falls and loss rises with i, but for noise.
     """
     folder = parent / name
-    definition = {
-        "layers": {"conv1": [n, 1]},
-        "order": "lexicographic",
-        "order_seed": 0,
-        "seed": 0,
-        "model": "lenet5_mini",
-    }
-    definition |= {
-        "pruning_ratio": {"conv1": 0.2},
-        "wiring": "correct",
-        "retrain_fraction": 1.0,
-        "dense_hash": "d" * 64,
-    }
+    columns = {"layers": ["conv1"], "space_size": n, **columns}
+    (layer,) = columns["layers"]
+    fixed = {"model": "lenet5_mini", "pruning_ratio": {layer: 0.2}, "wiring": "correct", "order": "lexicographic"}
+    fixed |= {"retrain_fraction": 1.0, "dense_hash": "d" * 64}
+    columns = {**fixed, **columns}
+    definition = {**{key: columns[key] for key in fixed}, "layers": {layer: [columns["space_size"], 1]}}
+    definition |= {"order_seed": 0, "seed": 0}
     config = {"data": {"name": "digits"}, "pretrain": {"checkpoint": None, "seed": 0}}
     content = {
         "schema": 2,
@@ -120,15 +114,16 @@ def study_folder(parent: Path, name: str = "demo-1a2b3c4d", *, n: int = 6, k: in
     for combo in range(n):
         for repeat in range(k):
             accuracy, loss = noise[combo, repeat] + (0.9 - combo / 100, 0.1 + combo / 100)
-            write_run(folder, combo, repeat, accuracy=accuracy, loss=loss, **{"space_size": n, **columns})
+            write_run(folder, combo, repeat, accuracy=accuracy, loss=loss, **{"removed": {layer: [combo]}, **columns})
     return folder
 
 
 def write_run(folder: Path, combo: int | None, repeat: int, *, accuracy: float, loss: float, **columns: Any) -> Path:
     """One record in its place."""
     metrics = {name: loss if "loss" in name else accuracy for name in MEASURED if name != "best_epoch"}
+    epoch = {"epoch": 0, "lr": 0.1, "train_loss": 0.1, "test_loss": 0.1, "test_accuracy": 0.9}
     metrics |= {name: 0.1 if "loss" in name else 0.9 for name in MEASURED if name.startswith("dense")}
-    metrics |= {"best_epoch": 0, "pruned_train_loss": float(combo or 0)}
+    metrics |= {"best_epoch": 0, "pruned_train_loss": float(combo or 0), "history": [epoch]}
     identity = {"schema": 2, "study": folder.name, "study_hash": folder.name[-8:]}
     identity |= {**_IDENTITY, "combo": combo, "removed": {"conv1": [combo or 0]}, "picked_by": None, "repeat": repeat}
     identity |= {"seed": 0, "dense_hash": "d" * 64}

@@ -1,8 +1,10 @@
 """The report's command, on folders and files as users have them; no training is needed."""
 
 import csv
+import errno
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -26,7 +28,7 @@ A, B = "a-11111111", "b-22222222"
 def quick_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are drawn and not rendered, which takes half a second each, but where a test asks for `rendered`."""
     if "rendered" not in request.fixturenames:
-        monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda _, path, **options: Path(path).write_bytes(b""))
+        monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *_, **options: None)
 
 
 @pytest.fixture
@@ -401,10 +403,72 @@ def test_a_second_source_that_is_mistyped_leaves_no_half_of_a_report(report):
     assert not (folder / "report").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(report):
+@pytest.mark.parametrize("out", ["taken", "taken/below"])
+def test_an_out_that_is_a_file_is_found_before_anything_is_read(report, out):
     Path("taken").write_text("a file, not a folder")
-    code, _, err = report(study_folder(Path("m")), "--out", "taken")
-    assert code == 2 and len(err) == 1
+    code, printed, err = report("nowhere", "--out", out)
+    assert (code, printed, len(err)) == (2, "", 1)
+    assert err[0].startswith(f"oraclecheck: --out must be a folder; got {out}, where ")
+
+
+@pytest.mark.parametrize("column", ["layers", "nonsense"])
+def test_columns_of_rows_are_checked_before_anything_is_read(report, column):
+    code, printed, err = report("nowhere", "--by", "layers", column)
+    rule = {
+        "layers": "name every column once; got layers twice",
+        "nonsense": "name columns that tell studies apart; got",
+    }
+    assert (code, printed, len(err)) == (2, "", 1)
+    assert err[0].startswith(f"oraclecheck: --by must {rule[column]}")
+
+
+def test_a_study_that_cannot_be_written_is_told_of_out_before_anything_is_printed(report, monkeypatch):
+    folder = study_folder(Path("m"), n=3, k=1)
+    # for root every folder can be written, so the system's answer is given here
+    monkeypatch.setattr("os.access", lambda path, mode: not str(path).endswith(folder.name))
+    code, printed, err = report(folder)
+    assert (code, printed) == (2, "")
+    assert err == [
+        f"oraclecheck: the report's folder must be a folder that can be written; {folder.absolute()} cannot: name "
+        "another folder with --out"
+    ]
+    assert report(folder, "--out", "paper")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["table.csv", "scatter_accuracy.pdf", "combinations.tex", "index.html"])
+def test_a_full_disk_leaves_every_file_whole_or_absent(report, monkeypatch, name):
+    folder = study_folder(Path("m"), n=3, k=1)
+    sync = os.fsync
+
+    def full(descriptor):
+        """What a file system without a free block says when data are to reach it."""
+        if f".{name}." in os.readlink(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(descriptor)
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda _, file, **options: file.write(b"drawn"))
+    monkeypatch.setattr("os.fsync", full)
+    code, _, err = report(folder)
+    assert code == 2
+    assert err == [
+        f"oraclecheck: {folder / 'report' / name} could not be written: No space left on device; the report's files "
+        "before it are whole: name another folder with --out"
+    ]
+    written = names(folder / "report") if (folder / "report").is_dir() else []
+    assert name not in written and not [left for left in written if left.startswith(".")]
+    assert all((folder / "report" / left).stat().st_size for left in written)
+
+
+def test_a_study_with_a_stranger_among_its_records_misses_what_is_missing(report):
+    """Nine of ten combinations are missing; one record that says "sampled" would hide that."""
+    folder = study_folder(Path("m"), n=3, k=1, space_size=30)
+    write_run(folder, 0, 0, accuracy=0.9, loss=0.1, space_size=30, order="sampled")
+    code, _, err = report(folder)
+    assert code == 1
+    assert "record.order must be that of study.json, 'lexicographic'; got 'sampled'" in err[0]
+    assert err[-1] == (
+        "oraclecheck: demo-1a2b3c4d: of 30 runs 27 missing, 1 unfinished: the numbers do not include them"
+    )
 
 
 def test_the_printed_table_is_wide_enough_for_its_numbers(report):

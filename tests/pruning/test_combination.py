@@ -243,8 +243,10 @@ def feistel_on_bit_strings(size, seed):
 @pytest.mark.parametrize(("size", "seed"), [(1, 0), (3, 1), (252, 0), (1001, -7), (63_504, 2), (300_000, 12)])
 def test_sampled_order_is_the_published_feistel_network(size, seed):
     walk = feistel_on_bit_strings(size, seed)
-    space = single_layer(size, "sampled", seed)
-    enumerated = single_layer(size, "lexicographic")
+    # no layer may have 300,000 filters
+    wide = (LayerChoice("a", 600, 1), LayerChoice("b", 500, 1))
+    layers = single_layer(size, "lexicographic").layers if size < 300_000 else wide
+    space, enumerated = CombinationSpace(layers, "sampled", seed), CombinationSpace(layers)
     for index in range(0, size, 1 + size // 20):
         assert space.unrank(index) == enumerated.unrank(walk(index))
 
@@ -554,3 +556,11 @@ def test_recorded_size_is_what_floats_and_json_can_hold():
     half = [LayerChoice(str(i), 64, 32) for i in range(20)]  # C(64, 32) is 1.8e18
     assert CombinationSpace(tuple(half[:16])).recorded_size == math.comb(64, 32) ** 16
     assert CombinationSpace(tuple(half)).recorded_size is None
+
+
+def test_layers_wider_than_binomials_can_be_made_of_are_refused(command):
+    assert LayerChoice("conv1", 65_536, 1).filters == 65_536
+    with pytest.raises(ValueError, match="must have at most 65536 of them; conv1 has 65537"):
+        LayerChoice("conv1", 65_537, 1)
+    code, _, err = command("+model.network.conv1_filters=100000000000")
+    assert code == 2 and "must have at most 65536 of them; conv1 has 100000000000" in err

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from pandas.testing import assert_frame_equal
-from test_record import METRICS, a_record
+from test_record import EPOCHS, METRICS, a_record
 
 from conftest import QUICK
 from oraclecheck.files import write_json
@@ -133,7 +133,8 @@ def reads(monkeypatch) -> list[Path]:
 
 
 def test_cache_gives_the_same_table_without_reading_records(study, reads):
-    put(study, 0, status="diverged", final_test_loss=float("inf"), history=[{"epoch": 0, "test_loss": float("nan")}])
+    entry = {**EPOCHS[0], "test_loss": float("nan")}
+    put(study, 0, status="diverged", final_test_loss=float("inf"), best_epoch=0, history=[entry])
     record_path(study, 5, 0).parent.mkdir(parents=True)
     first = load_runs(study)
     assert_frame_equal(load_runs(study), first)

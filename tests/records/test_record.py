@@ -12,7 +12,8 @@ IDENTITY = {
     "order": "lexicographic", "space_size": 45, "combo": 3, "removed": {"conv1": [0, 4]}, "picked_by": None,
     "repeat": 0, "seed": 1, "retrain_fraction": 1.0, "dense_hash": "1" * 64, "pretrain_seed": 0,
 }  # fmt: skip
-METRICS = dict.fromkeys(MEASURED, 0.5) | {"best_epoch": 2}
+EPOCHS = [{"epoch": i, "lr": 0.1, "train_loss": 0.3, "test_loss": 0.5, "test_accuracy": 0.5} for i in range(3)]
+METRICS = dict.fromkeys(MEASURED, 0.5) | {"best_epoch": 2, "history": EPOCHS}
 
 
 def a_record(**changes) -> Record:
@@ -21,7 +22,8 @@ def a_record(**changes) -> Record:
 
 def test_record_survives_json():
     history = [{"epoch": 0, "lr": 0.1, "train_loss": 0.3, "test_loss": math.inf, "test_accuracy": 0.5}]
-    record = a_record(status="diverged", final_test_loss=math.inf, pruned_train_loss=-math.inf, history=history)
+    changes = {"status": "diverged", "final_test_loss": math.inf, "best_epoch": 0, "history": history}
+    record = a_record(**changes)
     assert from_json(json.loads(json.dumps(to_json(record), allow_nan=False))) == record
 
 
@@ -48,9 +50,9 @@ def test_record_has_the_designs_columns():
         ({"status": "done"}, "record.status must be one of"),
         ({"final_test_accuracy": None}, "record.final_test_accuracy must be a finite number where status is ok"),
         ({"final_test_loss": math.nan}, "record.final_test_loss must be a finite number"),
-        ({"combo": None}, "either a combo or a picked_by"),
-        ({"picked_by": "l1"}, "either a combo or a picked_by"),
-        ({"repeat": -1}, "repeat of at least 0"),
+        ({"combo": None}, "record.combo must be given, or else picked_by; got neither"),
+        ({"picked_by": "l1"}, "record.combo must be given, or else picked_by; got both"),
+        ({"repeat": -1}, "record.repeat must be at least 0; got -1"),
         ({"repeat": True}, "record.repeat must be int"),
         ({"seed": "1"}, "record.seed must be int"),
         ({"removed": [1]}, "record.removed must be dict"),

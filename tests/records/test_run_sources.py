@@ -24,7 +24,7 @@ from conftest import QUICK
 from oraclecheck.cli import main
 from oraclecheck.pruning.combination import CombinationSpace, LayerChoice
 from oraclecheck.records.columns import NAMES
-from oraclecheck.records.record import SCHEMA, Record
+from oraclecheck.records.record import MEASURED, SCHEMA, Record
 from oraclecheck.records.runs_file import save_runs
 from oraclecheck.records.store import claimed, record_path, write_record
 from oraclecheck.records.table import load_runs
@@ -63,8 +63,9 @@ def add_runs(out: Path) -> None:
     study, shared = wide_study(out)
     entry = {"lr": 0.1, "train_loss": math.nan, "test_loss": math.inf, "test_accuracy": 0.1}
     history = [{"epoch": epoch, **entry} for epoch in range(160)]
+    finite = [{"epoch": epoch, **dict.fromkeys(entry, 0.1)} for epoch in range(160)]
     outcomes = {
-        0: {"status": "ok", **METRICS, "history": history, "final_test_correct": "/8A=" * 400, "device": "cpu"},
+        0: {"status": "ok", **METRICS, "history": finite, "final_test_correct": "/8A=" * 400, "device": "cpu"},
         1: {"status": "failed", "error": 'Traceback:\n  "quoted", é\r\nRuntimeError: no'},
         2: {
             "status": "diverged",
@@ -72,6 +73,7 @@ def add_runs(out: Path) -> None:
             "final_test_loss": math.inf,
             "final_train_loss": math.nan,
             "best_epoch": 0,
+            "history": history,
         },
         10**60: {"status": "ok", **METRICS, "pruned_train_loss": 1e-320, "versions": {"b": "1", "a": "nan"}},
         3: None,
@@ -187,7 +189,7 @@ def test_scalars_stay_numbers_under_the_records_names(inspected):
     """What W&B's scatter and parallel-coordinates panels need."""
     (shown,) = [run for run in inspected.values() if run["config"]["combo"] == 1 and run["config"]["model"] != "vgg"]
     assert isinstance(shown["config"]["combo"], int) and isinstance(shown["config"]["repeat"], int)
-    for name in METRICS:
+    for name in MEASURED:
         assert isinstance(shown["summary"][name], int | float)
 
 
@@ -245,7 +247,7 @@ def test_folder_without_logs_is_refused(tmp_path):
 
 def test_two_thousand_runs_take_five_requests(inspected, serve, tmp_path):
     run = next(run for run in inspected.values() if run["config"]["model"] != "vgg")
-    nodes = [node(f"run-{i}", {**run["config"], "combo": i}, run["summary"]) for i in range(2000)]
+    nodes = [node(f"run-{i}", {**run["config"], "combo": i, "space_size": 2000}, run["summary"]) for i in range(2000)]
     server = serve(many=nodes)
     environment, temporary = dict(os.environ), set(os.listdir(tempfile.gettempdir()))
     runs = load_runs("wandb:entity/many")

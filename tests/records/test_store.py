@@ -24,6 +24,23 @@ def put(folder: Path, **changes) -> Path:
     return path
 
 
+def study_file(folder: Path) -> None:
+    """The file of the study that `a_record` is of."""
+    fixed = {name: IDENTITY[name] for name in ("model", "pruning_ratio", "wiring", "order", "retrain_fraction")}
+    definition = {**fixed, "dense_hash": IDENTITY["dense_hash"], "layers": {"conv1": [10, 2]}, "seed": 0}
+    content = {
+        "schema": IDENTITY["schema"],
+        "study": folder.name,
+        "hash": HASH,
+        "setting_hash": IDENTITY["setting_hash"],
+    }
+    content |= {"definition": {**definition, "order_seed": None}}
+    write_json(
+        folder / "study.json",
+        content | {"config": {"data": {"name": "d"}, "pretrain": {"checkpoint": None, "seed": 0}}},
+    )
+
+
 def test_path_is_decided_by_what_the_run_is():
     assert record_path(Path("s"), 17, 2) == Path("s/17/2/record.json")
     assert record_path(Path("s"), "l1", 0) == Path("s/l1/0/record.json")
@@ -174,7 +191,7 @@ def test_table_has_a_row_per_record(tmp_path):
         put(folder, combo=combo, repeat=repeat)
     put(folder, combo=None, picked_by="l1")
     put(folder, combo=7, status="diverged", final_test_loss=float("inf"), **{"final_test_accuracy": 0.1})
-    write_json(folder / "study.json", {"schema": 2})
+    study_file(folder)
     for source in (folder, tmp_path):
         runs = load_runs(source)
         assert [(row.combo, row.repeat) for row in runs.itertuples() if row.picked_by is None] == [
@@ -194,5 +211,5 @@ def test_table_of_nothing_is_a_clear_error(tmp_path):
 
 def test_table_holds_measured_columns(tmp_path):
     put(tmp_path / IDENTITY["study"])
-    write_json(tmp_path / IDENTITY["study"] / "study.json", {"schema": 2})
+    study_file(tmp_path / IDENTITY["study"])
     assert set(METRICS) <= set(load_runs(tmp_path).columns)

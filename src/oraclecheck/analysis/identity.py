@@ -94,7 +94,7 @@ def _place(text: str) -> tuple[int, list[tuple[bool, int, str]]]:
 
 def varying(table: pd.DataFrame) -> list[str]:
     """The identity columns in which the rows differ, and `setting_hash` where no other tells settings apart."""
-    names = [name for name in IDENTITY if name in table and table[name].map(str).nunique() > 1]
+    names = [name for name in IDENTITY if name in table and table[name].map(as_text).nunique() > 1]
     return [*names, "setting_hash"] if look_alikes(table) else names
 
 
@@ -120,6 +120,22 @@ def short_names(studies: Iterable[str]) -> list[str]:
     return tails if are_hashes and len(set(tails)) == len(set(names)) else names
 
 
+def check_columns(by: Sequence[str]) -> None:
+    """Refuse columns that cannot name a row.
+
+    Raises:
+        ValueError: If a column is unknown or given twice.
+    """
+    known = [*IDENTITY, *NAMES]
+    for number, name in enumerate(by):
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=3)
+            hint = f": did you mean {' or '.join(close)}?" if close else f": it may be {', '.join(known)}"
+            raise ValueError(f"--by must name columns that tell studies apart; got {name!r}{hint}")
+        if name in by[:number]:
+            raise ValueError(f"--by must name every column once; got {name} twice")
+
+
 def group(
     table: pd.DataFrame, by: Sequence[str], across: Callable[[pd.DataFrame], pd.DataFrame]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -134,14 +150,9 @@ def group(
         The rows of single studies, and the rows that `across` made of several.
 
     Raises:
-        ValueError: If a column is unknown, or studies share a row but are no networks of one setting.
+        ValueError: If a column is unknown or given twice, or studies share a row but are no networks of one setting.
     """
-    known = [*IDENTITY, *NAMES]
-    for name in by:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=3)
-            hint = f": did you mean {' or '.join(close)}?" if close else f": it may be {', '.join(known)}"
-            raise ValueError(f"--by must name columns that tell studies apart; got {name!r}{hint}")
+    check_columns(by)
     singles, joined = [], []
     keys = table[list(by)].map(str)
     for _, index in keys.groupby(

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from oraclecheck.files import write_atomically
 
 # Okabe and Ito's vermillion and bluish green keep the paper's red and green apart for colour-blind readers; everywhere
 # a marker says the same in grey.
@@ -53,8 +56,8 @@ def save_figure(draw: Callable[[Figure], object], stem: Path, *, width: float, h
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
         png, pdf = (stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "pdf"))
-        figure.savefig(png, dpi=300, metadata={"Software": None})
-        figure.savefig(pdf, metadata={"CreationDate": None})
+        write_atomically(png, partial(figure.savefig, format="png", dpi=300, metadata={"Software": None}))
+        write_atomically(pdf, partial(figure.savefig, format="pdf", metadata={"CreationDate": None}))
     return [png, pdf]
 
 

@@ -14,6 +14,7 @@ from oraclecheck.analysis.findings import Findings
 from oraclecheck.analysis.identity import IDENTITY, describe, short_names, varying
 from oraclecheck.analysis.layouts import combinations_layout, study_layout
 from oraclecheck.analysis.typesetting import Layout, csv_text, latex, markdown
+from oraclecheck.files import write_atomically
 
 MOST_PANELS = 60
 """Studies that one figure of scatters can show."""
@@ -103,8 +104,7 @@ def _settings_of_several_networks(table: pd.DataFrame) -> list[tuple[str, pd.Dat
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> Path:
-    table.to_csv(path, index=False)
-    return path
+    return _write_text(table.to_csv(index=False), path)
 
 
 def _flat(combos: pd.DataFrame) -> pd.DataFrame:
@@ -119,7 +119,7 @@ def _typeset(layout: Layout, stem: Path) -> Iterator[Path]:
 
 
 def _write_text(text: str, path: Path) -> Path:
-    path.write_text(text, encoding="utf-8")
+    write_atomically(path, lambda file: file.write(text.encode()))
     return path
 
 

@@ -24,6 +24,9 @@ Removed = dict[str, tuple[int, ...]]
 ENUMERATION_LIMIT = 1000
 """Largest space that `order="auto"` enumerates: the number of combinations the paper retrains per setting."""
 
+MOST_FILTERS = 65_536
+"""Of a layer: more than any network has, and the binomials of it still take less than a second."""
+
 SET_LIMIT = 10_000_000
 """Most indices one set may hold: far beyond what a process can retrain, and what fits in memory as a list."""
 
@@ -54,7 +57,7 @@ class LayerChoice:
     """One prunable layer of a combination space: `removed` of its `filters` go, at least one stays.
 
     Raises:
-        ValueError: If `removed` is negative or leaves no filter.
+        ValueError: If `removed` is negative or leaves no filter, or there are more than `MOST_FILTERS`.
     """
 
     name: str
@@ -67,6 +70,11 @@ class LayerChoice:
             raise ValueError(
                 f"a pruning ratio must remove no fewer than 0 and leave at least 1 of the {self.filters} filters "
                 f"of {self.name}; got {self.removed} removed"
+            )
+        if self.filters > MOST_FILTERS:
+            raise ValueError(
+                f"a layer whose filters are to be chosen must have at most {MOST_FILTERS} of them; {self.name} has "
+                f"{_spell(self.filters)}"
             )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from oraclecheck import __version__
-from oraclecheck.files import write_atomically
+from oraclecheck.files import read_file, write_atomically
 from oraclecheck.records.columns import NAMES
 from oraclecheck.records.folder import places, study_rows
 from oraclecheck.records.frame import table_of_rows
@@ -32,7 +32,7 @@ def load_study(study: Path) -> pd.DataFrame:
     """The runs of a study's folder, from the cache if it is up to date; complaints about records go to stderr.
 
     Raises:
-        ValueError: If it has no runs.
+        ValueError: If the study's file does not say what its runs are.
     """
     begun = places(study)
     state = _digest(json.dumps([__version__, NAMES, _state(study / STUDY_FILE), begun]).encode())
@@ -50,14 +50,14 @@ def load_study(study: Path) -> pd.DataFrame:
 def _read(folder: Path, state: str) -> pd.DataFrame | None:
     for path in folder.glob(f"runs-{state}-*.parquet"):
         with suppress(OSError, ValueError):
-            content = path.read_bytes()
+            content = read_file(path)
             if path.stem.rpartition("-")[2] == _digest(content):
                 return load_parquet(content)
     return None
 
 
 def _write(folder: Path, state: str, table: pd.DataFrame) -> None:
-    with suppress(OSError):  # a folder that cannot be written has no cache
+    with suppress(OSError, UnicodeEncodeError):  # where it cannot be written, there is no cache
         buffer = io.BytesIO()
         write_parquet(table, buffer)
         old = set(folder.glob("runs-*.parquet"))

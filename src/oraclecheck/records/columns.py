@@ -15,7 +15,6 @@ from oraclecheck.records.record import KINDS, Record, decode, encode
 NAMES = tuple(column.name for column in fields(Record))
 NESTED = frozenset(name for name, kinds in KINDS.items() if list in kinds or dict in kinds)
 UNBOUNDED = frozenset({"combo", "space_size"})
-ACCURACIES = tuple(name for name in NAMES if "accuracy" in name and not name.endswith("_std"))
 
 UNFINISHED = "unfinished"
 """Status of a run that was begun and has no valid record: not an outcome. Tables know it, records never have it."""
@@ -33,7 +32,7 @@ def dtype_of(name: str) -> str:
 
 def row_of(record: Record) -> dict[str, Any]:
     """A record's row."""
-    return {name: getattr(record, name) for name in NAMES}
+    return dict(vars(record))
 
 
 def to_text(name: str, value: Any) -> str | None:

@@ -48,13 +48,16 @@ def study_rows(study: Path, begun: list[Place]) -> tuple[list[dict[str, Any]], l
     Args:
         study: The study's folder.
         begun: Its runs' folders.
+
+    Raises:
+        ValueError: If the study's file does not say what its runs are.
     """
     rows, complaints = [], []
-    known = BegunStudy(study)
+    known = BegunStudy.of(study)
     for place in begun:
         try:
             if place.state is not None:
-                rows.append(row_of(_own_record(study, place)))
+                rows.append(row_of(read_record(study / place.combination / place.repeat / RECORD, known)))
                 continue
             reason = None
         except (ValueError, OSError) as error:
@@ -64,14 +67,6 @@ def study_rows(study: Path, begun: list[Place]) -> tuple[list[dict[str, Any]], l
         except ValueError as error:
             complaints.append(str(error))
     return rows, complaints
-
-
-def _own_record(study: Path, place: Place) -> Any:
-    path = study / place.combination / place.repeat / RECORD
-    record = read_record(path)
-    if record.study != study.name:
-        raise ValueError(f"{path} must be a record of its folder's study; it is of {record.study}")
-    return record
 
 
 def _folders(parent: str | os.PathLike[str]) -> Iterator[str]:

@@ -8,7 +8,10 @@ because JSON has no other way to say so.
 import math
 import typing
 from dataclasses import dataclass, field, fields
+from itertools import chain
 from typing import Any
+
+from oraclecheck.records.validation import flaw_of, gap_of, mistyped
 
 SCHEMA = 2
 """Version of the record's columns; a reader refuses a later one than its own."""
@@ -143,22 +146,15 @@ class Record:
         """Refuse what no run could have left.
 
         Raises:
-            ValueError: If a column has a wrong type, or the outcome contradicts the metrics.
+            ValueError: If a column has a wrong type or a value that no run has, or the outcome contradicts the metrics.
         """
-        for name, kind in KINDS.items():
-            value = getattr(self, name)
-            if not isinstance(value, kind) or isinstance(value, bool):
-                raise ValueError(f"record.{name} must be {_spell(kind)}; got {value!r}")
+        row = self.__dict__
+        if flaw := mistyped(row, KINDS):
+            raise ValueError(f"record.{flaw}")
         if self.status not in STATUSES:
             raise ValueError(f"record.status must be one of {', '.join(STATUSES)}; got {self.status!r}")
-        if self.repeat < 0 or (self.combo is None) == (self.picked_by is None):
-            raise ValueError("record must have a repeat of at least 0 and either a combo or a picked_by")
-        if self.status == "ok":
-            missing = [name for name in MEASURED if not _is_finite(getattr(self, name))]
-            if missing:
-                raise ValueError(f"record.{missing[0]} must be a finite number where status is ok")
-        if self.status == "failed" and not self.error:
-            raise ValueError("record.error must say why where status is failed")
+        if flaw := flaw_of(row) or gap_of(row, MEASURED):
+            raise ValueError(f"record.{flaw}")
 
 
 MEASURED = (
@@ -216,10 +212,6 @@ KINDS = _kinds()
 """Column -> the types its values may have."""
 
 
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
 def encode(value: Any) -> Any:
     """A column's value as JSON can say it; `decode` is the inverse."""
     if isinstance(value, float) and not math.isfinite(value):
@@ -238,21 +230,13 @@ def decode(value: Any, kind: tuple[type, ...]) -> Any:
         value: As parsed from JSON.
         kind: The column's types, of `KINDS`.
     """
-    if float in kind and value in _NOT_FINITE:
-        return float(value)
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return [_decode_entry(entry) for entry in value]
+    if type(value) is str:
+        return float(value) if float in kind and value in _NOT_FINITE else value
+    # nearly all entries of a history have numbers alone, and thousands of runs have hundreds of thousands of them
+    entries = type(value) is list and set(map(type, value)) == {dict}
+    if entries and str in set(map(type, chain.from_iterable(map(dict.values, value)))):
+        return [{key: decode(item, (float,)) for key, item in entry.items()} for entry in value]
     return value
 
 
-def _decode_entry(entry: dict[str, Any]) -> dict[str, Any]:
-    if str not in map(type, entry.values()):  # nearly all of them: thousands of runs have hundreds of thousands
-        return entry
-    return {key: float(item) if item in _NOT_FINITE else item for key, item in entry.items()}
-
-
 _NOT_FINITE = ("nan", "inf", "-inf")
-
-
-def _spell(kinds: tuple[type, ...]) -> str:
-    return " or ".join(sorted({"null" if kind is type(None) else kind.__name__ for kind in kinds}))

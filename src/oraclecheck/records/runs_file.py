@@ -1,22 +1,22 @@
 """Tables of runs in a CSV or Parquet file: those `save_runs` wrote, and points read off a published figure."""
 
 import csv
+import io
 import math
+import reprlib
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn
 
 import pandas as pd
 
-from oraclecheck.files import digest, write_atomically
-from oraclecheck.records.columns import ACCURACIES, NAMES, NESTED, UNBOUNDED, dtype_of, from_text, to_text
+from oraclecheck.files import digest, read_file, write_atomically
+from oraclecheck.records.columns import NAMES, NESTED, UNBOUNDED, dtype_of, from_text, to_text
 from oraclecheck.records.frame import table_of, values_of
-from oraclecheck.records.record import KINDS, SCHEMA
-
-if TYPE_CHECKING:
-    import pyarrow
+from oraclecheck.records.record import KINDS, SCHEMA, check_schema
+from oraclecheck.records.validation import Flaw, deviations, flaw_of
 
 SUFFIXES = (".csv", ".parquet")
 SCORE = "pruned_train_loss"
@@ -74,15 +74,15 @@ def load_file(path: Path) -> pd.DataFrame:
 
     Raises:
         ValueError: If the file cannot be read, lacks those columns, or holds a value that no run could have, such as an
-            accuracy in percent.
+            accuracy in percent, or rows of one study that are of different ones.
     """
     if path.suffix not in SUFFIXES:
         raise ValueError(f"the file with runs must end in {' or '.join(SUFFIXES)}; got {path}")
     try:
-        cells = _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
+        cells = (_read_csv if path.suffix == ".csv" else _read_parquet)(read_file(path))
     except FileNotFoundError:
         raise ValueError(f"the file with runs must exist; got {path}") from None
-    except (OSError, ValueError, csv.Error) as error:  # pyarrow's errors are both
+    except (OSError, ValueError, TypeError, KeyError, NotImplementedError, csv.Error) as error:  # pyarrow's are all
         raise ValueError(f"{path} must be a {path.suffix[1:]} file: {' '.join(str(error).split())}") from None
     finals = [name for name in FINALS if name in cells]
     if SCORE not in cells or not finals:
@@ -94,11 +94,11 @@ def load_file(path: Path) -> pd.DataFrame:
     columns = {name: _parsed(path, name, cells[name]) for name in NAMES if name in cells}
     if not columns[SCORE]:
         raise ValueError(f"{path} must have at least one row")
-    for name in ACCURACIES:
-        _check_fractions(path, name, columns.get(name, ()))
     if "status" not in columns:
         columns["status"] = _statuses(path, {name: columns[name] for name in (SCORE, *finals)})
-    return table_of({**_defaults(path, columns), **columns})
+    columns = {**_defaults(path, columns), **columns}
+    _check_rows(path, columns)
+    return table_of(columns)
 
 
 def load_parquet(content: bytes) -> pd.DataFrame:
@@ -107,35 +107,36 @@ def load_parquet(content: bytes) -> pd.DataFrame:
     Raises:
         ValueError: If it did not.
     """
-    import pyarrow as pa
-
-    cells = _read_parquet(pa.BufferReader(content))
+    cells = _read_parquet(content)
     return table_of({name: _parsed(Path(), name, cells[name]) for name in NAMES})
 
 
-def _read_parquet(source: "Path | pyarrow.NativeFile") -> dict[str, list[Any]]:
+def _read_parquet(content: bytes) -> dict[str, list[Any]]:
+    import pyarrow as pa
     import pyarrow.parquet
 
-    table = pyarrow.parquet.ParquetFile(source).read()
+    table = pyarrow.parquet.ParquetFile(pa.BufferReader(content)).read()
+    _check_header(table.column_names)
     return {name: table[name].to_pylist() for name in table.column_names}
 
 
-def _read_csv(path: Path) -> dict[str, list[Any]]:
+def _read_csv(content: bytes) -> dict[str, list[Any]]:
     csv.field_size_limit(sys.maxsize)  # a history of hundreds of epochs exceeds the default of 128 KiB
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
-    rows = [row for row in rows if row]
-    if twice := [name for name, count in Counter(header).items() if count > 1]:
-        raise ValueError(f"the column {twice[0]} appears twice")
+    header, *rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))) or [[]]
+    header, rows = [name.strip() for name in header], [row for row in rows if row]
+    _check_header(header)
     for number, row in enumerate(rows, 1):
         if len(row) != len(header):
             raise ValueError(f"row {number} has {len(row)} cells, the header {len(header)}")
-    return {name.strip(): [row[i] for row in rows] for i, name in enumerate(header)}
+    return {name: [row[i] for row in rows] for i, name in enumerate(header)}
+
+
+def _check_header(names: Sequence[str]) -> None:
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise ValueError(f"the column {twice[0]} appears twice")
 
 
 def _write_csv(file: Any, rows: Any) -> None:
-    import io
-
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     writer = csv.writer(text)  # its own line ends: with others it would not quote a carriage return
     writer.writerow(NAMES)
@@ -149,9 +150,9 @@ def _parsed(path: Path, name: str, cells: Sequence[Any]) -> list[Any]:
     for number, cell in enumerate(cells, 1):
         try:
             values.append(_value(name, cell))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             kinds = "JSON" if name in NESTED else " or ".join(kind.__name__ for kind in KINDS[name][:1])
-            raise ValueError(f"{path}: {name} must be {kinds}; got {cell!r} in row {number}") from None
+            raise ValueError(f"{path}: {name} must be {kinds}; got {reprlib.repr(cell)} in row {number}") from None
     return values
 
 
@@ -185,11 +186,18 @@ def _empty(name: str) -> Any:
 _NEVER_EMPTY = ("schema", "study", "study_hash", "repeat", "status")
 
 
-def _check_fractions(path: Path, name: str, values: Sequence[float | None]) -> None:
-    for number, value in enumerate(values, 1):
-        if value is not None and not 0 <= value <= 1 and not math.isnan(value):
-            mend = ": divide percents by 100" if 1 < value <= 100 else ""
-            raise ValueError(f"{path}: {name} must be a fraction in [0, 1]; got {value:g} in row {number}{mend}")
+def _check_rows(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    for number, row in enumerate(rows, 1):
+        check_schema(row["schema"])
+        if flaw := flaw_of(row):
+            _refuse(path, flaw, number)
+    for number, (flaw, _) in deviations(rows).items():
+        _refuse(path, flaw, number + 1)
+
+
+def _refuse(path: Path, flaw: Flaw, row: int) -> NoReturn:
+    raise ValueError(f"{path}: {flaw._replace(got=f'{flaw.got} in row {row}')}")
 
 
 def _statuses(path: Path, metrics: Mapping[str, Sequence[float | None]]) -> list[str]:

@@ -1,19 +1,21 @@
 """Records on disk: `<study>/<combination>/<repeat>/record.json`, the place decided by what the run is."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from filelock import FileLock
 
-from oraclecheck.files import remove_remains, write_json
+from oraclecheck.files import read_file, remove_remains, write_json
 from oraclecheck.records.record import NewerSchemaError, Record, from_json, to_json
+from oraclecheck.records.unfinished import BegunStudy
+from oraclecheck.records.validation import MOST_DIGITS, Flaw
+from oraclecheck.study import STUDY_FILE
 
 RECORD = "record.json"
-
-MOST_DIGITS = 100
-"""Of an index: it is a folder's name and part of a W&B run's id, which hold 255 and 128 characters."""
 
 
 def record_path(study: Path, combination: int | str, repeat: int) -> Path:
@@ -32,15 +34,27 @@ def record_path(study: Path, combination: int | str, repeat: int) -> Path:
     return study / str(combination) / str(repeat) / RECORD
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path, study: BegunStudy | None = None) -> Record:
     """Read and validate a record.
+
+    Args:
+        path: Where it lies.
+        study: The study whose folder this is, for whoever reads many; otherwise its file is asked, if there is one.
 
     Raises:
         FileNotFoundError: If there is none.
-        ValueError: If it is not a valid record of this place, with the reason.
+        ValueError: If it is not a valid record of this place and of the study whose folder this is, with the reason.
     """
+    record = _read(path)
+    if flaw := study.deviation(vars(record)) if study else _deviation(path, record):
+        raise ValueError(f"{path} must be a record of its study: record.{flaw}")
+    return record
+
+
+def _read(path: Path) -> Record:
+    """A valid record of this place, of whatever study."""
     try:
-        record = from_json(json.loads(path.read_bytes()))
+        record = from_json(json.loads(read_file(path)))
     except NewerSchemaError as error:
         raise NewerSchemaError(f"{path} must be a record that this version can read: {error}") from None
     except (ValueError, RecursionError) as error:
@@ -51,6 +65,26 @@ def read_record(path: Path) -> Record:
     return record
 
 
+def _deviation(path: Path, record: Record) -> Flaw | None:
+    folder = path.parent.parent.parent
+    study = _begun(folder, _state(folder / STUDY_FILE))
+    return study.deviation(vars(record)) if study else None
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+@lru_cache(maxsize=4)  # thousands of records are of one study
+def _begun(folder: Path, state: tuple[int, int, int] | None) -> BegunStudy | None:
+    """The study whose folder this is, as its file was modified last; None where there is no such file."""
+    return BegunStudy.of(folder) if state else None
+
+
 def is_done(path: Path, study_hash: str) -> bool:
     """Whether a run needs no retraining: its record is valid and did not fail.
 
@@ -58,7 +92,7 @@ def is_done(path: Path, study_hash: str) -> bool:
         ValueError: If the record is another study's, or of a newer schema: nothing may be mixed in or overwritten.
     """
     try:
-        record = read_record(path)
+        record = _read(path)
     except NewerSchemaError:
         raise
     except (FileNotFoundError, ValueError):
@@ -68,7 +102,7 @@ def is_done(path: Path, study_hash: str) -> bool:
             f"paths.out must not hold records of other settings; {path} belongs to study {record.study_hash[:8]}, "
             f"not {study_hash[:8]}: choose another study or paths.out"
         )
-    return record.status != "failed"
+    return record.status != "failed" and _deviation(path, record) is None
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Runs as a pandas table: one row per run, one column per name of the record's schema, from wherever they lie."""
 
+import os
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pandas as pd
 
 from oraclecheck.records.cache import load_study
 from oraclecheck.records.columns import NAMES, UNFINISHED, to_text
+from oraclecheck.records.folder import places
 from oraclecheck.records.frame import in_order, values_of
 from oraclecheck.records.runs_file import SUFFIXES, load_file
+from oraclecheck.records.validation import deviations
 from oraclecheck.records.wandb_api import load_online
 from oraclecheck.records.wandb_offline import load_offline
 from oraclecheck.study import STUDY_FILE
@@ -39,6 +42,7 @@ def load_runs(*sources: Source | Iterable[Source]) -> pd.DataFrame:
     if not flat:
         raise ValueError("runs must have at least one source; got none")
     tables = [_load(source) for source in flat]
+    _check_studies(tables)
     return _each_run_once(pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0])
 
 
@@ -55,11 +59,33 @@ def _load(source: Source) -> pd.DataFrame:
 
 
 def _load_folder(root: Path) -> pd.DataFrame:
-    studies = [root] if (root / STUDY_FILE).is_file() else sorted(path.parent for path in root.glob(f"*/{STUDY_FILE}"))
+    # whatever the study's file is, a folder that has one is a study's, and is never passed over in silence
+    is_study = os.path.lexists(root / STUDY_FILE)
+    studies = [root] if is_study else sorted(path.parent for path in root.glob(f"*/{STUDY_FILE}"))
+    for folder in [] if is_study or not root.is_dir() else [root, *sorted(root.iterdir())]:
+        if folder not in studies and folder.is_dir() and any(place.state for place in places(folder)):
+            raise ValueError(
+                f"{folder / STUDY_FILE} must be there beside its records; it is not: the sweep's command writes it anew"
+            )
     tables = [table for study in studies if len(table := load_study(study))]
     if not tables:
         raise ValueError(f"the source must be a study's folder or a folder of studies with records; got {root}")
     return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+
+
+def _check_studies(tables: Sequence[pd.DataFrame]) -> None:
+    """Refuse sources that call different studies by one name; each source has told its own apart."""
+    if len(tables) < 2:
+        return
+    firsts = pd.concat([table.drop_duplicates("study") for table in tables], ignore_index=True)
+    columns = {name: [None if _is_nothing(value) else value for value in firsts[name]] for name in NAMES}
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    for number, (flaw, _) in deviations(rows).items():
+        raise ValueError(f"sources must agree on what {rows[number]['study']} is; {flaw}")
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is pd.NA or (isinstance(value, float) and value != value)
 
 
 def _each_run_once(table: pd.DataFrame) -> pd.DataFrame:

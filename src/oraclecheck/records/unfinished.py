@@ -1,15 +1,17 @@
 """Runs that were begun and have no valid record: what they are is known from their place and their study alone."""
 
 import json
+import reprlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from oraclecheck.files import write_json
+from oraclecheck.files import read_file, write_json
 from oraclecheck.pruning.combination import CombinationSpace, LayerChoice
-from oraclecheck.records.columns import UNFINISHED
-from oraclecheck.records.record import SCHEMA
+from oraclecheck.records.columns import UNFINISHED, default
+from oraclecheck.records.record import KINDS, NewerSchemaError, check_schema
+from oraclecheck.records.validation import Flaw, deviation, flaw_of, gap_of, mistyped
 from oraclecheck.seeds import run_seed
 from oraclecheck.study import STUDY_FILE
 
@@ -33,66 +35,151 @@ def unfinished_row(identity: dict[str, Any], reason: str | None = None) -> dict[
     return {**identity, "status": UNFINISHED, "error": reason}
 
 
+def identity_flaw(identity: Mapping[str, Any]) -> Flaw | None:
+    """The first thing that no run can be, in the columns that say what a run is."""
+    row = {name: default(name) for name in KINDS} | unfinished_row(dict(identity))
+    return mistyped(row, KINDS) or flaw_of(row)
+
+
 @dataclass(frozen=True)
 class BegunStudy:
     """A study's folder, as its runs' identities can be rebuilt from it.
 
     Attributes:
         folder: The study's folder.
+        space: Its combinations.
+        seed: Base of the retraining seeds.
+        common: The columns that all its runs share.
     """
 
     folder: Path
+    space: CombinationSpace
+    seed: int
+    common: dict[str, Any]
+
+    @classmethod
+    def of(cls, folder: Path) -> "BegunStudy":
+        """The study whose folder this is.
+
+        Raises:
+            NewerSchemaError: If a later version wrote its file.
+            ValueError: If its file does not say what its runs are.
+        """
+        path = folder / STUDY_FILE
+        try:
+            content = _part({"it": json.loads(read_file(path))}, "it")
+            check_schema(content["schema"])
+            definition = _part(content, "definition")
+            space = _space(definition)
+            if type(definition["seed"]) is not int:
+                raise ValueError(f"seed must be a number; got {reprlib.repr(definition['seed'])}")
+            study = cls(folder, space, definition["seed"], _common(content, space))
+            row = study._row(0, _first(space), None, 0)
+            if flaw := identity_flaw(row) or gap_of({**row, "status": UNFINISHED}, ()):
+                raise ValueError(flaw)
+        except NewerSchemaError as error:
+            raise NewerSchemaError(f"{path} must be a study that this version can read: {error}") from None
+        except KeyError as error:
+            raise ValueError(_unusable(path, f"it lacks {error}")) from None
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(_unusable(path, str(error))) from None
+        if study.common["study"] != (name := folder.absolute().name):
+            raise ValueError(
+                f"{path} must be the file of its folder; it is of {study.common['study']}, not {name}: call the folder "
+                "what it was called"
+            )
+        return study
+
+    def deviation(self, row: Mapping[str, Any]) -> Flaw | None:
+        """The first thing in which a row is not one of this study's.
+
+        Args:
+            row: Without a flaw of its own.
+        """
+        removed = row["removed"]
+        if flaw := deviation(row, {**self.common, "removed": removed}, STUDY_FILE):
+            return flaw
+        for layer in self.space.layers:
+            chosen = removed.get(layer.name, [])
+            if len(chosen) != layer.removed or chosen[-1:] >= [layer.filters]:
+                rule = f"hold {layer.removed} of the {layer.filters} filters of {layer.name}, numbered from 0"
+                return Flaw("removed", rule, reprlib.repr(chosen))
+        return None
 
     def identity(self, combination: str, repeat: str) -> dict[str, Any]:
         """The columns that say what the run in `<folder>/<combination>/<repeat>/` is.
 
         Raises:
-            ValueError: If the study's file or the place does not tell.
+            ValueError: If the place does not tell.
         """
         try:
             if not (repeat.isdecimal() and str(int(repeat)) == repeat):
                 raise ValueError(f"a repeat is a number, not {repeat!r}")
             index = int(combination) if combination.isdecimal() and str(int(combination)) == combination else None
             if index is None:
-                removed = json.loads((self.folder / combination / CHOICE).read_bytes())
+                removed = json.loads(read_file(self.folder / combination / CHOICE))
             else:
-                removed = {layer: list(filters) for layer, filters in self._space.unrank(index).items()}
-            return {
-                **self._common,
-                "combo": index,
-                "removed": removed,
-                "picked_by": None if index is not None else combination,
-                "repeat": int(repeat),
-                "seed": run_seed(self._content["definition"]["seed"], removed, int(repeat), "retrain"),
-            }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(
-                f"{self.folder / combination / repeat} must be a run of its study: {type(error).__name__}: {error}"
-            ) from None
+                removed = {layer: list(filters) for layer, filters in self.space.unrank(index).items()}
+            row = self._row(index, removed, None if index is not None else combination, int(repeat))
+            if flaw := identity_flaw(row) or self.deviation(row):
+                raise ValueError(flaw)
+            return {**row, "seed": run_seed(self.seed, removed, int(repeat), "retrain")}
+        except (OSError, ValueError, RecursionError) as error:
+            raise ValueError(f"{self.folder / combination / repeat} must be a run of its study: {error}") from None
 
-    @cached_property
-    def _content(self) -> dict[str, Any]:
-        return json.loads((self.folder / STUDY_FILE).read_bytes())
-
-    @cached_property
-    def _space(self) -> CombinationSpace:
-        definition = self._content["definition"]
-        layers = tuple(LayerChoice(name, *counts) for name, counts in definition["layers"].items())
-        return CombinationSpace(layers, definition["order"], definition["order_seed"] or 0)
-
-    @cached_property
-    def _common(self) -> dict[str, Any]:
-        content, definition, config = self._content, self._content["definition"], self._content["config"]
-        loaded = config["pretrain"]["checkpoint"] or config["pretrain"].get("weights")
+    def _row(self, combo: int | None, removed: dict[str, Any], picked_by: str | None, repeat: int) -> dict[str, Any]:
         return {
-            "schema": SCHEMA,
-            "study": content["study"],
-            "study_hash": content["hash"],
-            "setting_hash": content["setting_hash"],
-            "data": config["data"]["name"],
-            "layers": list(definition["pruning_ratio"]),
-            "space_size": self._space.recorded_size,
-            "pretrain_seed": None if loaded else config["pretrain"]["seed"],
-            **{name: definition[name] for name in ("model", "pruning_ratio", "wiring", "order", "retrain_fraction")},
-            "dense_hash": definition["dense_hash"],
+            **self.common,
+            "combo": combo,
+            "removed": removed,
+            "picked_by": picked_by,
+            "repeat": repeat,
+            "seed": 0,
         }
+
+
+def _space(definition: dict[str, Any]) -> CombinationSpace:
+    for name, counts in _part(definition, "layers").items():
+        if not isinstance(counts, list) or list(map(type, counts)) != [int, int]:
+            raise ValueError(
+                f"layers must have two numbers for {name}, of its filters and the removed ones; got {counts!r}"
+            )
+    layers = tuple(LayerChoice(name, *counts) for name, counts in definition["layers"].items())
+    seed = definition["order_seed"] or 0
+    if type(seed) is not int:
+        raise ValueError(f"order_seed must be null or a number; got {reprlib.repr(seed)}")
+    return CombinationSpace(layers, definition["order"], seed)
+
+
+def _first(space: CombinationSpace) -> dict[str, list[int]]:
+    return {layer.name: list(range(layer.removed)) for layer in space.layers}
+
+
+def _common(content: dict[str, Any], space: CombinationSpace) -> dict[str, Any]:
+    definition, config = content["definition"], _part(content, "config")
+    pretrain = _part(config, "pretrain")
+    loaded = pretrain["checkpoint"] or pretrain.get("weights")
+    return {
+        "schema": content["schema"],
+        "study": content["study"],
+        "study_hash": content["hash"],
+        "setting_hash": content["setting_hash"],
+        "data": _part(config, "data")["name"],
+        "layers": list(_part(definition, "pruning_ratio")),
+        "space_size": space.recorded_size,
+        "pretrain_seed": None if loaded else pretrain["seed"],
+        **{name: definition[name] for name in ("model", "pruning_ratio", "wiring", "order", "retrain_fraction")},
+        "dense_hash": definition["dense_hash"],
+    }
+
+
+def _part(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    if not isinstance(content[name], dict):
+        raise ValueError(f"{name} must be a mapping; got {reprlib.repr(content[name])}")
+    return content[name]
+
+
+def _unusable(path: Path, reason: str) -> str:
+    return (
+        f"{path} must be the file that a sweep wrote: {reason}; once it is deleted, the sweep's command writes it anew"
+    )

@@ -12,7 +12,8 @@ from typing import Any
 
 from oraclecheck.records.columns import NAMES, NESTED, from_text, row_of, to_text
 from oraclecheck.records.record import KINDS, Record, check_schema, encode
-from oraclecheck.records.unfinished import unfinished_row
+from oraclecheck.records.unfinished import identity_flaw, unfinished_row
+from oraclecheck.records.validation import SHARED, deviations
 
 IDENTITY = NAMES[: NAMES.index("status")]
 """Columns that say what a run is."""
@@ -64,17 +65,23 @@ def rows_of(runs: Iterable[WandbRun]) -> list[dict[str, Any]]:
     for run in runs:
         if run.job_type == JOB_TYPE:
             latest[run.id] = max(latest.get(run.id, run), run, key=lambda run: ("status" in run.summary, run.started))
-    rows = []
+    identities: dict[str, dict[str, Any]] = {}
     for run in latest.values():
         try:
-            identity = _identity(run.config)
+            identities[run.id] = _identity(run.config)
         except ValueError as error:
             say(f"run {run.id} is left out: {error}")
-            continue
+    deviating = deviations(list(identities.values()))
+    rows = []
+    for number, (name, identity) in enumerate(identities.items()):
         try:
-            rows.append(_row(identity, run.summary))
+            if number in deviating:
+                flaw, usual = deviating[number]
+                identity |= {column: usual[column] for column in SHARED}
+                raise ValueError(f"record.{flaw}")
+            rows.append(_row(identity, latest[name].summary))
         except ValueError as error:
-            say(f"run {run.id} is not a valid record: {error}")
+            say(f"run {name} is not a valid record: {error}")
             rows.append(unfinished_row(identity, str(error)))
     return rows
 
@@ -87,7 +94,10 @@ def say(sentence: str) -> None:
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
     if absent := [name for name in IDENTITY if name not in config]:
         raise ValueError(f"its config does not say what it is; it lacks {absent[0]}")
-    return {name: _from_wandb(name, config[name]) for name in IDENTITY}
+    identity = {name: _from_wandb(name, config[name]) for name in IDENTITY}
+    if flaw := identity_flaw(identity):
+        raise ValueError(f"its config does not say what it is: {flaw}")
+    return identity
 
 
 def _row(identity: dict[str, Any], summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,7 +119,10 @@ def _to_wandb(name: str, value: Any) -> Any:
 def _from_wandb(name: str, value: Any) -> Any:
     kinds = KINDS[name]
     if isinstance(value, str) and str not in kinds:
-        return from_text(name, value)
+        try:
+            return from_text(name, value)
+        except (ValueError, RecursionError):
+            return value  # which has none of the column's types
     if isinstance(value, float) and float not in kinds and value.is_integer():
         return int(value)
     return value

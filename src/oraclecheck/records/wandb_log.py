@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from oraclecheck.files import read_file
 from oraclecheck.records.wandb_columns import WandbRun
 
 HEADER = struct.pack("<4sHB", b":W&B", 0xBEE1, 0)
@@ -42,7 +43,7 @@ def read_log(path: Path) -> tuple[WandbRun, str | None]:
 
     logged = WandbRun()
     try:
-        for content in log_records(path.read_bytes()):
+        for content in log_records(_read(path)):
             record = wandb_internal_pb2.Record.FromString(content)  # type: ignore[attr-defined]
             kind = record.WhichOneof("record_type")
             if kind == "run":
@@ -56,9 +57,16 @@ def read_log(path: Path) -> tuple[WandbRun, str | None]:
                 _update(logged.summary, record.summary)
     except DamagedLogError as error:
         return logged, f"{path} {error}"
-    except (UnknownFormatError, DecodeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnknownFormatError, DecodeError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise UnknownFormatError(f"{path} must be a log of W&B in the format of version 0.31; {error}") from None
     return logged, None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_file(path)
+    except ValueError as error:
+        raise UnknownFormatError(str(error)) from None
 
 
 def log_records(content: bytes) -> Iterator[bytes]:
