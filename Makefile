@@ -1,6 +1,8 @@
 # Every target sets itself up: a virtual environment in .venv, with the versions of constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
+# beside other work torch's threads spend their time waiting for each other
+THREADS := OMP_NUM_THREADS=1
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -13,10 +15,10 @@ experiments: .venv/installed  ## the papers' studies: their cost, data and comma
 	$(BIN)/python -m oraclecheck.experiments
 
 test: .venv/installed-dev  ## what a fresh clone needs to be believed (under 10 minutes on 2 cores)
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(THREADS) $(BIN)/python -m pytest -m "not slow and not gpu"
 
 test-all: .venv/installed-dev  ## the same and the slow tests; on a machine with a GPU, its tests too
-	$(BIN)/python -m pytest
+	$(THREADS) $(BIN)/python -m pytest
 
 check: .venv/installed-dev  ## lint and types
 	$(BIN)/ruff check .
