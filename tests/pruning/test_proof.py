@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, group_norm, layer_norm, linear, relu
 from torch.nn.utils.parametrizations import weight_norm
 
-from oraclecheck.pruning import proof
+from oraclecheck.pruning import proof, structured
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.layers import filter_weights
 from oraclecheck.pruning.proof import UnprovenError, double_precision, prove, specimen
@@ -142,6 +142,14 @@ def test_networks_that_cannot_be_studied_are_refused_before_training(make, sente
     with pytest.raises(ValueError) as error, double_precision():
         specimen(make, SHAPE, CLASSES)
     assert sentence in str(error.value) and "\n" not in str(error.value)
+
+
+def test_indices_that_multiply_are_refused_before_memory_is_full(monkeypatch):
+    monkeypatch.setattr(structured, "MOST_INDICES", 71)  # a flattened map of 6x6 has 72 of two filters
+    with pytest.raises(ValueError, match="more than 71 indices of one layer hang on its filters"):
+        proven(lambda: flattened((0, 1, 2, 3)), {"0": 2})
+    monkeypatch.setattr(structured, "MOST_INDICES", 72)
+    assert proven(lambda: flattened((0, 1, 2, 3)), {"0": 2}) == {}
 
 
 def test_frozen_weights_behind_a_pruned_layer_stay_frozen():

@@ -1,7 +1,8 @@
 """Structured pruning: a copy of the dense network, physically smaller, through torch-pruning's dependency graph."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -13,6 +14,9 @@ from oraclecheck.networks.vit import SelfAttention
 from oraclecheck.pruning.combination import CombinationSpace, LayerChoice, Removed
 from oraclecheck.pruning.layers import filter_weights
 from oraclecheck.pruning.normalisation import SLICED, RMSNormChannels, slice_normalisation
+
+MOST_INDICES = 1_000_000
+"""Of one layer that may hang on another's filters: those of a flattened map of 32 filters and 176x176 pixels."""
 
 
 def prune(network: nn.Module, removed: Removed, example: Tensor) -> nn.Module:
@@ -223,11 +227,29 @@ def _group(graph: tp.DependencyGraph, network: nn.Module, name: str, indices: Se
     is_convolution = isinstance(layer, nn.Conv2d)
     function = tp.prune_conv_out_channels if is_convolution else tp.prune_linear_out_channels
     try:
-        return graph.get_pruning_group(layer, function, idxs=list(indices))
+        with _bounded_groups():
+            return graph.get_pruning_group(layer, function, idxs=list(indices))
     except Exception as error:
         raise ValueError(
             f"pruning.ratio must name layers that torch-pruning can trace; {name} is none: {brief(error)}"
         ) from error
+
+
+@contextmanager
+def _bounded_groups() -> Iterator[None]:
+    """Stop torch-pruning where indices multiply, as behind windows that are rolled and cut, before memory is full."""
+    add = tp.dependency.Group.add_dep
+
+    def add_bounded(group: tp.dependency.Group, dep: Any, idxs: Sequence[Any]) -> None:
+        if len(idxs) > MOST_INDICES:
+            raise ValueError(f"more than {MOST_INDICES:,} indices of one layer hang on its filters")
+        add(group, dep, idxs)
+
+    tp.dependency.Group.add_dep = add_bounded
+    try:
+        yield
+    finally:
+        tp.dependency.Group.add_dep = add
 
 
 def brief(error: Exception) -> str:
