@@ -180,12 +180,6 @@ def test_mnist_runs_from_its_files_to_the_record(command, tmp_path):
     assert record["data"] == "mnist" and [entry["lr"] for entry in record["history"]] == [1e-3, 1e-3, 1e-4]
 
 
-def test_threads_and_activation_are_part_of_the_study(command):
-    for threads in (1, 2):
-        assert command(*QUICK, "logger=none", f"trainer.threads={threads}")[0] == 0
-    assert len(list(Path("multirun").glob("lenet*/study.json"))) == 2
-
-
 def test_interrupted_sweep_says_what_is_missing(command, monkeypatch):
     def interrupt(*_):
         raise SystemExit(1)  # what Lightning makes of Ctrl-C
