@@ -81,5 +81,5 @@ def test_torchvisions_networks_are_surveyed_as_their_architecture_says(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", UNTRACEABLE)
 def test_network_that_torch_pruning_cannot_trace_is_one_sentence(name):
-    with pytest.raises(ValueError, match="model.network must be one that torch-pruning can trace"):
+    with pytest.raises(ValueError, match=r"^model\.network must be one that torch-pruning can trace"):
         surveyed(lambda: torchvision.models.get_model(name, num_classes=10), (3, 64, 64), 10)
