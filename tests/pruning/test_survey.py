@@ -65,6 +65,8 @@ TORCHVISION: dict[str, dict[str, int]] = {
     "convnext_tiny": {"prunable": 18, "tied to": 18 + 18 + 1 + 3, "refused": 1},
     # stem and 16 squeeze layers; grouped convolutions, what feeds them and what gates them cannot go
     "regnet_y_400mf": {"prunable": 1 + 16, "tied to": 16 + 4, "refused": 3 * 16 + 1},
+    # the stem; 16 grouped convolutions and the 16 that feed them cannot go, 16 last ones and 4 shortcuts are tied
+    "resnext50_32x4d": {"prunable": 1, "tied to": 16 + 4, "refused": 16 + 16 + 1},
     # 58 dense layers of two convolutions, stem, three transitions
     "densenet121": {"prunable": 2 * 58 + 1 + 3, "refused": 1},
 }
