@@ -201,6 +201,104 @@ class Views(nn.Module):
         return self.classifier(x.view(len(x), 6, -1).mean(2))
 
 
+class ConstantSum(nn.Module):
+    """Its sum's other part is a layer's output for a constant, the same for every image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.position, self.last = nn.Linear(4, 8), nn.Linear(2, 8), nn.Linear(8, CLASSES)
+        self.register_buffer("grid", torch.randn(16, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(relu(self.first(x.reshape(len(x), 16, 4)) + self.position(self.grid)).mean(1))
+
+
+class Logarithm(nn.Module):
+    """A sum whose one part is minus infinity where a removed filter is silent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.other, self.last = nn.Linear(64, 6), nn.Linear(64, 6), nn.Linear(6, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(1)
+        return self.last(self.first(x).square().log() + self.other(x))
+
+
+class Masked(nn.Module):
+    """A class that is masked by a huge number, and channels that torch-pruning takes from the wrong places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(1, 4, 3), nn.Linear(144, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = self.last(relu(self.first(x)).permute(0, 2, 3, 1).flatten(1))
+        return logits + torch.tensor([0.0, -1e10, 0.0])
+
+
+class Captured(nn.Module):
+    """A function that holds one of its modules, and which a copy shares with the original."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(64, 8), nn.Linear(8, CLASSES)
+        self.classifier = nn.Linear(CLASSES, CLASSES)
+        self.end = lambda x: self.classifier(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.end(self.last(relu(self.first(x.flatten(1)))))
+
+
+class Shared(nn.Module):
+    """Two layers with one weight, both behind `first`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.one, self.two = nn.Linear(64, 8), nn.Linear(8, CLASSES), nn.Linear(8, CLASSES)
+        self.two.weight = self.one.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = relu(self.first(x.flatten(1)))
+        return self.one(x) + self.two(x**2)
+
+
+class FixedDropout(nn.Module):
+    """Knows how many channels there are only while it trains."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(64, 8), nn.Linear(8, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x.flatten(1))
+        return self.last(x * torch.rand(8).round() if self.training else x)
+
+
+class BatchSecond(nn.Module):
+    """Tokens before images, as `nn.TransformerEncoderLayer` has them by default."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 8), nn.Linear(8, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(relu(self.first(x.reshape(len(x), 16, 4).transpose(0, 1))).mean(0))
+
+
+class ClosedSum(nn.Module):
+    """A residual sum of few units, of which the other branch is often closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.other = nn.Linear(64, 4), nn.Sequential(nn.Linear(64, 4), nn.ReLU())
+        self.last = nn.Linear(4, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(1)
+        return self.last(self.first(x) + self.other(x))
+
+
 def channels_last_norm(width: int) -> nn.Sequential:
     """A LayerNorm over the channels of a map."""
     return nn.Sequential(

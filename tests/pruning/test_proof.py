@@ -10,13 +10,21 @@ from strange_networks import (
     SHAPE,
     Apply,
     AttentionBehind,
+    BatchSecond,
     Branches,
+    Captured,
     Chain,
+    ClosedSum,
+    ConstantSum,
+    FixedDropout,
     FusedAttention,
     Gated,
     Hidden,
+    Logarithm,
     Maps,
+    Masked,
     OneDimensional,
+    Shared,
     Tied,
     Tokens,
     Tuple,
@@ -115,6 +123,19 @@ def test_exact_pruning_is_proven_with_what_goes_along(make, removed, partners, r
         (Views, {"first": 1, "second": 2}, "second", RAISES),
         (Views, {"classifier": 1}, "classifier", "must not name the layer whose outputs are the classes"),
         (Untraceable, {"first": 2}, "first", "must name layers that torch-pruning can trace"),
+        (ConstantSum, {"first": 2}, "first", "coupled with those of position (b)"),
+        (Logarithm, {"first": 2}, "first", "coupled with those of other (b)"),
+        (Masked, {"first": 2}, "first", EXACT),
+        (Captured, {"first": 2}, "classifier", "would not be trained as in the dense network"),
+        (Shared, {"first": 2}, "two.weight and one.weight", "would be trained apart (d)"),
+        (FixedDropout, {"first": 2}, "first", "in training it raises RuntimeError"),
+        (BatchSecond, {"first": 2}, "first", "must name layers whose outputs have the batch as their first dimension"),
+        (
+            lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 8), Apply(lambda x: x @ torch.ones(8, 3))),
+            {"1": 2},
+            "1",
+            "without being seen by one, as where a matrix product applies weights (c)",
+        ),
     ],
 )  # fmt: skip
 def test_inexact_pruning_is_refused_by_name(make, removed, layer, sentence):
@@ -131,6 +152,11 @@ def test_inexact_pruning_is_refused_by_name(make, removed, layer, sentence):
         (Tuple, "must give a tensor of logits in training; it gives a tuple"),
         (lambda: nn.Sequential(nn.Flatten(), weight_norm(nn.Linear(64, 3))), "must not compute weights from others"),
         (lambda: nn.Linear(4, 3), "must take an image of shape [1, 8, 8]; it raises"),
+        (lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(3)), "must know all its sizes when it is made; 1 is lazy"),
+        (
+            lambda: nn.Sequential(nn.BatchNorm2d(1, track_running_stats=False), nn.Flatten(), nn.Linear(64, 3)),
+            "must normalise by running statistics when it is measured; 0 has none",
+        ),
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 5)), "data.classes=3 logits; its output has shape [5]"),
         (
             lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 3), Apply(lambda x: x + torch.randn_like(x))),
@@ -150,6 +176,23 @@ def test_indices_that_multiply_are_refused_before_memory_is_full(monkeypatch):
         proven(lambda: flattened((0, 1, 2, 3)), {"0": 2})
     monkeypatch.setattr(structured, "MOST_INDICES", 72)
     assert proven(lambda: flattened((0, 1, 2, 3)), {"0": 2}) == {}
+
+
+def test_channels_that_training_has_closed_are_proven():
+    """A BatchNorm's scale may be 0 and its shift not: a constant then, which goes with its filter."""
+    network = double(lambda: Chain(8, nn.BatchNorm2d(8), nn.ReLU()))
+    network.between[0].weight.data[:5] = 0
+    network.between[0].bias.data[:5] = 0.3
+    assert prove(network, [LayerChoice("first", 8, 3)], SHAPE) == {}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_sum_is_refused_whatever_the_weights(seed):
+    with double_precision():
+        torch.manual_seed(seed)
+        network = ClosedSum()
+    with pytest.raises(UnprovenError, match="coupled with those of other"):
+        prove(network, [LayerChoice("first", 4, 1)], SHAPE)
 
 
 def test_frozen_weights_behind_a_pruned_layer_stay_frozen():
@@ -243,8 +286,10 @@ def test_the_reference_of_a_gated_block_is_the_block_with_zeroed_weights_behind(
 def test_a_proof_leaves_the_network_the_generator_and_the_precision_alone():
     network = Chain(8, nn.BatchNorm2d(8)).double()
     before, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
+    assert network.training
     prove(network, [LayerChoice("first", 8, 3)], SHAPE)
     with double_precision():
         specimen(lambda: Chain(8), SHAPE, CLASSES)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert network.training and all(parameter.grad is None for parameter in network.parameters())
     assert torch.equal(torch.get_rng_state(), state) and torch.get_default_dtype() == torch.float32

@@ -7,10 +7,12 @@ that knows nothing of dependency graphs (`reference.observe`). A study is run on
 a. every pruned layer keeps exactly the filters that the combination keeps, unchanged;
 b. no other module loses outputs, but for those that the same filters alone reach: a depthwise convolution behind the
    layer, or a gate that multiplies its output;
-c. in eval mode the logits are the reference's, to 1e-9 of the largest;
-d. every parameter is trained, or frozen, as before.
+c. in eval mode the logits are the reference's, to 1e-9 of the largest of each class;
+d. every parameter is trained, or frozen, as before, shares its values with those it shared them with, and gets a
+   gradient in training mode where it got one.
 """
 
+import copy
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,20 +23,22 @@ from torch import Tensor, nn
 
 from oraclecheck.pruning.combination import LayerChoice, Removed
 from oraclecheck.pruning.layers import filter_weights
-from oraclecheck.pruning.reference import Observation, observe
+from oraclecheck.pruning.reference import COPIES, Observation, differ, observe
 from oraclecheck.pruning.structured import as_released, brief, outputs_of, prune
 
 TOLERANCE = 1e-9
-"""Of the largest logit; what is right is right to 1e-14."""
+"""Of the largest logit of a class; what is right is right to 1e-14."""
 
-IMAGES, MORE_IMAGES = 2, 16
+IMAGES, MORE_IMAGES = 3, 16
+"""Three and not two: with its copies a batch of 15, which few other dimensions are a multiple of."""
+
 MOST_PIXELS = 64
 """On a side of an image, where the network takes smaller ones than it was made for: its channels are the same."""
 
 RANDOM_COMBINATIONS = 3
 MOST_NAMES = 4  # in a sentence; a residual stream ties dozens of layers
 
-VERSION = 1
+VERSION = 2
 """Of what is proven; a proof of another version is made again."""
 
 
@@ -90,19 +94,35 @@ def prove(
     Raises:
         UnprovenError: If they cannot; one sentence that names the layer and which of (a) to (d) fails.
     """
-    dense = dense.eval()
+    mode = dense.training
+    try:
+        return _prove(dense.eval(), layers, input_shape, released, sampled)
+    finally:
+        dense.train(mode)
+
+
+def _prove(
+    dense: nn.Module, layers: Sequence[LayerChoice], input_shape: Sequence[int], released: bool, sampled: int
+) -> dict[str, tuple[str, ...]]:
     images = affordable_images(input_shape, dense)
+    example = torch.zeros(1, *input_shape).to(images)  # what a study traces with
     partners: set[str] = set()
-    for removed in combinations(layers, sampled):
+    for number, removed in enumerate(combinations(layers, sampled)):
         network, gone = as_released(dense, removed, layers) if released else (dense, removed)
-        found = _examine(network, gone, images)
-        if isinstance(found, Flaw):
-            raise _blame(network, gone, images, found)
-        partners.update(found)
+        trials = [images]
+        if number == 0 and images.shape[1:] != example.shape[1:]:
+            trials.append(random_images(input_shape, dense, 1))
+        for trial in trials:
+            found = _examine(network, gone, trial, example)
+            if isinstance(found, Flaw):
+                raise _blame(network, gone, trial, example, found)
+            partners.update(found)
+        if number == 0 and (wrong := _wrong_training(network, gone, images, example)):
+            raise _blame(network, gone, images, example, wrong)
     if not partners:
         return {}
     removed = next(combinations(layers, 0))
-    alone = {name: _lost_outputs(dense, prune(dense, {name: removed[name]}, images[:1]), name) for name in removed}
+    alone = {name: _lost_outputs(dense, prune(dense, {name: removed[name]}, example), name) for name in removed}
     return {name: others for name, others in alone.items() if others}
 
 
@@ -119,7 +139,7 @@ def random_images(input_shape: Sequence[int], network: nn.Module, n: int = IMAGE
     """Images of standard normal noise, of a network's type and on its device."""
     like = next(network.parameters())
     images = torch.randn(n, *input_shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return images.to(like)
+    return images.to(like.device, like.dtype if like.dtype.is_floating_point else torch.get_default_dtype())
 
 
 def affordable_images(input_shape: Sequence[int], network: nn.Module, n: int = IMAGES) -> Tensor:
@@ -143,59 +163,177 @@ def affordable_images(input_shape: Sequence[int], network: nn.Module, n: int = I
     return images if accepted else large
 
 
-def _examine(dense: nn.Module, removed: Removed, images: Tensor) -> Flaw | tuple[str, ...]:
+def _examine(dense: nn.Module, removed: Removed, images: Tensor, example: Tensor) -> Flaw | tuple[str, ...]:
     """What is wrong with removing some filters; if nothing is, the other layers that lose outputs."""
+    names = _list(removed)
     try:
-        pruned = prune(dense, removed, images[:1])
+        return _examined(dense, removed, images, prune(dense, removed, example))
+    except Unobservable as error:
+        return Flaw(
+            "model.network must be one that can be watched while it runs", f"without filters of {names} {error}"
+        )
     except ValueError as error:
         rule, _, problem = str(error).partition("; ")
         return Flaw(rule, problem)
-    seen = observe(dense, removed, images)
-    if _wrong_logits(pruned, seen, images, removed) is not None:
+
+
+class Unobservable(Exception):
+    """The dense network cannot be run as `observe` does."""
+
+
+def _observe(dense: nn.Module, removed: Removed, images: Tensor, noisy: Sequence[str] = ()) -> Observation:
+    try:
+        return observe(dense, removed, images, noisy)
+    except Exception as error:
+        raise Unobservable(f"a batch of {COPIES * len(images)} images raises {brief(error)}") from error
+
+
+def _examined(dense: nn.Module, removed: Removed, images: Tensor, pruned: nn.Module) -> Flaw | tuple[str, ...]:
+    coupled = _lost_outputs(dense, pruned, *removed)
+    seen = _observe(dense, removed, images)
+    if coupled or _wrong_logits(pruned, seen, images, removed) is not None:
         # where a filter is closed, or an activation full, a perturbation may not show; among more images it does
         images = random_images(images.shape[1:], dense, n=MORE_IMAGES if len(images) > 1 else IMAGES)
-        seen = observe(dense, removed, images)
-    coupled = _lost_outputs(dense, pruned, *removed)
+        seen = _observe(dense, removed, images)
+    return (
+        _wrong_meeting(dense, removed, images, pruned, seen, coupled)
+        or _wrong_rows(dense, pruned, removed)
+        or _wrong_logits(pruned, seen, images, removed)
+        or _wrong_parameters(dense, pruned, removed)
+        or coupled
+    )
+
+
+def _wrong_meeting(
+    dense: nn.Module,
+    removed: Removed,
+    images: Tensor,
+    pruned: nn.Module,
+    seen: Observation,
+    coupled: tuple[str, ...],
+) -> Flaw | None:
+    """(b), and whatever makes a reference impossible: removed filters that meet what stays."""
     names = _list(removed)
     if seen.silent:
         return Flaw(
             "pruning.ratio must name layers that the network's forward calls as modules", f"it does not call {names}"
         )
+    if seen.unwatched is not None:
+        return Flaw(
+            "pruning.ratio must name layers whose outputs have the batch as their first dimension",
+            f"{seen.unwatched}'s has not",
+        )
     if seen.reaches_output:
+        return _wrong_end(pruned, seen, images, names)
+    gates = [name for name in coupled if name not in seen.passed]
+    if seen.conflict is None and gates:
+        noisy = _observe(dense, removed, images, gates)
+        if not _same_stillness(seen, noisy):
+            return _tied(names, coupled)
+    if seen.conflict is None:
+        return None
+    if coupled:
+        return _tied(names, coupled)
+    return Flaw(
+        "pruning.ratio must name layers whose filters stay apart until weights mix them",
+        f"in {seen.conflict or 'the network'} an element holds both a filter of {names} that goes and something that "
+        "stays (c)",
+    )
+
+
+def _tied(names: str, coupled: tuple[str, ...]) -> Flaw:
+    return Flaw(
+        "pruning.ratio must name layers that can lose filters alone",
+        f"those of {names} are coupled with those of {_list(coupled)} (b)",
+        coupled,
+    )
+
+
+def _same_stillness(one: Observation, other: Observation) -> bool:
+    """Whether removed filters, while silent, silence what others give to their elements: gates, not summands."""
+    return len(one.stillness) == len(other.stillness) and not any(
+        bool((here != there).any()) or bool(differ(still, noisy).any())
+        for (here, still), (there, noisy) in zip(one.stillness, other.stillness, strict=True)
+    )
+
+
+def _wrong_end(pruned: nn.Module, seen: Observation, images: Tensor, names: str) -> Flaw:
+    """Removed filters that no weights have mixed until the end."""
+    try:
+        with torch.no_grad():
+            shorter = pruned.eval()(images).shape != seen.logits.shape
+    except Exception:
+        shorter = False
+    if shorter:
         return Flaw("pruning.ratio must not name the layer whose outputs are the classes", f"got {names}")
-    if seen.conflict is not None and coupled:
-        return Flaw(
-            "pruning.ratio must name layers that can lose filters alone",
-            f"those of {names} are coupled with those of {_list(coupled)} (b)",
-            coupled,
-        )
-    if seen.conflict is not None:
-        return Flaw(
-            "pruning.ratio must name layers whose filters stay apart until weights mix them",
-            f"in {seen.conflict or 'the network'} an element holds both a filter of {names} that goes and something "
-            "that stays (c)",
-        )
-    if wrong := _wrong_rows(dense, pruned, removed):
-        return wrong
-    if (wrong := _wrong_logits(pruned, seen, images, removed)) is not None:
-        return wrong
-    trained = {name: parameter.requires_grad for name, parameter in dense.named_parameters()}
-    changed = [name for name, parameter in pruned.named_parameters() if parameter.requires_grad != trained[name]]
-    if changed:
-        return Flaw(
-            "pruning.ratio must name layers whose removal leaves parameters trained or frozen as they are",
-            f"without filters of {names}, {changed[0]} is not (d)",
-        )
-    return coupled
+    return Flaw(
+        "pruning.ratio must name layers whose outputs go to convolutions, linear layers or attention",
+        f"those of {names} go to the end of the network without being seen by one, as where a matrix product applies "
+        "weights (c)",
+    )
 
 
-def _blame(dense: nn.Module, removed: Removed, images: Tensor, flaw: Flaw) -> UnprovenError:
+def _wrong_parameters(dense: nn.Module, pruned: nn.Module, removed: Removed) -> Flaw | None:
+    """(d): Parameters are trained or frozen, and shared, as before."""
+    before = dict(dense.named_parameters(remove_duplicate=False))
+    after = dict(pruned.named_parameters(remove_duplicate=False))
+    for name, parameter in after.items():
+        if parameter.requires_grad != before[name].requires_grad:
+            return Flaw(
+                "pruning.ratio must name layers whose removal leaves parameters trained or frozen as they are",
+                f"without filters of {_list(removed)}, {name} is not (d)",
+            )
+    homes: dict[int, str] = {}
+    for name, parameter in before.items():
+        first = homes.setdefault(id(parameter), name)
+        if after[first] is not after[name]:
+            return Flaw(
+                "pruning.ratio must not name layers whose removal parts shared weights",
+                f"without filters of {_list(removed)}, {name} and {first} would be trained apart (d)",
+            )
+    return None
+
+
+def _wrong_training(dense: nn.Module, removed: Removed, images: Tensor, example: Tensor) -> Flaw | None:
+    """(d): In training mode, too, the pruned network runs, and the same parameters get gradients."""
+    images = images if len(images) > 1 else images.expand(2, *images.shape[1:])
+    pruned = prune(dense, removed, example)
+    state = copy.deepcopy(dense.state_dict())
+    try:
+        expected = _trained(dense, images)
+        found = _trained(pruned, images)
+    except Exception as error:
+        return Flaw(
+            "pruning.ratio must name layers that the network's forward lets lose filters",
+            f"without filters of {_list(removed)}, in training it raises {brief(error)} (d)",
+        )
+    finally:
+        dense.eval().load_state_dict(state)
+        dense.zero_grad(set_to_none=True)
+    if found == expected:
+        return None
+    return Flaw(
+        "model.network must be a network whose copy is trained by itself",
+        f"without filters of {_list(removed)}, {min(found ^ expected)} would not be trained as in the dense network, "
+        "as where a function or a hook of the network holds one of its modules (d)",
+    )
+
+
+def _trained(network: nn.Module, images: Tensor) -> set[str]:
+    """Parameters that get a gradient from a training step's loss."""
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.manual_seed(0)
+        network.train()(images).square().sum().backward()
+    return {name for name, parameter in network.named_parameters() if parameter.grad is not None}
+
+
+def _blame(dense: nn.Module, removed: Removed, images: Tensor, example: Tensor, flaw: Flaw) -> UnprovenError:
     """The error that names a layer which is wrong by itself, found by halving; or all of which no half is wrong."""
     while len(removed) > 1:
         names = list(removed)
         for half in (names[: len(names) // 2], names[len(names) // 2 :]):
             part = {name: removed[name] for name in half}
-            found = _examine(dense, part, images)
+            found = _examine(dense, part, images, example)
             if isinstance(found, Flaw):
                 removed, flaw = part, found
                 break
@@ -242,13 +380,15 @@ def _wrong_logits(pruned: nn.Module, seen: Observation, images: Tensor, removed:
     rule = "pruning.ratio must name layers whose filters can be taken out exactly"
     if logits.shape != seen.logits.shape:
         return Flaw(rule, f"without {count} the logits have shape {list(logits.shape)} (c)")
-    difference = ((logits - seen.logits).abs().max() / seen.logits.abs().max()).item()
+    errors = (logits - seen.logits).abs().masked_fill(logits == seen.logits, 0)  # equal infinities
+    # each class by itself: one that is masked by a huge number would hide the others
+    difference = (errors.amax(0) / seen.logits.abs().amax(0).clamp(min=torch.finfo(logits.dtype).tiny)).max().item()
     if difference <= TOLERANCE:  # NaN is not
         return None
     return Flaw(
         rule,
         f"without {count} the pruned network's logits are not those of the dense network without these filters: they "
-        f"differ by {difference:.1g} of the largest (c)",
+        f"differ by {difference:.1g} of a class's largest (c)",
     )
 
 
@@ -308,7 +448,7 @@ def specimen(make: Callable[[], nn.Module], input_shape: Sequence[int], classes:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = make()
-        _refuse_computed_weights(network)
+        _refuse_unusable(network)
         generator = torch.Generator().manual_seed(0)
         for parameter in network.parameters():
             if parameter.is_floating_point():
@@ -324,19 +464,27 @@ def _liven(parameter: nn.Parameter, generator: torch.Generator) -> None:
     noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
     if parameter.ndim < 2:
         parameter.data += 0.2 * noise.to(parameter)
-    elif not parameter.detach().std() > 0:
+    elif parameter.numel() and not parameter.detach().std(correction=0) > 0:
         parameter.data += noise.to(parameter) / (parameter[0].numel() ** 0.5)
 
 
-def _refuse_computed_weights(network: nn.Module) -> None:
-    """Weight normalisation and the like: a weight that is computed from others cannot be sliced."""
+def _refuse_unusable(network: nn.Module) -> None:
+    """What cannot be sliced, copied or measured, by its name."""
     for name, module in network.named_modules():
-        parameters = {key for key, _ in module.named_parameters(recurse=False)}
-        computed = torch.nn.utils.parametrize.is_parametrized(module)
-        if computed or "weight_g" in parameters or "weight_orig" in parameters:
+        parameters = dict(module.named_parameters(recurse=False))
+        if torch.nn.utils.parametrize.is_parametrized(module) or {"weight_g", "weight_orig"} & parameters.keys():
             raise ValueError(
                 f"model.network must not compute weights from others (weight or spectral normalisation, "
                 f"parametrisations), which cannot be pruned; {name or 'it'} does: take it off in the network's class"
+            )
+        if any(isinstance(each, nn.UninitializedParameter) for each in parameters.values()):
+            raise ValueError(f"model.network must know all its sizes when it is made; {name or 'it'} is lazy")
+        if isinstance(module, torch.jit.ScriptModule):
+            raise ValueError(f"model.network must not hold scripted modules, which cannot be pruned; {name or 'it'} is")
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not module.track_running_stats:
+            raise ValueError(
+                "model.network must normalise by running statistics when it is measured; "
+                f"{name or 'it'} has none (track_running_stats=False)"
             )
 
 
@@ -375,7 +523,12 @@ def _check_state(network: nn.Module, make: Callable[[], nn.Module], images: Tens
     """Two networks with the same state dict must be the same network, whatever chance made of the rest of them."""
     torch.manual_seed(1)
     twin = make()
-    twin.load_state_dict(network.state_dict())
+    try:
+        twin.load_state_dict(network.state_dict())
+    except RuntimeError as error:
+        raise ValueError(
+            f"model.network must have the same state dict before and after it has run; {brief(error)}"
+        ) from error
     with torch.no_grad():
         outputs = [each.eval()(images) for each in (network, twin, network)]
     if not torch.allclose(outputs[0], outputs[2], rtol=TOLERANCE, atol=0, equal_nan=True):

@@ -42,8 +42,8 @@ def prune(network: nn.Module, removed: Removed, example: Tensor) -> nn.Module:
         attention = pruned.get_submodule(name)
         assert isinstance(attention, SelfAttention)
         attention.remove_heads(removed[name])
-    trained = {name: parameter.requires_grad for name, parameter in network.named_parameters()}
-    for name, parameter in pruned.named_parameters():
+    trained = {name: each.requires_grad for name, each in network.named_parameters(remove_duplicate=False)}
+    for name, parameter in pruned.named_parameters(remove_duplicate=False):
         parameter.requires_grad_(trained[name])
     return pruned
 
