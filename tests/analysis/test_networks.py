@@ -54,6 +54,23 @@ def test_verdict_over_networks_says_why(s, verdict, reason):
     assert math.isnan(row["agreement_low"]) == (len(s) < 3)
 
 
+@pytest.mark.parametrize(
+    ("reason", "low", "high"),
+    [
+        ("sample: 12 of 45 combinations in lexicographic order are no random sample of them", "undecided", "undecided"),
+        ("noise: the repeats do not agree with each other", "undecided", "valid"),
+        ("sample: the interval of s holds 0.2", "invalid", "valid"),
+    ],
+)
+def test_what_no_study_can_decide_their_mean_cannot_either(reason, low, high):
+    """Retraining noise pulls s towards 0, so it may make a mean look invalid; a biased sample may do anything."""
+    for agreements, expected in (([0.00, 0.01, 0.02], low), ([0.50, 0.51, 0.52], high)):
+        table = studies(agreements, reason="")
+        table.loc[1, "reason"] = reason
+        (row,) = across_networks(table).to_dict("records")
+        assert row["verdict"] == expected and (expected != "undecided" or row["reason"] == reason)
+
+
 def test_studies_group_only_if_they_differ_in_the_network_alone():
     table = pd.concat([studies([0.1, 0.2]), studies([0.3], setting_hash="6" * 64), studies([0.4], metric="accuracy")])
     assert across_networks(table)["networks"].tolist() == [2]

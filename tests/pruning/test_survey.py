@@ -67,7 +67,7 @@ TORCHVISION: dict[str, dict[str, int]] = {
     "regnet_y_400mf": {"prunable": 1 + 16, "tied to": 16 + 4, "refused": 3 * 16 + 1},
     # the stem; 16 grouped convolutions and the 16 that feed them cannot go, 16 last ones and 4 shortcuts are tied
     "resnext50_32x4d": {"prunable": 1, "tied to": 16 + 4, "refused": 16 + 16 + 1},
-    # hidden units of 12 blocks; their second layers, stem and downsampling are the stream, of which torch-pruning gives up
+    # hidden units of 12 blocks; their second layers, stem and downsampling are the stream; torch-pruning gives up
     # on the last stage; attention's layers are applied by a function
     "swin_t": {"prunable": 12, "tied to": 10 + 1 + 2, "refused": 2 * 12 + 2 + 1 + 1},
     # 58 dense layers of two convolutions, stem, three transitions

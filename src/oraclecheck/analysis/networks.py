@@ -99,9 +99,14 @@ def _summary(group: pd.DataFrame) -> dict[str, Any]:
         return {**row, "verdict": "undecided", "reason": reason}
     reach = float(student.ppf(0.975, len(s) - 1) * s.std(ddof=1) / np.sqrt(len(s)))
     row |= {"agreement_low": row["agreement"] - reach, "agreement_high": row["agreement"] + reach}
+    lacking = group["reason"].astype(str) if "reason" in group else pd.Series(dtype=str)
+    if biased := [reason for reason in lacking if "are no random sample" in reason]:
+        return {**row, "verdict": "undecided", "reason": biased[0]}
     if row["agreement_low"] > VALID_AGREEMENT:
         return {**row, "verdict": "valid", "reason": f"the interval over networks lies above {VALID_AGREEMENT}"}
     if row["agreement_high"] <= VALID_AGREEMENT:
+        if noisy := [reason for reason in lacking if reason.startswith("noise:")]:
+            return {**row, "verdict": "undecided", "reason": noisy[0]}
         return {**row, "verdict": "invalid", "reason": f"the interval over networks lies at or below {VALID_AGREEMENT}"}
     reason = f"sample: the interval over {len(s)} networks holds {VALID_AGREEMENT}"
     return {**row, "verdict": "undecided", "reason": reason}

@@ -62,7 +62,8 @@ def _groups_left(name: str, module: nn.GroupNorm, removed: Sequence[int]) -> int
     lost = Counter(channel // size for channel in removed)
     if removed and len({lost[group] for group in range(groups)}) > 1:
         raise ValueError(
-            f"pruning.ratio must take equally many channels from every group of a GroupNorm; the {groups} groups of "
+            "pruning.ratio must not name a layer before a GroupNorm of several groups of several channels, from which "
+            f"combinations take unequally many, whatever the ratio; the {groups} groups of "
             f"{name} would lose {min(lost[group] for group in range(groups))} to {max(lost.values())} of their {size}"
         )
     return groups
