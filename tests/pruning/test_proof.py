@@ -98,7 +98,7 @@ def test_exact_pruning_is_proven_with_what_goes_along(make, removed, partners, r
         (lambda: Chain(8, nn.Conv2d(8, 8, 1, groups=2)), {"between.0": 2}, "between.0", GROUPED),
         (lambda: Chain(8, nn.ReLU(), nn.Conv2d(8, 8, 1, groups=4)), {"first": 4}, "first", GROUPED),
         (lambda: Chain(8, nn.Conv2d(8, 16, 1, groups=8), out=16), {"first": 3}, "first", GROUPED),
-        (lambda: Chain(8, nn.GroupNorm(2, 8)), {"first": 4}, "between.0", "a layer before a GroupNorm of several groups"),
+        (lambda: Chain(8, nn.GroupNorm(2, 8)), {"first": 4}, "between.0", "before a GroupNorm of several groups"),
         (lambda: Tokens(16, Apply(lambda x: x.unflatten(2, (2, 8))), nn.LayerNorm((2, 8)), nn.Flatten(2)), {"first": 4},
          "between.1", "normalises together with positions"),
         (GLU, {"first": 2}, "first", CHOSEN + "; of first's 16 filters 2 were to go and 4 would (a)"),
