@@ -37,7 +37,9 @@ def tiny(name, images, out):
     return [*overrides, "model.weights=null", "model.input_shape=[3,32,32]"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if "vit" in name else name for name in NAMES]
+)
 def test_experiment_composes_to_a_study_that_can_run(name, images, out):
     config.register()
     with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):

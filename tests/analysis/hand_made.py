@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from oraclecheck.files import digest, write_json
+from oraclecheck.pruning.combination import CombinationSpace, LayerChoice
 from oraclecheck.records.record import MEASURED, Record
 from oraclecheck.records.store import record_path, write_record
 from oraclecheck.study import STUDY_FILE
@@ -110,11 +111,13 @@ def study_folder(parent: Path, name: str = "demo-1a2b3c4d", *, n: int = 6, k: in
         "config": config,
     }
     write_json(folder / STUDY_FILE, content)
+    space = CombinationSpace((LayerChoice(layer, columns["space_size"], 1),), columns["order"])
     noise = np.random.default_rng(0).normal(size=(n, k, 2)) / 1000
     for combo in range(n):
         for repeat in range(k):
+            removed = {layer: list(space.unrank(combo)[layer])}
             accuracy, loss = noise[combo, repeat] + (0.9 - combo / 100, 0.1 + combo / 100)
-            write_run(folder, combo, repeat, accuracy=accuracy, loss=loss, **{"removed": {layer: [combo]}, **columns})
+            write_run(folder, combo, repeat, accuracy=accuracy, loss=loss, **{"removed": removed, **columns})
     return folder
 
 

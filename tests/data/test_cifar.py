@@ -120,7 +120,7 @@ def test_augmented_train_eval_is_another_study_of_the_same_dense_network(command
             ["data=digits"],
             "model.input_shape must be that of the images of digits, [1, 32, 32]; small takes [3, 32, 32]",
         ),
-        (["model.network.classes=9"], "must turn an image into data.classes=10 logits; its output has shape [1, 9]"),
+        (["model.network.classes=9"], "must turn an image into data.classes=10 logits; its output has shape [9]"),
         (["data.classes=9"], "data.classes must be the number of classes of cifar10, 10; got 9"),
         (["data.augment.crop_padding=-1"], "data.augment.crop_padding must lie in [0, 32], an image's side; got -1"),
         (

@@ -278,7 +278,7 @@ def spoil(what: str) -> None:
             "",
             ["model.network.classes=4"],
             2,
-            "must turn an image into data.classes=3 logits; its output has shape [1, 4]",
+            "must turn an image into data.classes=3 logits; its output has shape [4]",
         ),
         ("", ["data.classes=4"], 2, "data.classes must be the number of classes of imagefolder, 3; got 4"),
         ("", ["data.in_memory=perhaps"], 2, "data.in_memory must be auto, true or false; got 'perhaps'"),

@@ -173,5 +173,6 @@ def _keep(path: Path, content: dict[str, Any]) -> None:
     try:
         create_atomically(path, lambda file: torch.save(content, file))
     except (OSError, RuntimeError) as error:  # torch's writer raises the second for what the first says
-        raise ValueError(f"paths.cache must have room for the data set; {path} cannot be written: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"paths.cache must have room for the data set; {path} cannot be written: {reason}") from None
     remove_remains(path)

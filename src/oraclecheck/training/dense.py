@@ -145,7 +145,10 @@ def _keep(path: Path, content: dict[str, object]) -> None:
     try:
         create_atomically(path, lambda file: torch.save(content, file))
     except (OSError, RuntimeError) as error:  # torch's writer raises the second for what the first says
-        raise ValueError(f"paths.out must have room for the dense network; {path} cannot be written: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(
+            f"paths.out must have room for the dense network; {path} cannot be written: {reason}"
+        ) from None
     remove_remains(path)  # not before: they may be what another has almost written
 
 
