@@ -21,7 +21,7 @@ from rich.table import Table
 from scipy.stats import kendalltau
 
 from oraclecheck import correlate
-from oraclecheck.analysis.bootstrap import DRAWS
+from oraclecheck.analysis.statistics.bootstrap import DRAWS
 
 N, K, STUDIES, REPEATS = 1000, 3, 33, 3
 TIMED_DRAWS = 50

@@ -6,8 +6,8 @@ import torch
 
 from oraclecheck import experiment
 from oraclecheck.cli import main
-from oraclecheck.training.evaluation import Evaluation
-from oraclecheck.training.retraining import Retraining
+from oraclecheck.engines.evaluation import Evaluation
+from oraclecheck.engines.retraining import Retraining
 
 EVALUATION = Evaluation(loss=0.5, accuracy=0.5, correct=torch.zeros(599, dtype=torch.bool))
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from quick import QUICK
 
-from conftest import QUICK
 from oraclecheck.networks.lenet import LeNet5Mini
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from quick import write_images
 
-from conftest import write_images
 from oraclecheck.pruning.structured import prune
-from oraclecheck.report import main as report
+from oraclecheck.report.command import main as report
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "own_network"
 

@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from quick import QUICK
 from torch.nn.functional import cross_entropy
 
-from conftest import QUICK
 from data.test_sources import write_idx
 from oraclecheck import experiment
 from oraclecheck.data import sources
 from oraclecheck.data.loading import Preparation, load
 from oraclecheck.networks.lenet import LeNet5Mini
+from oraclecheck.pipelines import dense
 from oraclecheck.records import store
-from oraclecheck.setting import CRITERIA, Setting
-from oraclecheck.training import dense
+from oraclecheck.study.setting import CRITERIA, Setting
 
 
 def the_record(combination: str = "0", repeat: int = 0) -> dict:
@@ -114,7 +114,7 @@ def test_l1_choice_under_released_wiring_is_the_correct_network(command):
 
 
 def test_failed_run_is_written_down_and_tried_again(command, monkeypatch):
-    from oraclecheck.setting import Setting
+    from oraclecheck.study.setting import Setting
 
     prune = Setting.prune
 

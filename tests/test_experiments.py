@@ -2,12 +2,12 @@
 
 import hydra
 import pytest
+from quick import write_images
 
-from conftest import write_images
-from oraclecheck import config
 from oraclecheck.cli import CONF
+from oraclecheck.command import schema as config
+from oraclecheck.command.sweep import plan
 from oraclecheck.experiments import main
-from oraclecheck.sweep import plan
 
 NAMES = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 RUN_ALWAYS = ("table2_conv2_0.3", "figure3_resnet56")  # running all takes minutes

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from quick import write_images
 from torchvision.models import resnet18
 
-from conftest import write_images
 from networks.test_sizes import setting_of
-from oraclecheck.training.dense import Checkpoint
+from oraclecheck.pipelines.dense import Checkpoint
 
 VIT = """
 name: tiny_vit

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from nbclient import NotebookClient
-
-from conftest import QUICK
+from quick import QUICK
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 

@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-
-from conftest import QUICK
+from quick import QUICK
 
 NETWORK = """
 from torch import nn

@@ -12,15 +12,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from quick import QUICK
 
-from conftest import QUICK
 from faults.sitecustomize import install
 from oraclecheck.cli import main
 
 FAULTS = Path(__file__).with_name("faults")
 SWEEP = ("-m", *QUICK, "combo=range(3)", "repeat=0,1")
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["oraclecheck.experiment", "oraclecheck.messages", "oraclecheck.progress", "wandb"])
+PRELOADED = ["oraclecheck.experiment", "oraclecheck.command.messages", "oraclecheck.command.progress", "wandb"]
+FORKS.set_forkserver_preload(PRELOADED)
 
 _seeded = random.Random(20241130)
 INSTANTS = [

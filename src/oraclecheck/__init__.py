@@ -15,11 +15,11 @@ _PUBLIC = {
     "correlate": "oraclecheck.analysis.tables",
     "across_networks": "oraclecheck.analysis.networks",
     "compare": "oraclecheck.analysis.comparison",
-    "plot_scatter": "oraclecheck.analysis.figures",
-    "plot_scatter_grid": "oraclecheck.analysis.figures",
-    "plot_forest": "oraclecheck.analysis.agreement_figures",
-    "plot_complexity": "oraclecheck.analysis.agreement_figures",
-    "plot_comparison": "oraclecheck.analysis.comparison_figure",
+    "plot_scatter": "oraclecheck.analysis.figures.scatter",
+    "plot_scatter_grid": "oraclecheck.analysis.figures.scatter",
+    "plot_forest": "oraclecheck.analysis.figures.agreement",
+    "plot_complexity": "oraclecheck.analysis.figures.agreement",
+    "plot_comparison": "oraclecheck.analysis.figures.comparison",
 }
 __all__ = [
     "across_networks",

@@ -21,7 +21,8 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from oraclecheck import __version__, config
+from oraclecheck import __version__
+from oraclecheck.command import schema as config
 
 PACKAGE = Path(__file__).parent
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent.parent / "conf"
@@ -34,8 +35,8 @@ USER_ERROR, INCOMPLETE, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
 def job(cfg: DictConfig) -> None:
     """What Hydra runs once for each job, maybe in another process."""
+    from oraclecheck.command.orphans import end_with_parent
     from oraclecheck.experiment import run
-    from oraclecheck.orphans import end_with_parent
 
     end_with_parent()
     run(cfg)
@@ -115,8 +116,8 @@ def _run(parsed: Any, show_traceback: bool) -> int:
     # Killed alone, a joblib parent would leave workers behind that go on taking jobs.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     stopped = 0
-    from oraclecheck import overrides, sweep
-    from oraclecheck.progress import SweepProgress
+    from oraclecheck.command import overrides, sweep
+    from oraclecheck.command.progress import SweepProgress
 
     with _initialised(parsed):
         commands = overrides.commands(parsed.overrides, parsed.multirun)
@@ -174,7 +175,7 @@ def _initialised(parsed: Any) -> Iterator[None]:
 
 
 def _tell(error: BaseException, parsed: Any, show_traceback: bool) -> None:
-    from oraclecheck.messages import explain
+    from oraclecheck.command.messages import explain
 
     if show_traceback:
         traceback.print_exception(error)

@@ -27,24 +27,24 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from oraclecheck import __version__
+from oraclecheck.command.interpret import interpret
 from oraclecheck.data import loading
 from oraclecheck.data.images import ImageData
 from oraclecheck.data.sources import Digits
+from oraclecheck.engines.evaluation import Evaluation, evaluate, first_loss
+from oraclecheck.engines.retraining import Retraining, retrain
+from oraclecheck.engines.trainer import device_of
 from oraclecheck.files import write_json
-from oraclecheck.interpret import interpret
 from oraclecheck.networks.size import parameters_and_macs
+from oraclecheck.pipelines.dense import Checkpoint
 from oraclecheck.pruning.combination import Removed
 from oraclecheck.records.record import SCHEMA, Record
 from oraclecheck.records.store import claimed, is_done, record_path, write_record
 from oraclecheck.records.unfinished import keep_choice
-from oraclecheck.records.wandb import WandbMirror
-from oraclecheck.seeds import run_seed
-from oraclecheck.setting import Setting
-from oraclecheck.study import Study
-from oraclecheck.training.dense import Checkpoint
-from oraclecheck.training.evaluation import Evaluation, evaluate, first_loss
-from oraclecheck.training.retraining import Retraining, retrain
-from oraclecheck.training.trainer import device_of
+from oraclecheck.records.wandb.mirror import WandbMirror
+from oraclecheck.study.identity import Study
+from oraclecheck.study.seeds import run_seed
+from oraclecheck.study.setting import Setting
 
 PACKAGES = ("torch", "torchvision", "lightning", "torch-pruning", "hydra-core", "numpy", "pillow", "wandb")
 """What every run is computed with."""

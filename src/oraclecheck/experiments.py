@@ -10,8 +10,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from rich.console import Console
 from rich.table import Table
 
-from oraclecheck import config
 from oraclecheck.cli import CONF
+from oraclecheck.command import schema as config
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from oraclecheck import config
 from oraclecheck.cli import INTERRUPTED, USER_ERROR, _initialised, _parse, _tell
+from oraclecheck.command import schema as config
 
 if TYPE_CHECKING:
     from oraclecheck.pruning.survey import SurveyedLayer
@@ -42,12 +42,12 @@ def _survey(parsed: Any) -> "list[SurveyedLayer]":
     from hydra import compose
     from hydra.utils import instantiate
 
-    from oraclecheck.interpret_data import plain
+    from oraclecheck.command.interpret_data import plain
+    from oraclecheck.command.waiting import waiting
     from oraclecheck.networks.shadow import shadow_network
     from oraclecheck.pruning.layers import prunable_layers
     from oraclecheck.pruning.proof import double_precision, specimen
     from oraclecheck.pruning.survey import survey
-    from oraclecheck.waiting import waiting
 
     with _initialised(parsed):
         cfg = compose("config", overrides=parsed.overrides)

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import kendalltau, spearmanr
 
 from oraclecheck.analysis.comparison import compare
-from oraclecheck.analysis.comparison_figure import plot_comparison
+from oraclecheck.analysis.figures.comparison import plot_comparison
 
 PAIRS = [[i, j] for i, j in combinations(range(10), 2)]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from hand_made import study_folder, write_run
-from test_tables import record
 
+from analysis.test_tables import record
 from oraclecheck.analysis.comparison import compare
 from oraclecheck.analysis.tables import combinations_table, correlate
 from oraclecheck.records.table import load_runs
-from oraclecheck.report import main
+from oraclecheck.report.command import main
 
 
 def runs(*, score: float = 1.0, **columns: float) -> pd.DataFrame:

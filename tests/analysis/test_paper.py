@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oraclecheck.analysis.correlation import anomaly_ratio, counterexamples, kendall
+from oraclecheck.analysis.statistics.correlation import anomaly_ratio, counterexamples, kendall
 
 TWO_DECIMALS = 0.005 + 1e-9
 

@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 from scipy.stats import kendalltau
 
-from oraclecheck.analysis.layouts import study_layout
 from oraclecheck.analysis.outcomes import METRIC_COLUMNS
 from oraclecheck.analysis.tables import combinations_table, correlate
-from oraclecheck.analysis.typesetting import terminal
 from oraclecheck.records.table import load_runs
+from oraclecheck.report.layouts import study_layout
+from oraclecheck.report.typesetting import terminal
 
 ACCURACY, LOSS = "final_test_accuracy", "final_test_loss"
 

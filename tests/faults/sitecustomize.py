@@ -47,8 +47,8 @@ def install(instant: str, count: int, victim: str) -> None:
 
 
 PLACES = {
-    "dense-epoch": ("oraclecheck.training.dense", "_progress"),
-    "epoch": ("oraclecheck.training.callbacks", "History.on_train_epoch_end"),
+    "dense-epoch": ("oraclecheck.pipelines.dense", "_progress"),
+    "epoch": ("oraclecheck.engines.callbacks", "History.on_train_epoch_end"),
     "wandb-finish": ("wandb", "Run.finish"),
 }
 

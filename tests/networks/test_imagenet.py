@@ -8,7 +8,7 @@ from torchvision.models import resnet18
 
 from oraclecheck.networks.imagenet import fetch_weights, weights_file
 from oraclecheck.networks.vit import VisionTransformer
-from oraclecheck.training.dense import load_checkpoint
+from oraclecheck.pipelines.dense import load_checkpoint
 
 NAME = "ResNet18_Weights.IMAGENET1K_V1"
 

@@ -5,8 +5,8 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from oraclecheck import config
 from oraclecheck.cli import CONF
+from oraclecheck.command import schema as config
 from oraclecheck.networks.lenet import LeNet5Mini
 from oraclecheck.networks.size import parameters_and_macs
 from oraclecheck.pruning.structured import prune

@@ -6,12 +6,12 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from oraclecheck import config
 from oraclecheck.cli import CONF
-from oraclecheck.interpret import interpret
+from oraclecheck.command import schema as config
+from oraclecheck.command.interpret import interpret
 from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.networks.size import parameters_and_macs
-from oraclecheck.setting import Setting
+from oraclecheck.study.setting import Setting
 
 
 def setting_of(*overrides: str) -> Setting:

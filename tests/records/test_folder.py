@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 from pandas.testing import assert_frame_equal
-from test_record import EPOCHS, METRICS, a_record
+from quick import QUICK
 
-from conftest import QUICK
 from oraclecheck.files import write_json
 from oraclecheck.pruning.combination import CombinationSpace, LayerChoice
 from oraclecheck.records import cache
@@ -16,8 +15,9 @@ from oraclecheck.records.record import to_json
 from oraclecheck.records.store import claimed, is_done, record_path, write_record
 from oraclecheck.records.table import load_runs
 from oraclecheck.records.unfinished import keep_choice
-from oraclecheck.seeds import run_seed
-from oraclecheck.study import Study
+from oraclecheck.study.identity import Study
+from oraclecheck.study.seeds import run_seed
+from records.test_record import EPOCHS, METRICS, a_record
 
 SPACE = CombinationSpace((LayerChoice("conv1", 10, 2),))
 FIXED = {"model": "m", "pruning_ratio": {"conv1": 0.2}, "wiring": "correct", "order": "lexicographic"}

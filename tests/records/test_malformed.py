@@ -13,8 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
-from test_folder import STUDY
-from test_record import a_record
 
 from oraclecheck.analysis.tables import combinations_table, correlate
 from oraclecheck.records.columns import NAMES, row_of, to_text
@@ -22,8 +20,10 @@ from oraclecheck.records.frame import table_of_rows
 from oraclecheck.records.record import to_json
 from oraclecheck.records.runs_file import save_runs
 from oraclecheck.records.table import load_runs
-from oraclecheck.records.wandb_columns import WandbRun, rows_of, to_config, to_summary
-from oraclecheck.report import COMPLETE, INCOMPLETE, USER_ERROR, main
+from oraclecheck.records.wandb.columns import WandbRun, rows_of, to_config, to_summary
+from oraclecheck.report.command import COMPLETE, INCOMPLETE, USER_ERROR, main
+from records.test_folder import STUDY
+from records.test_record import a_record
 
 QUICK, MANY = 50, 600
 

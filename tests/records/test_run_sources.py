@@ -18,9 +18,8 @@ from typing import Any
 import pytest
 from graphql import Server, node
 from pandas.testing import assert_frame_equal
-from test_record import METRICS
+from quick import QUICK
 
-from conftest import QUICK
 from oraclecheck.cli import main
 from oraclecheck.pruning.combination import CombinationSpace, LayerChoice
 from oraclecheck.records.columns import NAMES
@@ -29,10 +28,11 @@ from oraclecheck.records.runs_file import save_runs
 from oraclecheck.records.store import claimed, record_path, write_record
 from oraclecheck.records.table import load_runs
 from oraclecheck.records.unfinished import keep_choice
-from oraclecheck.records.wandb import WandbMirror, WandbSettings
-from oraclecheck.records.wandb_log import HEADER, DamagedLogError, UnknownFormatError, log_records, read_log
-from oraclecheck.seeds import run_seed
-from oraclecheck.study import Study
+from oraclecheck.records.wandb.log import HEADER, DamagedLogError, UnknownFormatError, log_records, read_log
+from oraclecheck.records.wandb.mirror import WandbMirror, WandbSettings
+from oraclecheck.study.identity import Study
+from oraclecheck.study.seeds import run_seed
+from records.test_record import METRICS
 
 WANDB = Path(sys.executable).with_name("wandb")
 SPACE = CombinationSpace(tuple(LayerChoice(f"features.{i}", 512, 256) for i in range(16)), "sampled", 3)

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from pandas.testing import assert_frame_equal
-from test_record import a_record
 
 from oraclecheck.records.columns import row_of
 from oraclecheck.records.frame import table_of_rows
 from oraclecheck.records.runs_file import save_runs
 from oraclecheck.records.table import load_runs
+from records.test_record import a_record
 
 SUFFIXES = (".csv", ".parquet")
 LAYERS = ("conv1", 'é "quoted", 1\r\n')

@@ -6,13 +6,13 @@ import time
 from pathlib import Path
 
 import pytest
-from test_record import IDENTITY, METRICS, a_record
 
 from oraclecheck import files
 from oraclecheck.files import create_atomically, write_atomically, write_json
 from oraclecheck.records.record import to_json
 from oraclecheck.records.store import claimed, is_done, read_record, record_path, write_record
 from oraclecheck.records.table import load_runs
+from records.test_record import IDENTITY, METRICS, a_record
 
 HASH = IDENTITY["study_hash"]
 

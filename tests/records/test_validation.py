@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_folder import STUDY, put
-from test_record import EPOCHS, a_record
-from test_run_sources import serve  # noqa: F401  a fixture
 
 from oraclecheck.files import write_json
 from oraclecheck.records.columns import row_of, to_text
@@ -19,7 +16,10 @@ from oraclecheck.records.record import from_json, to_json
 from oraclecheck.records.runs_file import save_runs
 from oraclecheck.records.store import is_done
 from oraclecheck.records.table import load_runs
-from oraclecheck.records.wandb_columns import IDENTITY, WandbRun, rows_of, to_config, to_summary
+from oraclecheck.records.wandb.columns import IDENTITY, WandbRun, rows_of, to_config, to_summary
+from records.test_folder import STUDY, put
+from records.test_record import EPOCHS, a_record
+from records.test_run_sources import serve  # noqa: F401  a fixture
 
 NONSENSE: dict[str, tuple[dict[str, Any], str]] = {
     "percent": ({"final_test_accuracy": 96.7}, "final_test_accuracy must be a fraction in [0, 1]; got 96.7"),

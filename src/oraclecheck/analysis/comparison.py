@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from scipy.stats import t as student
 
-from oraclecheck.analysis.bootstrap import DRAWS, kendall_draws, resamples
 from oraclecheck.analysis.contradiction import contradiction
-from oraclecheck.analysis.correlation import kendall, linear_correlations, signed
-from oraclecheck.analysis.intervals import LEAST, ends
 from oraclecheck.analysis.outcomes import HIGHER_IS_BETTER, Counted, Outcomes, checked, mean_of_repeats, outcomes
 from oraclecheck.analysis.pairing import BY_NUMBER, by_number, paired
-from oraclecheck.analysis.retraining_noise import agreement_error
+from oraclecheck.analysis.statistics.bootstrap import DRAWS, kendall_draws, resamples
+from oraclecheck.analysis.statistics.correlation import kendall, linear_correlations, signed
+from oraclecheck.analysis.statistics.intervals import LEAST, ends
+from oraclecheck.analysis.statistics.retraining_noise import agreement_error
 from oraclecheck.analysis.summary import counted_runs
 from oraclecheck.analysis.tables import metric_columns
 from oraclecheck.records.combination_key import Key

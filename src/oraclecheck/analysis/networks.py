@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from oraclecheck.analysis.correlation import VALID_AGREEMENT
 from oraclecheck.analysis.identity import SETTING, look_alikes
 from oraclecheck.analysis.rounding import UNDEFINED
-from oraclecheck.study import differences
+from oraclecheck.analysis.statistics.correlation import VALID_AGREEMENT
+from oraclecheck.study.identity import differences
 
 LEAST = 3
 """Networks that an interval needs: with two, its t quantile is 12.7."""

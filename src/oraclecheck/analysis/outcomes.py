@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from oraclecheck.analysis.balance import balanced
+from oraclecheck.analysis.statistics.balance import balanced
 from oraclecheck.records.combination_key import Key, combination_keys, knows_filters
 
 HIGHER_IS_BETTER = {"accuracy": True, "loss": False}

@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from oraclecheck.analysis.correlation import VALID_AGREEMENT
+from oraclecheck.analysis.statistics.correlation import VALID_AGREEMENT
 
 UNDEFINED = "–"
 MOST_DECIMALS = 6

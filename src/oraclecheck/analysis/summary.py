@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oraclecheck.analysis.choice import anomaly_of_census, anomaly_of_sample, regret
-from oraclecheck.analysis.correlation import (
+from oraclecheck.analysis.outcomes import HIGHER_IS_BETTER, METRIC_COLUMNS, Counted, Outcomes, mean_of_repeats
+from oraclecheck.analysis.rounding import magnitude
+from oraclecheck.analysis.statistics.choice import anomaly_of_census, anomaly_of_sample, regret
+from oraclecheck.analysis.statistics.correlation import (
     VALID_AGREEMENT,
     agreement_bounds,
     anomaly_ratio,
@@ -19,10 +21,8 @@ from oraclecheck.analysis.correlation import (
     signed,
     tie_share,
 )
-from oraclecheck.analysis.intervals import noise_and_intervals
-from oraclecheck.analysis.outcomes import HIGHER_IS_BETTER, METRIC_COLUMNS, Counted, Outcomes, mean_of_repeats
-from oraclecheck.analysis.permutation import RELABELLINGS, permutation_p, relabellings
-from oraclecheck.analysis.rounding import magnitude
+from oraclecheck.analysis.statistics.intervals import noise_and_intervals
+from oraclecheck.analysis.statistics.permutation import RELABELLINGS, permutation_p, relabellings
 from oraclecheck.analysis.verdict import Evidence, verdict
 from oraclecheck.records.combination_key import knows_filters
 

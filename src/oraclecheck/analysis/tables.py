@@ -10,9 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from oraclecheck.analysis.bootstrap import DRAWS
 from oraclecheck.analysis.contradiction import contradiction
-from oraclecheck.analysis.multiplicity import with_holm
 from oraclecheck.analysis.outcomes import (
     HIGHER_IS_BETTER,
     METRIC_COLUMNS,
@@ -21,6 +19,8 @@ from oraclecheck.analysis.outcomes import (
     mean_of_repeats,
     outcomes,
 )
+from oraclecheck.analysis.statistics.bootstrap import DRAWS
+from oraclecheck.analysis.statistics.multiplicity import with_holm
 from oraclecheck.analysis.summary import PAIR_COUNTS, counted_runs, space_of, summarise, unbelievable
 
 FINALS = {"last": "final", "best": "best"}

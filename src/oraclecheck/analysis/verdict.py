@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from oraclecheck.analysis.correlation import VALID_AGREEMENT, VALID_P
+from oraclecheck.analysis.statistics.correlation import VALID_AGREEMENT, VALID_P
 
 
 @dataclass(frozen=True)

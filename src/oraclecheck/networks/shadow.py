@@ -14,7 +14,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from torch import nn
 
-from oraclecheck.target import check_targets, tell
+from oraclecheck.networks.target import check_targets, tell
 
 
 def shadow_network(network: dict[str, Any]) -> nn.Module:

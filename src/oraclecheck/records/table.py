@@ -14,9 +14,9 @@ from oraclecheck.records.folder import places
 from oraclecheck.records.frame import in_order, values_of
 from oraclecheck.records.runs_file import SUFFIXES, load_file
 from oraclecheck.records.validation import deviations
-from oraclecheck.records.wandb_api import load_online
-from oraclecheck.records.wandb_offline import load_offline
-from oraclecheck.study import STUDY_FILE
+from oraclecheck.records.wandb.offline import load_offline
+from oraclecheck.records.wandb.source import load_online
+from oraclecheck.study.identity import STUDY_FILE
 
 Source = Path | str
 RUN = ["study", "picked_by", "combo", "repeat"]

@@ -12,8 +12,8 @@ from oraclecheck.pruning.combination import CombinationSpace, LayerChoice
 from oraclecheck.records.columns import UNFINISHED, default
 from oraclecheck.records.record import KINDS, NewerSchemaError, check_schema
 from oraclecheck.records.validation import Flaw, deviation, flaw_of, gap_of, mistyped
-from oraclecheck.seeds import run_seed
-from oraclecheck.study import STUDY_FILE
+from oraclecheck.study.identity import STUDY_FILE
+from oraclecheck.study.seeds import run_seed
 
 CHOICE = "removed.json"
 

@@ -1,0 +1,25 @@
+"""The criterion that is judged: the column that holds its score, and what it is called."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A criterion as tables, figures and sentences speak of it.
+
+    Attributes:
+        name: Its name, as `picked_by` and configurations have it.
+        column: Column of the table of runs that holds its score, one number for each combination; lower is better to
+            remove.
+        score: What the score is called: an axis, a column, the subject of a sentence.
+        pick: What the combination that it picks, the one with the least score, is called.
+    """
+
+    name: str
+    column: str
+    score: str
+    pick: str
+
+
+ORACLE = Criterion("oracle", "pruned_train_loss", "pruned train loss", "oracle's choice")
+"""The loss right after pruning, on the training set: Definition 3.1 of paper 1 is about this criterion."""

@@ -1,0 +1,87 @@
+"""Two studies of the same combinations against each other, as in paper 1's Figure A6.
+
+Drawing only, but for the tau between the two in the title.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from oraclecheck.analysis.figures.print_style import COLUMN, axes_or_new, minus, save_figure, scientific
+from oraclecheck.analysis.figures.scatter import axis_label, combinations_of, study_labels
+from oraclecheck.analysis.pairing import paired
+from oraclecheck.analysis.rounding import decimal
+from oraclecheck.analysis.statistics.correlation import kendall
+from oraclecheck.analysis.tables import FINALS
+from oraclecheck.records.combination_key import combination_keys
+
+
+def plot_comparison(
+    runs: pd.DataFrame, ax: Axes | None = None, *, metric: str = "accuracy", final: str = "last"
+) -> Axes:
+    """Draw the final metric of one study against another's, combination by combination, as paper 1's Figure A6.
+
+    There it is 10 % against 100 % of the retraining; any two studies of the same combinations can be compared. tau in
+    the title is between the two metrics: 1 if both rank the combinations alike.
+
+    Args:
+        runs: The runs of two studies of the same network, layers and ratios. The one with less retraining, else the
+            first, is on the x axis.
+        ax: Where to draw; None makes Axes that a notebook shows.
+        metric: "accuracy" or "loss".
+        final: "last" or "best".
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: If there are not two studies, or they share no combination; and as `pairing.paired`.
+    """
+    studies = list(dict.fromkeys(runs["study"]))
+    if len(studies) != 2:
+        raise ValueError(f"plot_comparison must get two studies; got {len(studies)}: select two by the column study")
+    combos = combinations_of(runs, metric, final)
+    fractions = runs.drop_duplicates("study").set_index("study").get("retrain_fraction", pd.Series(dtype=float))
+    studies.sort(key=lambda study: fractions.get(study, 0))
+    column = f"{FINALS[final]}_test_{metric}"
+    combos = combos[(combos["k"] > 0) & combos["picked_by"].isna()]
+    sides = [combos[combos["study"] == study] for study in studies]
+    records = [runs[runs["study"] == study] for study in studies]
+    shared = paired(records[0], combination_keys(sides[0]), records[1], combination_keys(sides[1]))
+    if not shared:
+        raise ValueError(
+            f"plot_comparison must get two studies of the same combinations; {' and '.join(studies)} share none"
+        )
+    unit = 100 if metric == "accuracy" else 1
+    rows = zip(*shared, strict=True)
+    xs, ys = (unit * side[column].to_numpy(float)[list(places)] for side, places in zip(sides, rows, strict=True))
+    labels = study_labels(runs)
+    with axes_or_new(ax, width=COLUMN, height=COLUMN) as ax:
+        drawn = np.isfinite(xs) & np.isfinite(ys)
+        ax.scatter(xs[drawn], ys[drawn], s=14 if len(shared) <= 300 else 6, c="#0072B2", linewidths=0, alpha=0.8)
+        if max(xs[drawn].min(), ys[drawn].min()) < min(xs[drawn].max(), ys[drawn].max()):
+            ax.axline((xs[drawn][0],) * 2, slope=1, color="0.6", linewidth=0.8, linestyle=":", zorder=0, label="equal")
+            ax.legend(frameon=False)
+        title = [f"$n$ = {len(shared)}"]
+        if len(shared) > 1 and not np.isnan((result := kendall(xs, ys))[0]):
+            title += [f"$\\tau$ = {minus(decimal(result[0]))}", f"$p$ = {scientific(result[1])}"]
+        if hidden := int((~drawn).sum()):
+            title.append(f"{hidden} not drawn (diverged)")
+        ax.set_title(", ".join(title))
+        ax.set_xlabel(f"{axis_label(final, metric)}, {labels[studies[0]]}")
+        ax.set_ylabel(f"{axis_label(final, metric)}, {labels[studies[1]]}")
+        ax.ticklabel_format(useOffset=False)
+        ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def save_comparison(runs: pd.DataFrame, stem: Path, *, metric: str, final: str) -> list[Path]:
+    """Write the comparison one column wide; see `plot_comparison` and `print_style.save_figure`."""
+    return save_figure(
+        lambda figure: plot_comparison(runs, figure.subplots(), metric=metric, final=final),
+        stem,
+        width=COLUMN,
+        height=COLUMN,
+    )

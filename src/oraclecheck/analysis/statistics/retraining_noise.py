@@ -1,0 +1,110 @@
+"""How far the agreement moves when the same combinations are retrained again: the interval of a census.
+
+Resampling k = 2 or 3 repeats within each combination answers this badly: the variance between resampled repeats is
+(k - 1)/k of the true one, and the resampled means scatter around means that are noisy already. In simulations its
+percentile intervals cover 69 to 93 % instead of 95 %. Here the variance of tau is put together from
+what each combination's noise does to it.
+"""
+
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from oraclecheck.analysis.outcomes import mean_of_repeats
+from oraclecheck.analysis.statistics.uncertainty import noise_ceiling, reliability
+
+Array = NDArray[np.float64]
+
+# As good as infinite, which NumPy's t distribution cannot draw.
+_MOST_FREEDOM = 1e9
+
+
+def agreement_error(score: Array, finals: Array) -> tuple[float, float]:
+    """Standard error of the agreement from retraining noise alone, the combinations being fixed.
+
+    With the t quantile of its degrees of freedom (Satterthwaite's) it makes an interval for the agreement that
+    retraining these combinations k times shows on average.
+
+    Retraining a combination moves its mean, and tau-b with it, independently of the others, so that the variances add
+    up. That of one repeat can be estimated without bias, because two repeats are two trials; `_of_one_repeat` carries
+    it to the mean of k under a Gaussian copula. `_of_the_mean` takes the differences between repeats for differences
+    between means. The larger of the two is used: the first holds for skewed and multiplicative noise, the second where
+    there is little noise.
+
+    Args:
+        score: Criterion score of each combination, shape (n,), without NaN.
+        finals: Final metric, shape (n, k); NaN where a repeat is missing. Combinations with a repeat that is not finite
+            count with the average variance of the others.
+
+    Returns:
+        Standard error and degrees of freedom; a NaN error if no two combinations have k >= 2 finite repeats, or tau is
+        not defined.
+    """
+    steady = np.asarray(np.isfinite(finals).all(axis=1))
+    means = mean_of_repeats(finals)
+    untied = [np.count_nonzero(_rank_differences(values)) / 2 for values in (score, means)]
+    if finals.shape[1] < 2 or steady.sum() < 2 or min(untied) == 0:
+        return float("nan"), _MOST_FREEDOM
+    direction = np.sign(_rank_differences(score))[steady]
+    candidates = (_of_the_mean(direction, finals, means, steady), _of_one_repeat(direction, finals, steady))
+    variances = max(candidates, key=np.sum)
+    error = np.sqrt(variances.mean() * len(score) / (untied[0] * untied[1]))
+    spread = len(variances) * variances.var(ddof=1)
+    return float(error), float(2 * variances.sum() ** 2 / spread) if spread else _MOST_FREEDOM
+
+
+def _of_the_mean(direction: Array, finals: Array, means: Array, steady: NDArray[np.bool_]) -> Array:
+    """Variance that each combination's noise makes in the numerator of tau.
+
+    Two means of k repeats differ like (y_ir - y_iq) / sqrt(k); half the squared change of the numerator over such a
+    difference, centred at the mean, estimates the variance.
+    """
+    k = finals.shape[1]
+    values = finals[steady]
+    half = np.stack([values[:, r] - values[:, q] for r, q in combinations(range(k), 2)], axis=1) / np.sqrt(k) / 2
+    centre = means[steady, None]
+    numerator = _Numerator(direction, means[:, None])
+    return ((numerator.at(centre + half) - numerator.at(centre - half)) ** 2).mean(axis=1) / 2
+
+
+def _of_one_repeat(direction: Array, finals: Array, steady: NDArray[np.bool_]) -> Array:
+    """The same from the variance of the numerator between single repeats.
+
+    With Gaussian noise and a score that is unrelated to it, a repeat of reliability rho leaves a share
+    1 - (6/pi) asin(rho/2) of the numerator's variance to noise; this carries it from one repeat to the mean of k.
+    """
+    k = finals.shape[1]
+    rho = reliability(noise_ceiling(finals[steady]).t, k)
+    one, mean = (1 - 6 / np.pi * np.arcsin(value / 2) for value in rho)
+    share = mean / one if one > 1e-9 else 1 / k
+    variances = _Numerator(direction, finals).at(finals[steady]).var(axis=1, ddof=1)
+    return np.zeros(len(variances)) if np.isnan(share) else variances * share
+
+
+class _Numerator:
+    """Concordant minus discordant pairs of one combination with all, as a function of its final metric.
+
+    The others keep their values; where they have several, each counts with an equal share.
+    """
+
+    def __init__(self, direction: Array, others: Array) -> None:
+        there = ~np.isnan(others)
+        weights = (there / there.sum(axis=1, keepdims=True)).ravel()
+        flat = np.where(there, others, np.inf).ravel()
+        order = np.argsort(flat, kind="stable")
+        self.ranked = flat[order]
+        steps = np.repeat(direction, others.shape[1], axis=1)[:, order] * weights[order]
+        self.below = np.concatenate([np.zeros((len(direction), 1)), np.cumsum(steps, axis=1)], axis=1)
+
+    def at(self, levels: Array) -> Array:
+        """The numerator of row i at its levels, shape as levels."""
+        rows = np.arange(len(levels))[:, None]
+        left, right = (np.searchsorted(self.ranked, levels, side=side) for side in ("left", "right"))
+        return self.below[rows, left] + self.below[rows, right] - self.below[:, -1:]
+
+
+def _rank_differences(values: Array) -> Array:
+    ranks = rankdata(values, method="dense").astype(np.float64)
+    return ranks[:, None] - ranks

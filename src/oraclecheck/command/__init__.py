@@ -1,0 +1,1 @@
+"""What a user says, checked and told back: schemas, overrides, sets, preflight, messages, progress."""

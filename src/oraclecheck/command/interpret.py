@@ -1,0 +1,165 @@
+"""From a composed configuration to a setting: values as Python has them, each within its key's rule."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+from torch import nn
+
+from oraclecheck.command.interpret_data import interpret_preparation, interpret_source, plain
+from oraclecheck.engines.recipe import Recipe, parse_recipe
+from oraclecheck.engines.trainer import TF32, TrainerSettings
+from oraclecheck.networks.shadow import shadow_network
+from oraclecheck.pruning.combination import CombinationSpace, LayerChoice, parse_set
+from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_ratio
+from oraclecheck.pruning.width import width_choices
+from oraclecheck.records.wandb.mirror import WandbSettings
+from oraclecheck.study.setting import CRITERIA, Setting
+
+PRECISIONS = (
+    "32-true",
+    TF32,
+    "bf16-mixed",
+    "16-mixed",
+)  # those that leave the weights, and so the evaluation, in float32
+
+MOST_LAYERS_IN_LABEL = 4  # more would make folder names unreadable
+
+MOST_LETTERS = 200
+"""Of a study's label and of a name in it, in bytes: with what follows they are names of files, which hold 255."""
+
+MOST_THREADS = 1024  # of one process: more can exhaust a machine's memory
+
+MOST_REPEATS = 1_000_000_000  # their numbers are folders' names and parts of W&B's ids
+
+
+def interpret(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
+    """The setting of a composed configuration.
+
+    Args:
+        cfg: The configuration.
+        given: Keys that the command line itself gives, where that is known: rates that are written there must be
+            reached, while those of a file are cut off where the command line trains for fewer epochs.
+
+    Raises:
+        ValueError: If a value breaks its key's rule; one sentence that names the key.
+    """
+    source = interpret_source(cfg)
+    network = plain(cfg.model.network)
+    shadow = shadow_network(network)
+    scheme, wiring = cfg.pruning.scheme.name, cfg.pruning.wiring.name
+    ratio, layers = _layers(cfg, shadow, scheme)
+    _check_ranges(cfg)
+    logger = cfg.logger
+    return Setting(
+        stage=cfg.stage.name,
+        label=_label(cfg, ratio, scheme, wiring),
+        model=cfg.model.name,
+        network=network,
+        input_shape=tuple(cfg.model.input_shape),
+        channels_last=cfg.model.channels_last,
+        data=cfg.data.name,
+        source=source,
+        preparation=interpret_preparation(cfg, source),
+        classes=cfg.data.classes,
+        ratio=ratio,
+        space=CombinationSpace.of(layers, cfg.pruning.order.name, cfg.pruning.order_seed),
+        scheme=scheme,
+        wiring=wiring,
+        combinations=parse_set(cfg.combo, "combo", tuple(CRITERIA)),
+        repeats=parse_repeats([cfg.repeat]),
+        seed=cfg.seed,
+        pretrain=_recipe("pretrain", cfg.pretrain, given),
+        pretrain_seed=cfg.pretrain.seed,
+        checkpoint=Path(cfg.pretrain.checkpoint) if cfg.pretrain.checkpoint else None,
+        weights=cfg.pretrain.weights,
+        retrain=_recipe("retrain", cfg.retrain, given),
+        fraction=cfg.retrain.fraction,
+        trainer=TrainerSettings(
+            cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads, cfg.trainer.compile
+        ),
+        wandb=WandbSettings(logger.mode.name, logger.project, logger.entity) if logger.name.name == "wandb" else None,
+        out=Path(cfg.paths.out),
+        cache=Path(cfg.paths.cache),
+    )
+
+
+def _layers(cfg: DictConfig, shadow: nn.Module, scheme: str) -> tuple[dict[str, float], tuple[LayerChoice, ...]]:
+    """The prunable layers' ratios, and how many filters each loses."""
+    ratio, default = plain(cfg.pruning.ratio), plain(cfg.model.ratio)
+    if scheme == "width":
+        return width_choices(shadow, default if ratio is None else ratio)
+    patterns = [LayerPattern(entry.layers, entry.count, entry.type) for entry in cfg.model.prunable]
+    ratios = resolve_ratio(shadow, ratio, default, patterns)
+    return ratios, layer_choices(shadow, ratios)
+
+
+def _check_ranges(cfg: DictConfig) -> None:
+    for key, value in {"study": cfg.study, "model.name": cfg.model.name, "data.name": cfg.data.name}.items():
+        if value is not None:
+            _check_name(key, value)
+    for key, folder in {"paths.out": cfg.paths.out, "paths.cache": cfg.paths.cache}.items():
+        if not folder or not folder.isprintable():  # a name that is no UTF-8 cannot be printed
+            raise ValueError(f"{key} must be a folder, its name in letters that can be printed; got {folder!r}")
+    for key, fraction in {"pretrain": cfg.pretrain.fraction, "retrain": cfg.retrain.fraction}.items():
+        if not 0 < fraction <= 1:
+            raise ValueError(f"{key}.fraction must lie in (0, 1]; got {fraction}")
+    if not 1 <= cfg.trainer.threads <= MOST_THREADS:
+        raise ValueError(f"trainer.threads must lie in [1, {MOST_THREADS}]; got {cfg.trainer.threads}")
+    if cfg.trainer.precision not in PRECISIONS:
+        raise ValueError(f"trainer.precision must be one of {', '.join(PRECISIONS)}; got {cfg.trainer.precision!r}")
+
+
+def _check_name(key: str, name: str) -> None:
+    if not re.fullmatch(r"[\w.+-]+", name):  # it becomes a part of a folder's name
+        raise ValueError(f"{key} must be letters, digits, '.', '_', '+' and '-'; got {name!r}")
+    if len(name.encode()) > MOST_LETTERS:
+        raise ValueError(f"{key} must have at most {MOST_LETTERS} letters; got {len(name)}: {name[:20]}...")
+
+
+def parse_repeats(values: Sequence[int | str]) -> list[int]:
+    """The repeats that values of `repeat` name, each once.
+
+    Raises:
+        ValueError: If a value is no index or set of indices, or an index is too long for a folder's name.
+    """
+    repeats = list(dict.fromkeys(int(repeat) for value in values for repeat in parse_set(value, "repeat")))
+    if max(repeats) >= MOST_REPEATS:
+        raise ValueError(f"repeat must be below {MOST_REPEATS:,}; got {max(repeats)}")
+    return repeats
+
+
+def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str) -> str:
+    if cfg.study is not None:
+        return cfg.study
+    parts = [f"{layer}_{value:g}" for layer, value in ratio.items()]
+    if len(parts) > MOST_LAYERS_IN_LABEL or len("-".join(parts)) > MOST_LETTERS // 2:
+        values = sorted(set(ratio.values()))
+        parts = [f"{len(parts)}_layers_" + "_".join(f"{value:g}" for value in values[:MOST_LAYERS_IN_LABEL])]
+    if scheme == "width":
+        parts.insert(0, scheme)
+    if wiring != "correct":
+        parts.append(wiring)
+    label = "-".join([cfg.model.name, cfg.data.name, *parts])
+    _check_name("study", label)  # names of the user's layers are in it
+    return label
+
+
+def _recipe(key: str, cfg: DictConfig, given: Collection[str]) -> Recipe:
+    recipe = parse_recipe(
+        key,
+        cfg.lr,
+        cut_off=f"{key}.lr" not in given,
+        epochs=cfg.epochs,
+        batch_size=cfg.batch_size,
+        momentum=cfg.momentum,
+        weight_decay=cfg.weight_decay,
+        optimizer=cfg.optimizer.name,
+        decay=cfg.schedule.name,
+        label_smoothing=cfg.label_smoothing,
+        mixup=cfg.mixup,
+        cutmix=cfg.cutmix,
+        gradient_clip=cfg.gradient_clip,
+    )
+    return recipe.scaled(cfg.fraction)

@@ -1,0 +1,183 @@
+"""The sweep a command line asks for: which runs of which studies, and which of them have no record yet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from hydra import compose
+from hydra.core.override_parser.types import Override
+
+from oraclecheck.command.interpret import interpret, parse_repeats
+from oraclecheck.command.overrides import alternatives, parse, sweeper_params, values
+from oraclecheck.command.schema import replacing
+from oraclecheck.pruning.combination import SET_LIMIT, parse_set
+from oraclecheck.records.record import Record
+from oraclecheck.records.store import is_done, read_record, record_path
+from oraclecheck.study.setting import CRITERIA, Setting
+
+
+@dataclass(frozen=True)
+class Part:
+    """The jobs of a sweep that add to one study, or that only train its dense network.
+
+    Attributes:
+        setting: Their setting, with the combinations and repeats of all of them.
+    """
+
+    setting: Setting
+
+    @property
+    def size(self) -> int:
+        """Number of runs it asks for."""
+        return 0 if self.setting.stage == "pretrain" else len(self.setting.runs)
+
+    def paths(self) -> list[Path] | None:
+        """Where the records of its runs lie; None while its dense network is not trained."""
+        study = self.setting.study_if_known()
+        if study is None:
+            return None
+        runs = self.setting.runs if self.size else []
+        return [record_path(self.setting.out / study.name, combination, repeat) for combination, repeat in runs]
+
+    def missing(self) -> list[Path] | None:
+        """Those that have no valid record, or one that failed; None (all) while the dense network is not trained."""
+        study, paths = self.setting.study_if_known(), self.paths()
+        if study is None or paths is None:
+            return None
+        return [path for path in paths if not is_done(path, study.hash)]
+
+    def is_done(self) -> bool:
+        """Whether there is nothing left to run."""
+        return self.missing() == []
+
+
+def plan(overrides: Sequence[str], multirun: bool) -> list[Part]:
+    """Compose and check a command line before anything runs; call it where Hydra is initialised.
+
+    The jobs of a sweep differ mostly in `combo` and `repeat`; what is left is composed once, not a thousand times.
+
+    Args:
+        overrides: The command line's `KEY=VALUE` arguments; of several files that bring their own sweeps, one alone
+            (see `overrides.commands`).
+        multirun: Whether it sweeps (`-m`).
+
+    Raises:
+        ValueError: If a job could not run; see `interpret` and `Setting.check`.
+        HydraException: If a job could not be composed.
+    """
+    parsed = parse(overrides, multirun)
+    if multirun:
+        parsed = _with_sweeper_params(parsed)
+    runs = {key: _values(parsed, key) for key in ("combo", "repeat")} if multirun else {}
+    varied = [override for override in parsed if not runs.get(override.key_or_group)]
+    given = {override.key_or_group for override in parsed}
+    parts = []
+    for job in product(*(_alternatives(override, multirun) for override in varied)):
+        first = [f"{key}={_quote(swept[0])}" for key, swept in runs.items() if swept]
+        setting = interpret(compose("config", overrides=replacing([*job, *first])), given)
+        if runs.get("combo"):
+            setting = replace(setting, combinations=_union(runs["combo"]))
+        if runs.get("repeat"):
+            setting = replace(setting, repeats=parse_repeats(runs["repeat"]))
+        count = len(setting.combinations) * len(setting.repeats)
+        if count > SET_LIMIT:
+            raise ValueError(f"combo and repeat must ask for at most {SET_LIMIT:,} runs; got {count:,}")
+        setting.check()
+        parts.append(Part(setting))
+    return parts
+
+
+def _with_sweeper_params(parsed: Sequence[Override]) -> list[Override]:
+    """The overrides with those that a configuration brings as `hydra.sweeper.params`; the last of a key counts."""
+    brought = parse([f"{key}={value}" for key, value in sweeper_params(parsed).items()], multirun=True)
+    return list({override.get_key_element(): override for override in [*brought, *parsed]}.values())
+
+
+def _values(parsed: Sequence[Override], key: str) -> list[Any]:
+    """All values that a sweep gives to a key; the last override counts, as for Hydra."""
+    last = next((override for override in reversed(parsed) if override.key_or_group == key), None)
+    return values(last) if last else []
+
+
+def _alternatives(override: Override, multirun: bool) -> list[str]:
+    if multirun and override.is_sweep_override():
+        return alternatives(override)
+    return [override.input_line or f"{override.get_key_element()}={override.get_value_element_as_str()}"]
+
+
+def _union(values: Sequence[Any]) -> list[int | str]:
+    members = [member for value in values for member in parse_set(value, "combo", tuple(CRITERIA))]
+    return list(dict.fromkeys(members))
+
+
+def _quote(value: Any) -> str:
+    return f"'{value}'" if isinstance(value, str) else str(value)
+
+
+MOST_LINES = 10  # a run's own line, for commands of a few runs
+MOST_FILTERS = 20  # listed in it
+
+
+def summary(parts: Sequence[Part]) -> list[str]:
+    """What was done and where it lies, a line each."""
+    lines = []
+    for part in parts:
+        study, paths = part.setting.study_if_known(), part.paths()
+        if study is None or paths is None:
+            continue
+        if part.setting.stage == "pretrain":
+            lines.append(f"dense network: {part.setting.dense_path}")
+            continue
+        records = [read_record(path) for path in paths if is_done(path, study.hash)]
+        if len(paths) <= MOST_LINES:
+            lines.extend(_describe(record) for record in records)
+        folder = part.setting.out / study.name
+        lines.append(f"{len(records)} of {len(paths)} runs have records in {folder}")
+        lines.append(f"next: python -m oraclecheck.report {folder}")
+    return lines
+
+
+def complaint(parts: Sequence[Part]) -> str | None:
+    """One line that says how many runs are missing and how to run only those; None if none is."""
+    missing = [part.missing() for part in parts]
+    count = sum(part.size if paths is None else len(paths) for part, paths in zip(parts, missing, strict=True))
+    if all(paths == [] for paths in missing):
+        return None
+    total = sum(part.size for part in parts)
+    if not total:
+        return "the dense network is missing; the same command again trains it"
+    failed = [(path, record) for paths in missing for path in paths or [] if (record := _failed(path)) is not None]
+    why = ""
+    if failed:
+        path, record = failed[0]
+        reason = (record.error or "").strip().splitlines()[-1]
+        why = f" ({len(failed)} failed, the first with {reason!r}: see {path})"
+    return f"{count} of {total} runs are missing{why}; the same command again runs only those"
+
+
+def _failed(path: Path) -> Record | None:
+    try:
+        return read_record(path)
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _folder(record: Record) -> int | str:
+    return record.picked_by or record.combo or 0
+
+
+def _describe(record: Record) -> str:
+    count = sum(map(len, record.removed.values()))
+    if count > MOST_FILTERS:
+        removed = f"{count:,} filters of {len(record.removed)} layers"
+    else:
+        removed = "; ".join(f"{layer} {' '.join(map(str, filters))}" for layer, filters in record.removed.items())
+    head = f"combination {_folder(record)} (without {removed}), repeat {record.repeat}"
+    if record.status == "diverged":
+        return f"{head}: diverged"
+    return (
+        f"{head}: pruned train loss {record.pruned_train_loss:.4f}, final test accuracy "
+        f"{record.final_test_accuracy:.4f} (best {record.best_test_accuracy:.4f} in epoch {record.best_epoch})"
+    )

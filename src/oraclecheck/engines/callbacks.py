@@ -1,0 +1,120 @@
+"""Callbacks: pruning at the start of a fit, and the history of its epochs."""
+
+import math
+import time
+from collections.abc import Callable
+
+import lightning as L
+from torch import nn
+
+from oraclecheck.data.images import ImageData
+from oraclecheck.engines.classifier import Classifier
+from oraclecheck.engines.evaluation import Evaluation, evaluate
+
+
+class Pruning(L.Callback):
+    """Replaces the module's network by its pruned copy before the optimizer exists, then measures it once.
+
+    Lightning builds optimizers between `setup("fit")` and `on_fit_start`; pruned any later, the optimizer would hold
+    the dense network's parameters. `setup("validate")` and `setup("test")` never prune.
+
+    Args:
+        prune: Gives the pruned copy of a dense network.
+        data: What the pruned network is measured on, before any retraining.
+
+    Attributes:
+        train: The pruned network on the training set; its loss is the *pruned train loss*, the oracle's score.
+        test: The pruned network on the test set.
+        seconds: Wall time of pruning and measuring.
+    """
+
+    def __init__(self, prune: Callable[[nn.Module], nn.Module], data: ImageData) -> None:
+        self.prune, self.data = prune, data
+        self.train: Evaluation | None = None
+        self.test: Evaluation | None = None
+        self.seconds = 0.0
+        self._pruned = False
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Prune, once."""
+        if stage != "fit" or self._pruned:
+            return
+        assert isinstance(pl_module, Classifier)
+        start = time.perf_counter()
+        pl_module.network = self.prune(pl_module.network)
+        self._pruned = True
+        self.seconds += time.perf_counter() - start
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Measure the pruned network."""
+        if self.train is not None:
+            return
+        assert isinstance(pl_module, Classifier)
+        start = time.perf_counter()
+        self.train = evaluate(pl_module.network, self.data.measured_train)
+        self.test = evaluate(pl_module.network, self.data.test)
+        self.seconds += time.perf_counter() - start
+
+
+class Compiling(L.Callback):
+    """Trains through `torch.compile`; the network's parameters keep their names."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Compile the network, pruned and on its device by now."""
+        assert isinstance(pl_module, Classifier)
+        pl_module.network.compile()
+
+
+class History(L.Callback):
+    """Test loss and accuracy after every epoch; ends a fit whose loss has become NaN or infinite.
+
+    Args:
+        data: The test set is evaluated after every epoch, the training set after the last.
+        on_epoch: Called with each epoch's numbers, for a progress line or a live mirror.
+
+    Attributes:
+        epochs: One entry an epoch: `epoch` (0-based), `lr`, `train_loss` (mean of the batch losses while training),
+            `test_loss`, `test_accuracy`.
+        train: The network on the training set after the last epoch.
+        test: The network on the test set after the last epoch.
+        diverged: Whether a loss became NaN or infinite.
+        seconds: Wall time of the epochs, the evaluations between them included.
+    """
+
+    def __init__(self, data: ImageData, on_epoch: Callable[[dict[str, float]], None] | None = None) -> None:
+        self.data, self.on_epoch = data, on_epoch
+        self.epochs: list[dict[str, float]] = []
+        self.train: Evaluation | None = None
+        self.test: Evaluation | None = None
+        self.diverged = False
+        self.seconds = 0.0
+        self._start = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
+        self._start = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Evaluate on the test set."""
+        assert isinstance(pl_module, Classifier)
+        epoch = trainer.current_epoch
+        self.test = evaluate(pl_module.network, self.data.test)
+        entry = {
+            "epoch": epoch,
+            "lr": pl_module.recipe.rate(epoch),
+            "train_loss": pl_module.take_epoch_loss(),
+            "test_loss": self.test.loss,
+            "test_accuracy": self.test.accuracy,
+        }
+        self.epochs.append(entry)
+        self.seconds = time.perf_counter() - self._start
+        if self.on_epoch:
+            self.on_epoch(entry)
+        if not math.isfinite(entry["train_loss"]) or self.test.diverged:
+            self.diverged = True
+            trainer.should_stop = True
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Evaluate on the training set, while the network is still on its device."""
+        assert isinstance(pl_module, Classifier)
+        self.train = evaluate(pl_module.network, self.data.measured_train)

@@ -1,0 +1,79 @@
+"""Evaluation: loss and accuracy on a whole set, in eval mode, in IEEE float32, whatever a network is trained in."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from oraclecheck.data.images import LabelledImages
+from oraclecheck.engines.arithmetic import float32_arithmetic
+
+BATCH_SIZE = 500  # about the quickest on CPUs; part of a study's identity, for it moves the last bits
+BATCH_PIXELS = BATCH_SIZE * 112**2  # of 224x224 images a batch has 125, whose activations fit into memory
+
+
+def batch_size(input_shape: Sequence[int]) -> int:
+    """Images per batch of an evaluation, for images of shape (channels, height, width)."""
+    return max(1, min(BATCH_SIZE, BATCH_PIXELS // (input_shape[-2] * input_shape[-1])))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network does on a set.
+
+    Attributes:
+        loss: Mean cross-entropy in nats, summed in float64; lower is better.
+        accuracy: Fraction of images classified correctly; higher is better.
+        correct: Whether each image is, bool, shape (n,), on the CPU.
+    """
+
+    loss: float
+    accuracy: float
+    correct: Tensor
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss is NaN or infinite."""
+        return not math.isfinite(self.loss)
+
+
+def evaluate(network: nn.Module, images: LabelledImages) -> Evaluation:
+    """Evaluate a network on a whole set that lies on the network's device; its mode is left as it was."""
+    size = batch_size(images.shape)
+    # Made before the large activations: small tensors kept alive between them would fragment the heap.
+    losses = torch.empty(len(images), device=images.device)
+    correct = torch.empty(len(images), dtype=torch.bool, device=images.device)
+    with _measuring(network, images.device):
+        for start, (batch, labels) in zip(count(step=size), images.batches(size), strict=False):
+            here = slice(start, start + len(labels))
+            logits = network(batch)
+            losses[here] = cross_entropy(logits, labels, reduction="none")
+            correct[here] = logits.argmax(1) == labels
+    # On the CPU, for not every accelerator has float64.
+    hits = correct.cpu()
+    return Evaluation(losses.cpu().double().mean().item(), hits.double().mean().item(), hits)
+
+
+def first_loss(network: nn.Module, images: LabelledImages) -> float:
+    """Mean cross-entropy on the first batch that `evaluate` would take: little work that tells networks apart."""
+    with _measuring(network, images.device):
+        batch, labels = next(images.batches(batch_size(images.shape)))
+        return cross_entropy(network(batch), labels).item()
+
+
+@contextmanager
+def _measuring(network: nn.Module, device: torch.device) -> Iterator[None]:
+    """Eval mode and IEEE float32, also within a training of another precision."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        with torch.inference_mode(), torch.autocast(device.type, enabled=False), float32_arithmetic(tf32=False):
+            yield
+    finally:
+        for module, training in modes.items():
+            module.training = training

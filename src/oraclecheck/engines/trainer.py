@@ -1,0 +1,105 @@
+"""Fits without anything that costs time in thousands of short ones."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import lightning as L
+import torch
+from torch import nn
+
+from oraclecheck.data.images import LabelledImages
+from oraclecheck.engines.arithmetic import float32_arithmetic
+from oraclecheck.engines.callbacks import Compiling
+from oraclecheck.engines.classifier import Classifier
+from oraclecheck.engines.recipe import Recipe
+
+TF32 = "tf32"
+"""A precision that Lightning has no word for."""
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """Device, arithmetic and threads of every fit.
+
+    Args:
+        accelerator: Lightning's: "auto", "cpu", "gpu", ...
+        precision: Lightning's, "32-true", "bf16-mixed", ...; or "tf32": as 32-true, with TF32 allowed in training.
+            Without it float32 is IEEE's. What is measured is measured in IEEE float32 in any case.
+        threads: torch's threads in this process; a part of what makes metrics reproducible.
+        compile: Whether networks are trained through `torch.compile`; what is measured before training is not.
+    """
+
+    accelerator: str = "auto"
+    precision: str = "32-true"
+    threads: int = 1
+    compile: bool = False
+
+
+def fit(
+    network: nn.Module,
+    images: LabelledImages,
+    recipe: Recipe,
+    seed: int,
+    settings: TrainerSettings,
+    callbacks: Sequence[L.Callback],
+) -> nn.Module:
+    """Train a network, or what a callback makes of it at the start; returns it on the CPU.
+
+    Args:
+        network: Trained in place, unless a callback replaces it.
+        images: The training set, on the device of `settings`.
+        recipe: How it is trained.
+        seed: Everything random follows from it.
+        settings: Device, precision, threads.
+        callbacks: What else happens.
+    """
+    torch.set_num_threads(settings.threads)
+    L.seed_everything(seed % 2**32, verbose=False)
+    module = Classifier(network, recipe, seed)
+    trainer = _trainer(
+        settings,
+        max_epochs=recipe.epochs,
+        callbacks=[*callbacks, *([Compiling()] if settings.compile else [])],
+        gradient_clip_val=recipe.gradient_clip,
+    )
+    with float32_arithmetic(tf32=settings.precision == TF32):
+        trainer.fit(module, images.shuffled(recipe.batch_size, seed))
+    return module.network
+
+
+@lru_cache(maxsize=4)
+def device_of(settings: TrainerSettings) -> torch.device:
+    """The device that fits with these settings run on.
+
+    Raises:
+        ValueError: If there is no such accelerator or precision.
+    """
+    try:
+        return _trainer(settings).strategy.root_device
+    except Exception as error:
+        raise ValueError(
+            f"trainer.accelerator and trainer.precision must be Lightning's and available here; got "
+            f"{settings.accelerator} and {settings.precision}: {error}"
+        ) from error
+
+
+def _trainer(settings: TrainerSettings, **arguments: object) -> L.Trainer:
+    # Lightning announces devices and advertises services at every fit; a sweep has thousands.
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    return L.Trainer(
+        accelerator=settings.accelerator,
+        devices=1,
+        precision="32-true" if settings.precision == TF32 else settings.precision,  # type: ignore[arg-type]
+        # CPU kernels are deterministic for a fixed number of threads, and torch's switch would slow them.
+        deterministic="warn" if torch.cuda.is_available() else None,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        **arguments,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,118 @@
+"""A report as one W&B run, beside the runs that it is about: its tables, figures and files."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oraclecheck.records.wandb.mirror import lean_settings, quiet_environment, server_trouble
+
+JOB_TYPE = "aggregate"
+"""W&B's word for what a run is; runs of the sweep have another, so that a report is never read as one of them."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """Where a report goes on W&B.
+
+    Attributes:
+        entity: User or team; None for the account's default.
+        name: The project.
+        mode: "online", or "offline" where the user's $WANDB_MODE says so.
+    """
+
+    entity: str | None
+    name: str
+    mode: str
+
+
+def usable_project(path: str) -> Project:
+    """The project that a user names, once W&B is known to be there.
+
+    Args:
+        path: `PROJECT` or `ENTITY/PROJECT`.
+
+    Raises:
+        ValueError: If it is neither, or the server or the API key is missing.
+    """
+    entity, _, name = path.rpartition("/")
+    if not name or "/" in entity or path.startswith("/"):
+        raise ValueError(f"--wandb must be PROJECT or ENTITY/PROJECT; got {path!r}")
+    mode = os.environ.get("WANDB_MODE", "online")
+    if mode == "online" and (trouble := server_trouble()):
+        raise ValueError(f"--wandb cannot be used: {trouble}; WANDB_MODE=offline keeps the report for `wandb sync`")
+    return Project(entity or None, name, mode)
+
+
+def publish(
+    project: Project,
+    name: str,
+    folder: Path,
+    *,
+    tables: Mapping[str, Iterable[Mapping[str, Any]]],
+    scalars: Mapping[str, float],
+    files: Sequence[Path],
+) -> str:
+    """Send a report; gives where it is to be found.
+
+    Args:
+        project: From `usable_project`.
+        name: What the run is called.
+        folder: The report's folder, where W&B keeps its own copy in `wandb/`.
+        tables: Name -> rows of JSON values, each with the same columns.
+        scalars: Name -> number; they go into the run's summary, where W&B's panels find them.
+        files: What was written; the PNG files are shown as images too.
+
+    Raises:
+        ValueError: If W&B fails.
+    """
+    quiet_environment()
+    import wandb
+
+    run: Any = None
+    try:
+        run = wandb.init(
+            project=project.name,
+            entity=project.entity,
+            mode=project.mode,  # type: ignore[arg-type]
+            name=name,
+            job_type=JOB_TYPE,
+            dir=folder.absolute(),
+            settings=lean_settings(),
+        )
+        content: dict[str, Any] = {title: _table(list(rows)) for title, rows in tables.items()}
+        images = {_key(path, folder): wandb.Image(str(path)) for path in files if path.suffix == ".png"}
+        run.log({**content, **images})
+        run.summary.update(scalars)
+        artifact = wandb.Artifact("report", type="report")
+        for path in files:
+            artifact.add_file(str(path), name=_key(path, folder) + path.suffix)
+        run.log_artifact(artifact)
+        where = run.url or str(Path(run.dir).parent)
+        run.finish()
+    except Exception as error:  # W&B raises whatever its transport, service or server does
+        with suppress(Exception):
+            run.finish(exit_code=1)
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"the report is written, but W&B did not take it: {reason}") from None
+    return where
+
+
+def _table(rows: list[Mapping[str, Any]]) -> Any:
+    import wandb
+
+    names = list(rows[0]) if rows else []
+    cells: list[Iterable[Any]] = [[_cell(row[name]) for name in names] for row in rows]
+    return wandb.Table(columns=[*names], data=cells, allow_mixed_types=True)
+
+
+def _cell(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _key(path: Path, folder: Path) -> str:
+    """A file's name in the report: its path below the folder, or beside it, without its ending."""
+    shown = path.relative_to(folder) if path.is_relative_to(folder) else Path(path.parent.parent.name, path.name)
+    return shown.with_suffix("").as_posix()

@@ -1,0 +1,128 @@
+"""The files of a report: tables that read back unrounded, the same for print, and figures."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from oraclecheck.analysis.figures.agreement import save_complexity, save_forest
+from oraclecheck.analysis.figures.comparison import save_comparison
+from oraclecheck.analysis.figures.scatter import save_scatter, save_scatter_grid
+from oraclecheck.analysis.identity import IDENTITY, describe, short_names, varying
+from oraclecheck.files import write_atomically
+from oraclecheck.report.findings import Findings
+from oraclecheck.report.layouts import combinations_layout, study_layout
+from oraclecheck.report.typesetting import Layout, csv_text, latex, markdown
+
+MOST_PANELS = 60
+"""Studies that one figure of scatters can show."""
+
+
+def write_study(findings: Findings, study: str, folder: Path) -> Iterator[Path]:
+    """Write what is said of one study, replacing files of an earlier report.
+
+    Args:
+        findings: Of the study, maybe among others.
+        study: Its name.
+        folder: For `table.{csv,md,tex}`, `combinations.{csv,md,tex}` and `scatter_{accuracy,loss}.{png,pdf}`; made if
+            absent.
+
+    Yields:
+        Each path, once it is written.
+    """
+    table, combos = findings.of_study(study)
+    final, metrics = table["final"].iloc[0], list(table["metric"])
+    folder.mkdir(parents=True, exist_ok=True)
+    yield _write_csv(table, folder / "table.csv")
+    yield from _typeset(study_layout(table), folder / "table")
+    yield _write_csv(_flat(combos), folder / "combinations.csv")
+    yield from _typeset(combinations_layout(combos, final=final, metrics=metrics), folder / "combinations")
+    for metric in metrics:
+        if table["error"].any():  # nothing can be drawn; a figure of an earlier report would be believed
+            for suffix in ("png", "pdf"):
+                (folder / f"scatter_{metric}.{suffix}").unlink(missing_ok=True)
+            continue
+        yield from save_scatter(combos, folder / f"scatter_{metric}", metric=metric, final=final)
+
+
+def write_overview(findings: Findings, folder: Path) -> Iterator[Path]:
+    """Write what is said of several studies together, replacing files of an earlier report.
+
+    Args:
+        findings: Of at least two studies.
+        folder: For `studies.{csv,md,tex}`, `networks.csv`, `settings.{md,tex}`, the grids of layers and ratios, forest
+            plots, scatters, complexity panels and comparisons, as far as the studies give them; made if absent.
+
+    Yields:
+        Each path, once it is written.
+    """
+    table, final = findings.table, findings.table["final"].iloc[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    yield _write_csv(table, folder / "studies.csv")
+    yield from _typeset(findings.summary(), folder / "studies")
+    if len(findings.networks):
+        yield _write_csv(findings.networks, folder / "networks.csv")
+    for layout in findings.settings():
+        yield from _typeset(layout, folder / layout.name)
+    for grid in findings.grids():
+        yield _write_text(csv_text(grid), folder / f"{grid.name}.csv")
+        yield from _typeset(grid, folder / grid.name)
+    for layout in findings.compared():
+        assert findings.comparison is not None
+        yield _write_csv(findings.comparison, folder / "comparison.csv")
+        yield from _typeset(layout, folder / "comparison")
+    for metric in dict.fromkeys(table["metric"]):
+        measured = table[(table["metric"] == metric) & (table["error"] == "")]
+        yield from save_forest(table, findings.networks, folder / f"forest_{metric}", metric=metric)
+        for name, setting in _settings_of_several_networks(measured):
+            sized = setting.assign(dense_params=setting["study"].map(_sizes(findings.runs)))
+            sized = sized if sized["dense_params"].notna().all() else setting
+            yield from save_complexity(sized, folder / f"complexity_{metric}{name}", metric=metric)
+        if 0 < measured["study"].nunique() <= MOST_PANELS:
+            runs = findings.runs[findings.runs["study"].isin(measured["study"])]
+            yield from save_scatter_grid(runs, folder / f"scatters_{metric}", metric=metric, final=final)
+        if findings.comparison is not None and (findings.comparison["metric"] == metric).any():
+            yield from save_comparison(findings.runs, folder / f"comparison_{metric}", metric=metric, final=final)
+        for pair in findings.retraining_pairs():
+            name = "_".join([f"retraining_{metric}", *short_names(pair["study"].unique())])
+            if set(pair["study"]) <= set(measured["study"]):
+                yield from save_comparison(pair, folder / name, metric=metric, final=final)
+
+
+def _settings_of_several_networks(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Studies of several networks alike in all else, which alone can be compared; with an ending for a file's name."""
+    same = [name for name in IDENTITY if name not in ("model", "order", "pretrain_seed")]
+    groups = [rows for _, rows in table.groupby([table[name].map(str) for name in same], sort=False)]
+    groups = [rows for rows in groups if rows["model"].nunique() > 1]
+    if len(groups) < 2:
+        return [("", rows) for rows in groups]
+    names = varying(pd.concat([rows.iloc[:1] for rows in groups]))
+    names = [name for name in names if name in same]
+    return [("_" + re.sub(r"[^\w.]+", "-", describe(rows.iloc[0], names)), rows) for rows in groups]
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> Path:
+    return _write_text(table.to_csv(index=False), path)
+
+
+def _flat(combos: pd.DataFrame) -> pd.DataFrame:
+    """Combinations with their nested columns as JSON."""
+    nested = [str(name) for name in combos if name == "removed" or str(name).startswith("repeats_")]
+    return combos.assign(**{name: combos[name].map(json.dumps) for name in nested})
+
+
+def _typeset(layout: Layout, stem: Path) -> Iterator[Path]:
+    for suffix, typeset in (("md", markdown), ("tex", latex)):
+        yield _write_text(typeset(layout), stem.with_name(f"{stem.name}.{suffix}"))
+
+
+def _write_text(text: str, path: Path) -> Path:
+    write_atomically(path, lambda file: file.write(text.encode()))
+    return path
+
+
+def _sizes(runs: pd.DataFrame) -> pd.Series:
+    """Parameters of each study's dense network."""
+    return runs.groupby("study")["dense_params"].first()

@@ -1,0 +1,126 @@
+"""Everything that a report says about its runs, computed once and before anything is written."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from oraclecheck.analysis.comparison import compare
+from oraclecheck.analysis.identity import group, in_reading_order, varying
+from oraclecheck.analysis.networks import across_networks, unlike_settings
+from oraclecheck.analysis.tables import combinations_table, correlate
+from oraclecheck.report.grids import honest_grids, paper_grids
+from oraclecheck.report.layouts import COLUMNS, comparison_layout, gaps, settings_layout, studies_layout, study_layout
+from oraclecheck.report.typesetting import Layout
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is known of some runs.
+
+    Attributes:
+        runs: The runs of one or more studies.
+        combos: Their rows of `combinations_table`.
+        table: Their rows of `correlate`, in reading order.
+        networks: Their rows of `across_networks`.
+        unlike: Their tables of `unlike_settings`.
+        rows: What the table of studies shows: the rows of `table`, or those that stand alone in their group.
+        means: The means over networks that it shows.
+        by: The columns that a user grouped them by.
+        comparison: Rows of `compare`; None where it was not asked for.
+    """
+
+    runs: pd.DataFrame
+    combos: pd.DataFrame
+    table: pd.DataFrame
+    networks: pd.DataFrame
+    unlike: list[pd.DataFrame]
+    rows: pd.DataFrame
+    means: pd.DataFrame
+    by: tuple[str, ...]
+    comparison: pd.DataFrame | None
+
+    @property
+    def studies(self) -> list[str]:
+        """Names of the studies, in reading order."""
+        return list(dict.fromkeys(self.table["study"]))
+
+    def of_study(self, study: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """One study's rows of `table` and of `combos`."""
+        return self.table[self.table["study"] == study], self.combos[self.combos["study"] == study]
+
+    def summary(self, columns: Sequence[str] = COLUMNS) -> Layout:
+        """The table of the report: of the one study, or of all, with some columns."""
+        if len(self.studies) == 1:
+            return study_layout(self.table)
+        return studies_layout(self.rows, self.means, self.by, columns=columns)
+
+    def grids(self) -> list[Layout]:
+        """Layers and ratios as in the paper's Table 2, and with their uncertainty; none of a single study."""
+        return [*paper_grids(self.table), *honest_grids(self.table)]
+
+    def settings(self) -> list[Layout]:
+        """What tells settings apart that look alike in the table of studies, if there are such."""
+        return [settings_layout(self.unlike)] if self.unlike else []
+
+    def compared(self) -> list[Layout]:
+        """The comparison, if one was asked for."""
+        return [] if self.comparison is None else [comparison_layout(self.comparison)]
+
+    def retraining_pairs(self) -> list[pd.DataFrame]:
+        """Runs of every two studies that differ in nothing but how much of the retraining was run."""
+        first = self.table[self.table["error"] == ""].drop_duplicates("study")
+        same = [name for name in ("model", "data", "layers", "pruning_ratio", "wiring", "order", "pretrain_seed")]
+        pairs = []
+        for _, studies in first.groupby([first[name].map(str) for name in same], sort=False):
+            if len(studies) == 2 and varying(studies) == ["retrain_fraction"]:
+                pairs.append(self.runs[self.runs["study"].isin(studies["study"])])
+        return pairs
+
+    def gaps(self) -> list[str]:
+        """What the numbers lack, a sentence for each study that lacks something."""
+        lines = []
+        for study in self.studies:
+            table, combos = self.of_study(study)
+            picks = combos[combos["picked_by"].notna()]
+            without = int((picks["failed"] + picks["unfinished"]).sum())
+            parts = [gaps(table.iloc[0])] if gaps(table.iloc[0]) else []
+            parts += [f"{without} runs of combinations that a criterion picked have no outcome"] if without else []
+            lines += [f"{study}: {'; '.join(parts)}"] if parts else []
+        return lines
+
+
+def find(
+    runs: pd.DataFrame,
+    *,
+    final: str,
+    metric: str,
+    by: Sequence[str] = (),
+    comparing: bool = False,
+    definitions: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Findings:
+    """Compute what a report needs.
+
+    Args:
+        runs: The runs of one or more studies.
+        final: "last" or "best".
+        metric: "accuracy", "loss" or "both".
+        by: Columns that name a row of the table of studies; none: a row for each study.
+        comparing: Whether to compare the two studies that the runs are of.
+        definitions: Study -> its definition, where it is at hand.
+
+    Raises:
+        ValueError: As `correlate`, `identity.group` and `compare`.
+    """
+    comparison = None
+    if comparing:
+        names = list(dict.fromkeys(runs["study"]))
+        if len(names) != 2:
+            raise ValueError(f"--compare must get two studies; got {len(names)}: {', '.join(names[:5])}")
+        comparison = compare(*(runs[runs["study"] == name] for name in names), final=final, metric=metric)
+    table = in_reading_order(correlate(runs, final=final, metric=metric)).reset_index(drop=True)
+    networks = across_networks(table)
+    rows, means = group(table, by, across_networks) if by else (table, networks)
+    unlike = unlike_settings(table, definitions or {})
+    return Findings(runs, combinations_table(runs), table, networks, unlike, rows, means, tuple(by), comparison)

@@ -1,0 +1,87 @@
+"""What a report prints: tables that fit the terminal, or one document and nothing else."""
+
+import json
+import math
+import sys
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from oraclecheck.report.findings import Findings
+from oraclecheck.report.grids import paper_grids
+from oraclecheck.report.layouts import COLUMNS, FEWER, FEWEST
+from oraclecheck.report.typesetting import latex, markdown, terminal, terminal_cells
+
+FORMATS = ("table", "md", "latex", "csv", "json")
+
+# Where there is no terminal to ask for its width (a pipe, a log file), tables are as wide as they need to be.
+_LOG_COLUMNS, _MOST_COLUMNS = 100, 1000
+
+
+def print_findings(findings: Findings, form: str) -> None:
+    """Print the report's tables on stdout.
+
+    Args:
+        findings: What is known.
+        form: One of `FORMATS`: tables for the terminal; the printed tables as Markdown or LaTeX; unrounded numbers as
+            CSV (the comparison's if there is one) or JSON (`studies`, `networks`, and `comparison` if there is one;
+            what is not defined is null, what is infinite "inf" or "-inf").
+    """
+    if form in ("md", "latex"):
+        typeset = markdown if form == "md" else latex
+        layouts = [*findings.compared(), findings.summary(), *findings.settings(), *findings.grids()]
+        print("\n".join(typeset(layout) for layout in layouts), end="")
+    elif form == "csv":
+        rows = findings.comparison if findings.comparison is not None else _concatenated(findings)
+        print(rows.to_csv(index=False), end="")
+    elif form == "json":
+        print(json.dumps(json_tables(findings), indent=1, allow_nan=False))
+    else:
+        _print_tables(findings)
+
+
+def json_tables(findings: Findings) -> dict[str, list[dict[str, Any]]]:
+    """The tables of a report as JSON values, unrounded; see `print_findings`."""
+    parts = {"studies": findings.rows, "networks": findings.means, "comparison": findings.comparison}
+    return {name: _records(rows) for name, rows in parts.items() if rows is not None}
+
+
+def _concatenated(findings: Findings) -> pd.DataFrame:
+    """Studies and means in one table; counts stay whole numbers where a mean has none."""
+    parts = [rows for rows in (findings.rows, findings.means) if len(rows)]
+    whole = [dict.fromkeys(rows.select_dtypes("integer").columns, "Int64") for rows in parts]
+    return pd.concat([rows.astype(types) for rows, types in zip(parts, whole, strict=True)], ignore_index=True)
+
+
+def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): _plain(value) for name, value in row.items()} for row in rows.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    """A cell as JSON knows it, at full precision (pandas' own writer rounds p = 1e-20 to 0)."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if value is None or pd.isna(value):
+        return None
+    if isinstance(value, float) and math.isinf(value):
+        return str(float(value))
+    return value.item() if hasattr(value, "item") else value
+
+
+def _print_tables(findings: Findings) -> None:
+    console = Console()
+    options = console.options.update(max_width=_MOST_COLUMNS)
+    summaries = [findings.summary(columns) for columns in (COLUMNS, FEWER, FEWEST)]
+    widths = [console.measure(terminal_cells(layout), options=options) for layout in summaries]
+    if not sys.stdout.isatty():
+        console = Console(width=max(_LOG_COLUMNS, widths[0].maximum))
+    # Unfolded if any is narrow enough, else with its words folded.
+    fitting = [width.maximum <= console.width for width in widths] + [
+        width.minimum <= console.width for width in widths
+    ]
+    summary = summaries[fitting.index(True) % len(summaries)] if any(fitting) else summaries[-1]
+    if not any(fitting):
+        console = Console(width=widths[-1].minimum)  # the terminal then breaks lines, and nothing is lost
+    for layout in (summary, *findings.settings(), *paper_grids(findings.table), *findings.compared()):
+        console.print(terminal(layout))

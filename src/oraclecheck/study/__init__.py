@@ -1,0 +1,1 @@
+"""What a study is: its setting, its identity, its seeds."""

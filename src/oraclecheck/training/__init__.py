@@ -1,1 +1,0 @@
-"""Training and evaluation of dense and pruned networks with Lightning."""

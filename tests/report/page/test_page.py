@@ -1,0 +1,262 @@
+import json
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from page_studies import HOSTILE, as_runs, make_runs, make_table, outcome, run, write_studies
+
+from oraclecheck.analysis.tables import combinations_table, correlate
+from oraclecheck.report.page import write_page
+from oraclecheck.report.page.columns import GROUPS, p_value
+from oraclecheck.report.page.gaps import gaps
+from oraclecheck.report.page.points import abbreviate, plain, scatter_points
+from oraclecheck.report.page.settings import flat, provenance
+from oraclecheck.report.page.verdicts import distinct_titles, sentence, tallies
+
+
+class Elements(HTMLParser):
+    """What an HTML parser that knows nothing of the page finds in it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+
+def points_of(text: str) -> list[dict]:
+    return json.loads(re.search(r'<script type="application/json" id="points">(.*?)</script>', text)[1])
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_studies(tmp_path_factory.mktemp("page") / "index.html")
+
+
+def test_page_has_the_same_bytes_for_the_same_input(page, tmp_path):
+    settings = {"plain": {"config": {"retrain": {"lr": "0: 1e-3"}, "note": HOSTILE}, "definition": {"seed": 0}}}
+    write_page(tmp_path / "again.html", make_runs(), make_table(), settings=settings, command=f"report {HOSTILE}")
+    assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
+
+
+def test_page_holds_only_its_own_elements_whatever_names_and_tracebacks_say(page):
+    tags = Elements(page.read_text()).tags
+    assert [tag for tag, _ in tags].count("script") == 3
+    assert not [tag for tag, attributes in tags if tag == "img" or "onerror" in attributes or "src" in attributes]
+    assert page.read_text().count(HOSTILE) == 0
+
+
+def test_page_may_run_only_its_own_scripts_and_fetch_nothing(page):
+    (policy,) = [a["content"] for tag, a in Elements(page.read_text()).tags if a.get("http-equiv")]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe-eval" not in policy and "'unsafe-inline'" not in policy.split("style-src")[0]
+
+
+def test_page_of_a_table_without_intervals_and_ceilings_says_so(tmp_path):
+    table = make_table().drop(columns=["agreement_low", "agreement_high", "ceiling", "verdict", "reason"])
+    runs = make_runs()
+    write_page(tmp_path / "index.html", runs[runs["study"] == "plain"], table[table["study"] == "plain"])
+    text = (tmp_path / "index.html").read_text()
+    assert "no interval" in text and "not judged" in text
+
+
+def test_page_of_an_error_that_is_no_text_is_written(tmp_path):
+    runs = make_runs().query("study == 'without outcome'")
+    runs = runs.assign(error=pd.Series(["OSError: caf\udc80"], index=runs.index, dtype=object))
+    table = make_table().query("study == 'without outcome'")
+    write_page(tmp_path / "index.html", runs, table)
+    assert "OSError: caf?" in (tmp_path / "index.html").read_text()
+
+
+def test_points_survive_json_with_values_it_cannot_hold(page):
+    study = points_of(page.read_text())[0]
+    assert study["combo"] == [0, 1, 2, 3, 4, None] and study["picked"][-1] == "l1" and study["choice"] == 0
+    assert study["score"] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.25]
+    assert study["y"]["last"]["accuracy"][:4] == pytest.approx([0.91, 0.81, 0.96, 0.91])
+    assert study["y"]["last"]["accuracy"][4] == "-Infinity" and study["y"]["best"]["loss"][4] == "Infinity"
+    assert study["each"]["last"]["accuracy"][4] == [0.85, "diverged"]
+    assert study["removed"][2] == "conv1: 2, 9"
+    assert plain([math.nan, math.inf, -math.inf, 1.5]) == [None, "Infinity", "-Infinity", 1.5]
+
+
+def test_points_of_one_repeat_say_no_value_twice():
+    runs = as_runs([run("one", combo, 0, **outcome(0.5, 1.0 - combo / 10)) for combo in range(3)])
+    points = scatter_points(runs, combinations_table(runs))
+    assert "each" not in points and points["choice"] == 2
+
+
+def test_points_beyond_exact_integers_stay_exact():
+    runs = as_runs([run("big", combo, 0, **outcome(0.5, 1.0)) for combo in (3, 2**64 + 1)])
+    assert scatter_points(runs, combinations_table(runs))["combo"] == [3, "18446744073709551617"]
+
+
+def test_five_thousand_points_of_three_repeats_stay_below_three_megabytes():
+    rows = [
+        run("many", c, r, **outcome(0.9 + ((c * 7919 + r * 104729) % 1000) / 10007, 1 + c / 7))
+        | {"removed": {"features.0": list(range(c % 64)), "features.3": [c]}}
+        for c in range(250)
+        for r in range(3)
+    ]
+    runs = as_runs(rows)
+    text = json.dumps(plain(scatter_points(runs, combinations_table(runs))), separators=(",", ":"))
+    assert len(text) * 20 < 3e6
+
+
+@pytest.mark.parametrize(
+    ("removed", "text"),
+    [
+        ({"conv1": [0, 4]}, "conv1: 0, 4"),
+        ({"conv1": [0], "conv2": [1, 2]}, "conv1: 0; conv2: 1, 2"),
+        (
+            {"a": list(range(20)), "b": list(range(10)), "c": [1]},
+            f"a: {', '.join(map(str, range(20)))}; b: 0, 1, 2, 3 … (31 filters in 3 layers)",
+        ),
+        (None, ""),
+    ],
+)
+def test_removed_filters_are_counted_where_they_are_too_many_to_name(removed, text):
+    assert abbreviate(removed) == text
+
+
+def test_sentence_names_every_number_it_rests_on():
+    row = {"metric": "accuracy", "final": "last", "n": 45, "k": 3, "agreement": -0.071, "agreement_low": -0.2}
+    row |= {"agreement_high": 0.06, "ceiling": 0.581, "p": 0.4, "p_permutation": 0.00047, "verdict": "invalid"}
+    assert sentence(row | {"reason": "the interval of s* ends at 0.11"}) == (
+        "The pruned train loss is not a valid criterion for the test accuracy after the last epoch: agreement "
+        "s = −0.07 (95 % interval −0.20 to 0.06), noise ceiling 0.58, filter-permutation p = 4.7 × 10⁻⁴, "
+        "45 combinations, 3 repeats. The interval of s* ends at 0.11."
+    )
+
+
+def test_sentence_says_what_is_not_known():
+    row = {"metric": "loss", "final": "best", "n": 1, "k": 1, "agreement": math.nan, "p": math.nan}
+    text = sentence(row | {"verdict": "undecided", "ceiling": math.nan, "reason": None})
+    assert "agreement s is not defined, noise ceiling unknown, 1 combinations, 1 repeat." in text
+    assert text.startswith("It is undecided whether") and "at the best epoch" in text
+
+
+def test_titles_tell_studies_apart():
+    rows = [
+        {"study": f"a-0000000{i}", "model": "m", "data": "d", "layers": "conv1/conv2", "pruning_ratio": "0.5"}
+        for i in range(3)
+    ]
+    table = pd.DataFrame([row | {"pretrain_seed": min(i, 1), "wiring": "correct"} for i, row in enumerate(rows)])
+    assert list(distinct_titles(table).values()) == [
+        "m on d, conv1/2 at 0.5, dense seed 0",
+        "m on d, conv1/2 at 0.5, dense seed 1, 00000001",
+        "m on d, conv1/2 at 0.5, dense seed 1, 00000002",
+    ]
+
+
+def test_tallies_count_studies_by_verdict():
+    verdicts = ["valid", "undecided", "valid", "invalid"]
+    rows = [
+        {"study": str(i), "final": "last", "metric": "loss", "verdict": verdict} for i, verdict in enumerate(verdicts)
+    ]
+    (tally,) = tallies(pd.DataFrame(rows))
+    assert (tally["studies"], tally["words"]) == (4, "2 valid, 1 invalid, 1 undecided")
+    assert tallies(pd.DataFrame(rows[:1])) == []
+
+
+def test_sentence_over_dense_networks_claims_no_more_than_their_mean():
+    row = {"metric": "loss", "final": "last", "networks": 4, "agreement": 0.2004, "agreement_low": 0.1}
+    row |= {"agreement_high": 0.3, "verdict": "undecided", "reason": "sample: the interval holds 0.2"}
+    assert sentence(row) == (
+        "Over dense networks, it is undecided whether the pruned train loss is a valid criterion for the test loss "
+        "after the last epoch: mean agreement s = 0.2004 (95 % interval over networks 0.10 to 0.30), 4 dense networks. "
+        "Sample: the interval holds 0.2."
+    )
+
+
+def test_sentence_flags_a_ceiling_that_rests_on_collapsed_combinations():
+    row = {"metric": "loss", "final": "last", "n": 9, "k": 2, "agreement": 0.5, "ceiling": 0.9, "collapsed": 1}
+    assert "noise ceiling 0.90 (maybe too high: 1 combination has collapsed)" in sentence(row)
+
+
+def test_p_values_keep_two_digits():
+    assert [p_value(p) for p in (0.0, 0.0005, 0.001, 0.0481, 1.0)] == ["< 10⁻³⁰⁰", "5.0 × 10⁻⁴", "0.001", "0.048", "1"]
+
+
+def test_every_column_has_one_definition_and_prints_undefined_as_a_dash():
+    columns = [column for group in GROUPS.values() for column in group]
+    assert len({column.name for column in columns}) == len(columns)
+    for column in columns:
+        assert column.meaning.endswith(".")
+        assert column.text({column.name: pd.NA}) == "–" and column.sort_key({column.name: pd.NA}) == ""
+
+
+def test_every_number_that_correlate_gives_has_a_column():
+    known = {name for group in GROUPS.values() for column in group for name in (column.name, *(column.ends or ()))}
+    assert set(correlate(make_runs(), draws=2).columns) - known == set()
+
+
+def test_regret_is_printed_in_the_metric_s_unit():
+    (regret,) = [column for group in GROUPS.values() for column in group if column.name == "regret"]
+    row = {"regret": 0.0123, "regret_low": -0.001, "regret_high": 0.02, "metric": "accuracy"}
+    assert (regret.text(row), regret.interval(row)) == ("1.23 pp", "[−0.10, 2.00]")
+    assert regret.text(row | {"metric": "loss"}) == "0.0123"
+    assert regret.text(row | {"regret": -1e-6}) == "0.00 pp"
+
+
+def test_gaps_group_runs_by_the_last_line_of_their_error():
+    errors = [f"Traceback\nOSError: block {n}" for n in range(30)] + ["Traceback\nKeyError: 'x'"] * 2
+    rows = [run("s", c, 0, status="failed", error=error) for c, error in enumerate(errors)]
+    rows.append(run("s", 32, 0, status="unfinished"))
+    failed, unfinished = gaps(as_runs(rows), {"missing": 0})
+    assert failed["count"] == 32 and failed["unlisted"] == 0
+    first, second = failed["kinds"]
+    assert (first["reason"], first["count"], first["numbers_differ"]) == ("OSError: block 0", 30, True)
+    assert (second["reason"], second["count"], second["numbers_differ"]) == ("KeyError: 'x'", 2, False)
+    assert first["runs"].startswith("0/0, 1/0,") and first["runs"].endswith("23/0 and 6 more")
+    assert first["traceback"] == errors[0]
+    assert unfinished["kinds"][0]["runs"] == "32/0"
+
+
+def test_gaps_name_the_missing_runs_of_a_census():
+    rows = [run("s", c, r, **outcome(0.9, 1.0)) for c in (0, 1, 3) for r in (0, 1) if (c, r) != (1, 0)]
+    (missing,) = gaps(as_runs(rows), {"missing": 3, "space": "enumerated", "space_size": 4})
+    assert missing["count"] == 3 and missing["kinds"][0]["runs"] == "1/0, 2/0, 2/1"
+    (missing,) = gaps(as_runs(rows), {"missing": 1, "space": "sampled", "space_size": 10**30})
+    assert missing["kinds"][0]["runs"] == "1/0"
+
+
+def test_gaps_say_how_many_they_do_not_list():
+    letters = [chr(ord("A") + n // 26) + chr(ord("A") + n % 26) for n in range(130)]
+    rows = [run("s", c, 0, status="failed", error=f"ValueError: {word}") for c, word in enumerate(letters)]
+    (failed,) = gaps(as_runs(rows), {"missing": 0})
+    assert len(failed["kinds"]) == 100 and failed["unlisted"] == 30
+
+
+def test_configuration_is_shown_as_the_keys_of_the_command_line():
+    config = {"retrain": {"lr": "0: 1e-3", "epochs": 30}, "study": None, "ratio": [0.5], "empty": {}}
+    assert flat(config) == [
+        ("retrain.lr", "0: 1e-3"),
+        ("retrain.epochs", "30"),
+        ("study", "null"),
+        ("ratio", "[0.5]"),
+        ("empty", "{}"),
+    ]
+    assert flat({}) == []
+
+
+def test_provenance_counts_runs_where_machines_differ():
+    rows = [run("s", c, 0, device="cpu" if c else "cuda", duration_total=1800.0, **outcome(0.9, 1.0)) for c in range(4)]
+    facts = dict(provenance(as_runs(rows)))
+    assert facts["device"] == "cpu (3 runs), cuda (1 runs)" and facts["torch"] == "2.15.0" and facts["threads"] == "1"
+    assert facts["computing time"] == "2.00 hours in 4 runs"
+
+
+@pytest.mark.parametrize(("size", "words"), [(63_504, "5 of 63,504 combinations in order"), (None, None)])
+def test_page_of_a_part_of_an_enumerated_space_does_not_call_it_whole(tmp_path, size, words):
+    runs = make_runs()
+    runs = runs[runs["study"] == "plain"].assign(order="lexicographic", space_size=size)
+    table = correlate(runs, draws=2)
+    write_page(tmp_path / "page.html", runs, table)
+    text = (tmp_path / "page.html").read_text()
+    assert "all 63,504" not in text and (words is None or words in text)
+    assert "combinations in lexicographic order are no random sample of them" in text

@@ -1,0 +1,83 @@
+import hashlib
+import json
+
+from networks.test_sizes import setting_of
+from oraclecheck.study.identity import Study, differences, read_settings
+
+
+def test_settings_are_read_from_a_study_and_from_a_folder_of_studies(tmp_path):
+    for name in ("a", "b"):
+        content = {"schema": 2, "study": name, "hash": "0", "definition": {"seed": 0}, "config": {"seed": name}}
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "study.json").write_text(json.dumps(content))
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "study.json").write_text("{")
+    assert read_settings(tmp_path) == {n: {"definition": {"seed": 0}, "config": {"seed": n}} for n in ("a", "b")}
+    assert list(read_settings(tmp_path / "b", tmp_path / "runs.csv")) == ["b"]
+
+
+def test_setting_hash_is_of_everything_but_the_dense_network():
+    study = setting_of().study("0" * 64)
+    rest = {name: value for name, value in study.definition.items() if name != "dense_hash"}
+    assert study.setting_hash == hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest() != study.hash
+    other = setting_of("pretrain.seed=1", "pretrain.epochs=90").study("1" * 64)
+    assert (other.setting_hash, other.hash != study.hash) == (study.setting_hash, True)
+    changed = ["retrain.epochs=20", "trainer.threads=2", "seed=1", "data.mean=[0.5]"]
+    changed += ["trainer.precision=bf16-mixed", "trainer.precision=tf32"]
+    hashes = {setting_of(override).study("0" * 64).setting_hash for override in changed}
+    assert len(hashes | {study.setting_hash}) == 7
+
+
+def test_differences_of_definitions_leave_out_the_dense_network():
+    one = {"dense_hash": "a", "retrain": {"epochs": 10, "lr": [[0, 0.1]]}, "layers": {"conv1": [10, 2]}}
+    other = {"dense_hash": "b", "retrain": {"epochs": 20, "lr": [[0, 0.1]]}, "layers": {"conv1": [10, 2]}, "x": None}
+    assert differences([one, other, other]) == {"retrain.epochs": [10, 20, 20]}
+
+
+def test_study_file_is_the_first_writers(tmp_path, monkeypatch):
+    """Two that found no folder: the second keeps the first's file, if it is of the same study."""
+    study = setting_of().study("0" * 64)
+    folder = tmp_path / study.name
+    study.open(folder, {"logger": "first"})
+    checks = iter([False])
+    monkeypatch.setattr(
+        Study, "check", lambda self, folder, check=Study.check: next(checks, None) or check(self, folder)
+    )
+    study.open(folder, {"logger": "second"})
+    assert json.loads((folder / "study.json").read_text())["config"] == {"logger": "first"}
+
+
+def test_definition_of_a_plain_study_is_written_whole():
+    """Nothing is left out because it has its default; whoever adds a key gives every study another identity."""
+    definition = dict(setting_of().study("0" * 64).definition)
+    data = definition.pop("data")
+    assert data.keys() == {"dataset", "split", "content", "size", "resize", "tensors", "mean", "std", "augment"}
+    assert data["augment"] == {"crop_padding": 0, "flip": False, "resized_crop": False}
+    recipe = {"epochs": 10, "batch_size": 32, "schedule": ((0, 1e-2), (7, 1e-3)), "momentum": 0.9, "weight_decay": 1e-4}
+    recipe |= {"optimizer": "sgd", "decay": "step", "label_smoothing": 0.0, "mixup": 0.0, "cutmix": 0.0}
+    recipe |= {"gradient_clip": None}
+    assert definition == {
+        "model": "lenet5_mini",
+        "network": {"_target_": "oraclecheck.networks.lenet.LeNet5Mini"},
+        "channels_last": True,
+        "dense_hash": "0" * 64,
+        "layers": {"conv1": [10, 5]},
+        "pruning_ratio": {"conv1": 0.5},
+        "scheme": "heads",
+        "wiring": "correct",
+        "order": "lexicographic",
+        "order_seed": None,
+        "seed": 0,
+        "retrain": recipe,
+        "retrain_fraction": 1.0,
+        "evaluation": {
+            "augmented": False,
+            "batch_size": 500,
+            "precision": "IEEE float32",
+            "train_images": None,
+            "indices": None,
+        },
+        "precision": "32-true",
+        "compile": False,
+        "threads": 1,
+    }

@@ -1,0 +1,97 @@
+"""Two studies by hand, one of them hostile."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from oraclecheck.records.record import Record
+from oraclecheck.report.page import write_page
+
+HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
+
+# Least pruned train loss: combination 0. Combination 2 ends strictly better, 3 equally well, 4 diverged in one repeat.
+SCORES = [0.1, 0.2, 0.3, 0.4, 0.5]
+ACCURACIES = [[0.90, 0.92], [0.80, 0.82], [0.95, 0.97], [0.91, 0.91], [0.85, None]]
+
+
+def run(study: str, combo: int | None, repeat: int, **values: Any) -> dict[str, Any]:
+    """A row as `load_runs` gives it."""
+    row: dict[str, Any] = {field.name: None for field in fields(Record)}
+    row |= {
+        "schema": 2,
+        "study": study,
+        "study_hash": "0" * 64,
+        "setting_hash": "2" * 64,
+        "model": "lenet5_mini",
+        "data": "mnist",
+    }
+    row |= {"layers": ["conv1"], "pruning_ratio": {"conv1": 0.2}, "wiring": "correct", "order": "sampled"}
+    row |= {"space_size": 45, "combo": combo, "removed": {"conv1": [combo or 0, 9]}, "repeat": repeat, "seed": 1}
+    row |= {"retrain_fraction": 1.0, "dense_hash": "1" * 64, "pretrain_seed": 0, "status": "ok", "history": []}
+    return row | {"versions": {"torch": "2.15.0"}, "device": "cpu", "threads": 1} | values
+
+
+def outcome(accuracy: float | None, score: float) -> dict[str, Any]:
+    """What a run ended with; no accuracy: it diverged. At the best epoch it was one point better."""
+    if accuracy is None:
+        return {"status": "diverged", "pruned_train_loss": score}
+    metrics = {"final_test_accuracy": accuracy, "final_test_loss": 1 - accuracy}
+    best = {"best_test_accuracy": accuracy + 0.01, "best_test_loss": 0.99 - accuracy}
+    return {"pruned_train_loss": score, **metrics, **best}
+
+
+def as_runs(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    table = pd.DataFrame(rows)
+    for field in fields(Record):
+        if field.type == float | None:
+            table[field.name] = table[field.name].astype("float64")
+    for name in ("combo", "space_size", "picked_by"):
+        table[name] = pd.Series([row[name] for row in rows], dtype=object)
+    return table
+
+
+def make_runs() -> pd.DataFrame:
+    rows = [
+        run("plain", combo, repeat, **outcome(accuracy, SCORES[combo]))
+        for combo, accuracies in enumerate(ACCURACIES)
+        for repeat, accuracy in enumerate(accuracies)
+    ]
+    rows += [run("plain", None, r, picked_by="l1", removed={"conv1": [7, 9]}, **outcome(0.93, 0.25)) for r in range(2)]
+    error = f"Traceback (most recent call last):\n  {HOSTILE}\nRuntimeError: {HOSTILE}"
+    hostile = {"model": HOSTILE, "device": HOSTILE, "versions": {HOSTILE: HOSTILE}}
+    rows += [
+        run(HOSTILE, combo, 0, removed={HOSTILE: [combo]}, **hostile, **outcome(0.5 + combo / 10, 2 - combo))
+        for combo in range(3)
+    ]
+    rows += [run(HOSTILE, 3, 0, removed={HOSTILE: [3]}, **hostile, status="failed", error=error)]
+    rows.append(run("without outcome", 0, 0, status="failed", error="KeyError: 0"))
+    return as_runs(rows)
+
+
+def make_table() -> pd.DataFrame:
+    """Rows as `correlate` gives them, with numbers that order the two studies differently by each column."""
+    rows = []
+    for study, s, p, ceiling in (("plain", 0.5, 0.04, 0.9), (HOSTILE, -0.25, 2e-5, None)):
+        for final in ("last", "best"):
+            for metric in ("accuracy", "loss"):
+                shift = 0.01 * (final == "best") + 0.02 * (metric == "loss")
+                row = {"study": study, "model": "lenet5_mini" if study == "plain" else HOSTILE, "data": "mnist"}
+                row |= {"layers": "conv1", "pruning_ratio": "0.2", "wiring": "correct", "final": final}
+                row |= {"metric": metric, "n": 5 if study == "plain" else 3, "k": 2, "runs": 10, "missing": 0}
+                row |= {"agreement": s + shift, "agreement_low": s - 0.1, "agreement_high": s + 0.1}
+                row |= {"p": p, "p_holm": p, "valid": False, "ceiling": ceiling, "anomaly_ratio": 0.2}
+                row |= {"counterexample_ratio": 0.3, "failed": int(study != "plain"), "tau": -s, "note": ""}
+                rows.append(row | {"verdict": "undecided", "reason": "sample: 5 combinations are few"})
+    for final, metric in ((final, metric) for final in ("last", "best") for metric in ("accuracy", "loss")):
+        row = {"study": "without outcome", "final": final, "metric": metric, "n": 0, "k": 1, "failed": 1, "missing": 0}
+        rows.append(row | {"verdict": "undecided", "reason": "sample: there is none"})
+    return pd.DataFrame(rows)
+
+
+def write_studies(path: Path) -> Path:
+    """The page of the two studies."""
+    settings = {"plain": {"config": {"retrain": {"lr": "0: 1e-3"}, "note": HOSTILE}, "definition": {"seed": 0}}}
+    write_page(path, make_runs(), make_table(), settings=settings, command=f"report {HOSTILE}")
+    return path

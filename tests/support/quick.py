@@ -1,0 +1,22 @@
+"""What tests share: overrides that make a study quick, and a small folder of images."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+QUICK = ("pretrain.epochs=2", "pretrain.lr='0: 2e-2'", "retrain.epochs=2", "retrain.lr='0: 1e-2, 1: 1e-3'")
+"""Digits with two epochs of everything: a run takes half a second."""
+
+
+def write_images(folder: Path) -> Path:
+    """A folder of images, train/ and test/: two classes of 12 and 6 images of 32x32, bright ones and dark ones."""
+    generator = np.random.default_rng(0)
+    for part, count in (("train", 12), ("test", 6)):
+        for name, level in (("bright", 180), ("dark", 60)):
+            home = folder / part / name
+            home.mkdir(parents=True)
+            for i in range(count):
+                pixels = generator.normal(level, 40, size=(32, 32, 3)).clip(0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(home / f"{i}.png")
+    return folder
