@@ -28,6 +28,7 @@ from torch import nn
 
 from oraclecheck import __version__
 from oraclecheck.command.interpret import interpret
+from oraclecheck.command.overrides import overrides_of_job
 from oraclecheck.data import loading
 from oraclecheck.data.images import ImageData
 from oraclecheck.data.sources import Digits
@@ -37,13 +38,12 @@ from oraclecheck.engines.trainer import device_of
 from oraclecheck.files import write_json
 from oraclecheck.networks.size import parameters_and_macs
 from oraclecheck.pipelines.dense import Checkpoint
-from oraclecheck.pruning.combination import Removed
-from oraclecheck.records.record import SCHEMA, Record
+from oraclecheck.records.record import Record
 from oraclecheck.records.store import claimed, is_done, record_path, write_record
 from oraclecheck.records.unfinished import keep_choice
 from oraclecheck.records.wandb.mirror import WandbMirror
+from oraclecheck.study.folder import open_folder
 from oraclecheck.study.identity import Study
-from oraclecheck.study.seeds import run_seed
 from oraclecheck.study.setting import Setting
 
 PACKAGES = ("torch", "torchvision", "lightning", "torch-pruning", "hydra-core", "numpy", "pillow", "wandb")
@@ -77,7 +77,7 @@ def run(cfg: DictConfig) -> None:
     study = setting.study(checkpoint.hash)
     folder = setting.out / study.name
     config = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
-    study.open(folder, config, setting.train_eval_indices)  # type: ignore[arg-type]
+    open_folder(folder, study, config, overrides_of_job(), setting.train_eval_indices)  # type: ignore[arg-type]
     missing = [run for run in setting.runs if not is_done(record_path(folder, *run), study.hash)]
     if not missing:
         return
@@ -128,7 +128,7 @@ def prune_and_retrain(
     removed = setting.removed(combination, dense.network)
     if isinstance(combination, str):
         keep_choice(setting.out / study.name, combination, removed)
-    identity = _identity(setting, study, combination, removed, repeat)
+    identity = study.run(combination, removed, repeat)
     run_id = f"{study.hash[:8]}-{combination}-{repeat}"
     mirror = WandbMirror(setting.wandb, identity, setting.out / study.name, run_id)
     try:
@@ -207,32 +207,6 @@ def _check_same(setting: Setting, what: str, found: float, expected: float, when
             f"{setting.dense_path} has {what} {found:.6g} where {whence} {expected:.6g}: register its tensors as "
             "parameters or persistent buffers, for others are made anew in every process"
         )
-
-
-def _identity(setting: Setting, study: Study, combination: int | str, removed: Removed, repeat: int) -> dict[str, Any]:
-    """The columns that say what a run is."""
-    picked = isinstance(combination, str)
-    return {
-        "schema": SCHEMA,
-        "study": study.name,
-        "study_hash": study.hash,
-        "setting_hash": study.setting_hash,
-        "model": setting.model,
-        "data": setting.data,
-        "layers": list(setting.ratio),
-        "pruning_ratio": setting.ratio,
-        "wiring": setting.wiring,
-        "order": setting.space.order,
-        "space_size": setting.space.recorded_size,
-        "combo": None if picked else combination,
-        "removed": {layer: list(filters) for layer, filters in removed.items()},
-        "picked_by": combination if picked else None,
-        "repeat": repeat,
-        "seed": run_seed(setting.seed, removed, repeat, "retrain"),
-        "retrain_fraction": setting.fraction,
-        "dense_hash": study.definition["dense_hash"],
-        "pretrain_seed": None if setting.loads else setting.pretrain_seed,
-    }
 
 
 def _outcome(result: Retraining) -> dict[str, Any]:

@@ -43,11 +43,11 @@ def _survey(parsed: Any) -> "list[SurveyedLayer]":
     from hydra.utils import instantiate
 
     from oraclecheck.command.interpret_data import plain
-    from oraclecheck.command.waiting import waiting
     from oraclecheck.networks.shadow import shadow_network
     from oraclecheck.pruning.layers import prunable_layers
     from oraclecheck.pruning.proof import double_precision, specimen
     from oraclecheck.pruning.survey import survey
+    from oraclecheck.waiting import waiting
 
     with _initialised(parsed):
         cfg = compose("config", overrides=parsed.overrides)

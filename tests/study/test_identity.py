@@ -2,18 +2,7 @@ import hashlib
 import json
 
 from networks.test_sizes import setting_of
-from oraclecheck.study.identity import Study, differences, read_settings
-
-
-def test_settings_are_read_from_a_study_and_from_a_folder_of_studies(tmp_path):
-    for name in ("a", "b"):
-        content = {"schema": 2, "study": name, "hash": "0", "definition": {"seed": 0}, "config": {"seed": name}}
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "study.json").write_text(json.dumps(content))
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "study.json").write_text("{")
-    assert read_settings(tmp_path) == {n: {"definition": {"seed": 0}, "config": {"seed": n}} for n in ("a", "b")}
-    assert list(read_settings(tmp_path / "b", tmp_path / "runs.csv")) == ["b"]
+from oraclecheck.study.identity import differences
 
 
 def test_setting_hash_is_of_everything_but_the_dense_network():
@@ -32,19 +21,6 @@ def test_differences_of_definitions_leave_out_the_dense_network():
     one = {"dense_hash": "a", "retrain": {"epochs": 10, "lr": [[0, 0.1]]}, "layers": {"conv1": [10, 2]}}
     other = {"dense_hash": "b", "retrain": {"epochs": 20, "lr": [[0, 0.1]]}, "layers": {"conv1": [10, 2]}, "x": None}
     assert differences([one, other, other]) == {"retrain.epochs": [10, 20, 20]}
-
-
-def test_study_file_is_the_first_writers(tmp_path, monkeypatch):
-    """Two that found no folder: the second keeps the first's file, if it is of the same study."""
-    study = setting_of().study("0" * 64)
-    folder = tmp_path / study.name
-    study.open(folder, {"logger": "first"})
-    checks = iter([False])
-    monkeypatch.setattr(
-        Study, "check", lambda self, folder, check=Study.check: next(checks, None) or check(self, folder)
-    )
-    study.open(folder, {"logger": "second"})
-    assert json.loads((folder / "study.json").read_text())["config"] == {"logger": "first"}
 
 
 def test_definition_of_a_plain_study_is_written_whole():

@@ -10,7 +10,8 @@ from oraclecheck.files import digest, write_json
 from oraclecheck.pruning.combination import CombinationSpace, LayerChoice
 from oraclecheck.records.record import MEASURED, Record
 from oraclecheck.records.store import record_path, write_record
-from oraclecheck.study.identity import STUDY_FILE
+from oraclecheck.study.folder import STUDY_FILE
+from oraclecheck.study.identity import OF_STUDY
 
 ROW: dict[str, Any] = {
     "study": "lenet5_mini-mnist-conv1_0.2-0a1b2c3d",
@@ -101,15 +102,10 @@ def study_folder(parent: Path, name: str = "demo-1a2b3c4d", *, n: int = 6, k: in
     columns = {**fixed, **columns}
     definition = {**{key: columns[key] for key in fixed}, "layers": {layer: [columns["space_size"], 1]}}
     definition |= {"order_seed": 0, "seed": 0}
-    config = {"data": {"name": "digits"}, "pretrain": {"checkpoint": None, "seed": 0}}
-    content = {
-        "schema": 2,
-        "study": name,
-        "hash": name[-8:],
-        "setting_hash": columns.get("setting_hash", setting_hash({**_IDENTITY, "space_size": n, **columns})),
-        "definition": definition,
-        "config": config,
-    }
+    identity = {**_IDENTITY, "schema": 2, "study": name, "study_hash": name[-8:], "pretrain_seed": 0, **columns}
+    identity = {"setting_hash": setting_hash(identity), **identity}
+    content = {"identity": {key: identity[key] for key in OF_STUDY}, "definition": definition}
+    content |= {"overrides": [], "config": {}}
     write_json(folder / STUDY_FILE, content)
     space = CombinationSpace((LayerChoice(layer, columns["space_size"], 1),), columns["order"])
     noise = np.random.default_rng(0).normal(size=(n, k, 2)) / 1000

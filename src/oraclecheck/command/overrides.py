@@ -1,13 +1,18 @@
 """The `KEY=VALUE` arguments of a command line: what they choose, what they sweep over, and what they must not be."""
 
+import os
+import re
 from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
+
+from oraclecheck.command.schema import REPLACING
 
 MOST_JOBS = 1_000_000
 """Jobs of a sweep: Hydra composes every one of them, a tenth of a second each, before the first starts."""
@@ -18,6 +23,9 @@ _REFUSED = {
     "hydra.sweep": "paths.out is where everything is written",
     "hydra.sweeper": "'-m KEY=VALUES' sweeps",
 }
+
+
+_OF_THE_RUN = re.compile(r"\+*(stage|combo|repeat|logger(\.\w+)?|paths\.cache)=")
 
 
 def parse(overrides: Sequence[str], multirun: bool) -> list[Override]:
@@ -85,6 +93,20 @@ def sweeper_params(parsed: Sequence[Override]) -> dict[str, Any]:
     """The values that the chosen files sweep over, by key: `hydra.sweeper.params`."""
     fixed = [_line(override) for override in parsed if not override.is_sweep_override()]
     return dict(compose("config", overrides=fixed, return_hydra_config=True).hydra.sweeper.params or {})
+
+
+def overrides_of_job() -> list[str]:
+    """The arguments of the job that runs here, but for those that choose which runs to do and where copies go.
+
+    With `-m` and what the study's runs are added, they are the command that runs them again.
+    """
+    if not HydraConfig.initialized():
+        return []
+    hydra = HydraConfig.get()
+    added = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
+    folders = [word for path in added for word in ("--config-dir", os.path.relpath(path))]
+    said = [each for each in hydra.overrides.task if not _OF_THE_RUN.match(each) and each not in REPLACING]
+    return [*folders, *said]
 
 
 def alternatives(override: Override) -> list[str]:

@@ -173,6 +173,9 @@ class Config:
     paths: PathsConfig = field(default_factory=PathsConfig)
 
 
+REPLACING = "++pruning.ratio=null"
+
+
 def replacing(overrides: Sequence[str]) -> list[str]:
     """The overrides such that a mapping in `pruning.ratio=` replaces what an experiment file says of it.
 
@@ -182,7 +185,7 @@ def replacing(overrides: Sequence[str]) -> list[str]:
     if first is None:
         return list(overrides)
     # "++" for Hydra's sweeper, which of several overrides with the same key keeps the last
-    return [*overrides[:first], "++pruning.ratio=null", *overrides[first:]]
+    return [*overrides[:first], REPLACING, *overrides[first:]]
 
 
 def quoted(argument: str) -> str:

@@ -15,7 +15,6 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from oraclecheck.command.waiting import waiting
 from oraclecheck.data.augmentation import NO_AUGMENTATION, Augmentation
 from oraclecheck.data.folders import ImageFolders
 from oraclecheck.data.images import ImageData, ImageSet
@@ -23,6 +22,7 @@ from oraclecheck.data.module import ModuleSource
 from oraclecheck.data.sources import Source
 from oraclecheck.data.stream import StreamedSet
 from oraclecheck.files import create_atomically, digest, digest_of_tensors, remove_remains
+from oraclecheck.waiting import waiting
 
 CPU = torch.device("cpu")
 

@@ -19,7 +19,7 @@ from oraclecheck.records.columns import NAMES
 from oraclecheck.records.folder import places, study_rows
 from oraclecheck.records.frame import table_of_rows
 from oraclecheck.records.runs_file import load_parquet, write_parquet
-from oraclecheck.study.identity import STUDY_FILE
+from oraclecheck.study.folder import STUDY_FILE
 
 FOLDER = ".cache"
 WORTH_CACHING = 500

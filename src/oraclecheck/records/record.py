@@ -12,9 +12,7 @@ from itertools import chain
 from typing import Any
 
 from oraclecheck.records.validation import flaw_of, gap_of, mistyped
-
-SCHEMA = 2
-"""Version of the record's columns; a reader refuses a later one than its own."""
+from oraclecheck.study.identity import SCHEMA, RunIdentity
 
 STATUSES = ("ok", "failed", "diverged")
 
@@ -24,30 +22,10 @@ class NewerSchemaError(ValueError):
 
 
 @dataclass(frozen=True)
-class Record:
-    """One run: a combination, retrained once.
+class Record(RunIdentity):
+    """One run: a combination, retrained once. What it is, `RunIdentity` says; what came of it, these columns.
 
     Attributes:
-        schema: Version of these columns.
-        study: Name of the study's folder.
-        study_hash: Identity of everything that is fixed in the study.
-        setting_hash: Identity of the same without the dense network: only studies that share it are networks of one
-            setting, which may be averaged.
-        model: Name of the network.
-        data: Name of the data set.
-        layers: The prunable layers, in the network's order.
-        pruning_ratio: Layer -> fraction of its filters removed.
-        wiring: "correct", or "released_code" for the network that the paper's released code builds.
-        order: "lexicographic" or "sampled": how combinations are numbered.
-        space_size: Number of combinations there are; null from 10^300 on.
-        combo: Index of the combination; null where a criterion picked it.
-        removed: Layer -> indices of its removed filters, in the dense numbering.
-        picked_by: Criterion that picked the combination, else null; such records stay out of every statistic.
-        repeat: Which retraining of the combination this is.
-        seed: Seed of this run's training order.
-        retrain_fraction: Fraction of the retraining recipe's epochs that was run.
-        dense_hash: SHA-256 of the dense network's tensors.
-        pretrain_seed: Seed of the dense network's training; null if it was loaded from a file.
         status: "ok"; "failed" (an exception, tried again by a relaunch); "diverged" (a NaN or infinite loss, kept).
         error: Traceback of a failed run.
         dense_train_loss: Of the dense network; the same for every run of a study.
@@ -86,25 +64,6 @@ class Record:
         started_at: UTC, ISO 8601.
     """
 
-    schema: int
-    study: str
-    study_hash: str
-    setting_hash: str
-    model: str
-    data: str
-    layers: list
-    pruning_ratio: dict
-    wiring: str
-    order: str
-    space_size: int | None
-    combo: int | None
-    removed: dict
-    picked_by: str | None
-    repeat: int
-    seed: int
-    retrain_fraction: float
-    dense_hash: str
-    pretrain_seed: int | None
     status: str
     error: str | None = None
     dense_train_loss: float | None = None

@@ -13,7 +13,7 @@ from oraclecheck.files import read_file, remove_remains, write_json
 from oraclecheck.records.record import NewerSchemaError, Record, from_json, to_json
 from oraclecheck.records.unfinished import BegunStudy
 from oraclecheck.records.validation import MOST_DIGITS, Flaw
-from oraclecheck.study.identity import STUDY_FILE
+from oraclecheck.study.folder import STUDY_FILE
 
 RECORD = "record.json"
 

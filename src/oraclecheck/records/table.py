@@ -16,7 +16,7 @@ from oraclecheck.records.runs_file import SUFFIXES, load_file
 from oraclecheck.records.validation import deviations
 from oraclecheck.records.wandb.offline import load_offline
 from oraclecheck.records.wandb.source import load_online
-from oraclecheck.study.identity import STUDY_FILE
+from oraclecheck.study.folder import STUDY_FILE
 
 Source = Path | str
 RUN = ["study", "picked_by", "combo", "repeat"]

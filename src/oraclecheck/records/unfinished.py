@@ -12,8 +12,8 @@ from oraclecheck.pruning.combination import CombinationSpace, LayerChoice
 from oraclecheck.records.columns import UNFINISHED, default
 from oraclecheck.records.record import KINDS, NewerSchemaError, check_schema
 from oraclecheck.records.validation import Flaw, deviation, flaw_of, gap_of, mistyped
-from oraclecheck.study.identity import STUDY_FILE
-from oraclecheck.study.seeds import run_seed
+from oraclecheck.study.folder import STUDY_FILE
+from oraclecheck.study.identity import OF_STUDY, run_identity
 
 CHOICE = "removed.json"
 
@@ -68,12 +68,13 @@ class BegunStudy:
         path = folder / STUDY_FILE
         try:
             content = _part({"it": json.loads(read_file(path))}, "it")
-            check_schema(content["schema"])
+            common = _part(content, "identity")
+            check_schema(common["schema"])
             definition = _part(content, "definition")
             space = _space(definition)
             if type(definition["seed"]) is not int:
                 raise ValueError(f"seed must be a number; got {reprlib.repr(definition['seed'])}")
-            study = cls(folder, space, definition["seed"], _common(content, space))
+            study = cls(folder, space, definition["seed"], {name: common[name] for name in OF_STUDY})
             row = study._row(0, _first(space), None, 0)
             if flaw := identity_flaw(row) or gap_of({**row, "status": UNFINISHED}, ()):
                 raise ValueError(flaw)
@@ -123,19 +124,13 @@ class BegunStudy:
             row = self._row(index, removed, None if index is not None else combination, int(repeat))
             if flaw := identity_flaw(row) or self.deviation(row):
                 raise ValueError(flaw)
-            return {**row, "seed": run_seed(self.seed, removed, int(repeat), "retrain")}
+            return row
         except (OSError, ValueError, RecursionError) as error:
             raise ValueError(f"{self.folder / combination / repeat} must be a run of its study: {error}") from None
 
     def _row(self, combo: int | None, removed: dict[str, Any], picked_by: str | None, repeat: int) -> dict[str, Any]:
-        return {
-            **self.common,
-            "combo": combo,
-            "removed": removed,
-            "picked_by": picked_by,
-            "repeat": repeat,
-            "seed": 0,
-        }
+        of_run: Any = {"combo": combo, "removed": removed, "picked_by": picked_by, "repeat": repeat}
+        return run_identity(self.common, self.seed, **of_run)
 
 
 def _space(definition: dict[str, Any]) -> CombinationSpace:
@@ -153,24 +148,6 @@ def _space(definition: dict[str, Any]) -> CombinationSpace:
 
 def _first(space: CombinationSpace) -> dict[str, list[int]]:
     return {layer.name: list(range(layer.removed)) for layer in space.layers}
-
-
-def _common(content: dict[str, Any], space: CombinationSpace) -> dict[str, Any]:
-    definition, config = content["definition"], _part(content, "config")
-    pretrain = _part(config, "pretrain")
-    loaded = pretrain["checkpoint"] or pretrain.get("weights")
-    return {
-        "schema": content["schema"],
-        "study": content["study"],
-        "study_hash": content["hash"],
-        "setting_hash": content["setting_hash"],
-        "data": _part(config, "data")["name"],
-        "layers": list(_part(definition, "pruning_ratio")),
-        "space_size": space.recorded_size,
-        "pretrain_seed": None if loaded else pretrain["seed"],
-        **{name: definition[name] for name in ("model", "pruning_ratio", "wiring", "order", "retrain_fraction")},
-        "dense_hash": definition["dense_hash"],
-    }
 
 
 def _part(content: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from oraclecheck.command.waiting import waiting
+from oraclecheck.waiting import waiting
 
 # pandas, scipy and matplotlib take seconds to import; `--help` and a mistyped path should not wait for them.
 if TYPE_CHECKING:
@@ -114,9 +114,9 @@ def _report(options: argparse.Namespace, command: str) -> int:
 
 
 def _definitions(sources: Sequence[str]) -> dict[str, dict[str, Any]]:
-    from oraclecheck.study.identity import read_settings
+    from oraclecheck.study.folder import read_studies
 
-    return {study: content["definition"] for study, content in read_settings(*sources).items()}
+    return {study: content["definition"] for study, content in read_studies(*sources).items()}
 
 
 def _write(findings: "Findings", options: argparse.Namespace, command: str) -> tuple[Path, list[Path], list[Path]]:
@@ -208,9 +208,9 @@ def _scalars(studies: Sequence[dict[str, Any]]) -> dict[str, float]:
 def _write_page(path: Path, findings: "Findings", sources: Sequence[str], command: str) -> None:
     from oraclecheck.report.invocation import sweep_commands
     from oraclecheck.report.page import write_page
-    from oraclecheck.study.identity import read_settings
+    from oraclecheck.study.folder import read_studies
 
-    settings = read_settings(*sources)
+    settings = read_studies(*sources)
     write_page(
         path,
         findings.runs,

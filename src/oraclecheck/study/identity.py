@@ -1,35 +1,130 @@
-"""A study: everything that is fixed while combinations and repeats vary."""
+"""What a study is, and what a run of it is: the columns that every record, table and mirror of runs begins with."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from oraclecheck.files import create_json, digest, read_file, write_json
-from oraclecheck.pruning.combination import CombinationSpace
-from oraclecheck.records.record import SCHEMA
+from oraclecheck.files import digest
+from oraclecheck.pruning.combination import CombinationSpace, Removed
+from oraclecheck.study.seeds import run_seed
 
-STUDY_FILE, TRAIN_EVAL_FILE = "study.json", "train_eval.json"
+SCHEMA = 2
+"""Version of the record's columns and of the study's file; a reader refuses a later one than its own."""
 
 DENSE = "dense_hash"
 """The key of a definition that says which dense network it is, the only one that does."""
 
 
 @dataclass(frozen=True)
+class RunIdentity:
+    """The columns that say what a run is; wherever runs are told apart or alike, it is by these.
+
+    Attributes:
+        schema: Version of the record's columns.
+        study: Name of the study's folder.
+        study_hash: Identity of everything that is fixed in the study.
+        setting_hash: Identity of the same without the dense network: only studies that share it are networks of one
+            setting, which may be averaged.
+        model: Name of the network.
+        data: Name of the data set.
+        layers: The prunable layers, in the network's order.
+        pruning_ratio: Layer -> fraction of its filters removed.
+        wiring: "correct", or "released_code" for the network that the paper's released code builds.
+        order: "lexicographic" or "sampled": how combinations are numbered.
+        space_size: Number of combinations there are; null from 10^300 on.
+        combo: Index of the combination; null where a criterion picked it.
+        removed: Layer -> indices of its removed filters, in the dense numbering.
+        picked_by: Criterion that picked the combination, else null; such records stay out of every statistic.
+        repeat: Which retraining of the combination this is.
+        seed: Seed of this run's training order.
+        retrain_fraction: Fraction of the retraining recipe's epochs that was run.
+        dense_hash: SHA-256 of the dense network's tensors.
+        pretrain_seed: Seed of the dense network's training; null if it was loaded from a file.
+    """
+
+    schema: int
+    study: str
+    study_hash: str
+    setting_hash: str
+    model: str
+    data: str
+    layers: list
+    pruning_ratio: dict
+    wiring: str
+    order: str
+    space_size: int | None
+    combo: int | None
+    removed: dict
+    picked_by: str | None
+    repeat: int
+    seed: int
+    retrain_fraction: float
+    dense_hash: str
+    pretrain_seed: int | None
+
+
+IDENTITY = tuple(column.name for column in fields(RunIdentity))
+
+OF_RUN = ("combo", "removed", "picked_by", "repeat", "seed")
+"""The identity columns in which the runs of a study differ."""
+
+OF_STUDY = tuple(name for name in IDENTITY if name not in OF_RUN)
+"""Those that they share."""
+
+OF_DENSE = ("dense_hash", "pretrain_seed")
+"""Those of the dense network."""
+
+SETTING = tuple(name for name in OF_STUDY if name not in ("schema", "study", "study_hash", "setting_hash", *OF_DENSE))
+"""Those that a reader tells settings by; what else they must have in common, `setting_hash` knows."""
+
+ONE_RUN = ("study", "picked_by", "combo", "repeat")
+"""The columns that name a run among all runs: no two records agree in them."""
+
+
+def run_identity(
+    of_study: Mapping[str, Any],
+    base_seed: int,
+    *,
+    combo: int | None,
+    removed: Mapping[str, Sequence[int]],
+    picked_by: str | None,
+    repeat: int,
+) -> dict[str, Any]:
+    """A run's identity columns, in their order.
+
+    Args:
+        of_study: The columns `OF_STUDY`.
+        base_seed: The configured `seed`.
+        combo: Index of its combination; None where a criterion picked it.
+        removed: Its removed filters.
+        picked_by: The criterion that picked it.
+        repeat: Which retraining of it.
+    """
+    lists = {layer: list(filters) for layer, filters in removed.items()}
+    seed = run_seed(base_seed, lists, repeat, "retrain")
+    of_run = {"combo": combo, "removed": lists, "picked_by": picked_by, "repeat": repeat, "seed": seed}
+    columns = {**of_study, **of_run}
+    return {name: columns[name] for name in IDENTITY}
+
+
+@dataclass(frozen=True)
 class Study:
-    """A study's identity.
+    """A setting with one dense network.
 
     Attributes:
         label: What people call it, the first part of its folder's name.
         definition: What defines it, JSON-serialisable; two commands with equal definitions add to the same study.
         space: Its combinations.
+        data: Name of the data set.
+        pretrain_seed: Seed of the dense network's training; None if it was loaded from a file.
     """
 
     label: str
     definition: dict[str, Any]
     space: CombinationSpace
+    data: str
+    pretrain_seed: int | None
 
     @cached_property
     def hash(self) -> str:
@@ -46,58 +141,32 @@ class Study:
         """Name of the study's folder."""
         return f"{self.label}-{self.hash[:8]}"
 
-    def check(self, folder: Path) -> bool:
-        """Whether the folder is this study's already.
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The identity columns that all its runs share, `OF_STUDY`."""
+        named = {
+            "schema": SCHEMA,
+            "study": self.name,
+            "study_hash": self.hash,
+            "setting_hash": self.setting_hash,
+            "data": self.data,
+            "layers": list(self.definition["pruning_ratio"]),
+            "space_size": self.space.recorded_size,
+            "pretrain_seed": self.pretrain_seed,
+        }
+        return {name: named[name] if name in named else self.definition[name] for name in OF_STUDY}
 
-        Raises:
-            ValueError: If it was written by other settings or by a newer version.
-        """
-        path = folder / STUDY_FILE
-        try:
-            found = json.loads(read_file(path))
-            schema, definition = found["schema"], found["definition"]
-        except FileNotFoundError:
-            return False
-        except (ValueError, KeyError, TypeError):
-            raise ValueError(f"paths.out must hold only folders of oraclecheck; {path} is not readable") from None
-        if not isinstance(schema, int) or schema > SCHEMA:
-            raise ValueError(
-                f"paths.out must not hold studies of a newer oraclecheck; {path} has schema {schema}, this one writes "
-                f"{SCHEMA}: upgrade, or choose another paths.out"
-            )
-        if definition != json.loads(json.dumps(self.definition)):
-            raise ValueError(
-                f"paths.out must not hold this study's folder written by other settings; in {path} "
-                f"{_first_difference(definition, self.definition)}: choose another study or paths.out"
-            )
-        return True
-
-    def open(self, folder: Path, config: dict[str, Any], train_eval_indices: list[int] | None = None) -> None:
-        """Make the folder this study's, with the configuration that first wrote to it.
+    def run(self, combination: int | str, removed: Removed, repeat: int) -> dict[str, Any]:
+        """The identity columns of a run.
 
         Args:
-            folder: Where its records go.
-            config: See above.
-            train_eval_indices: The training images that training-set metrics are measured on, if they are not all.
-
-        Raises:
-            ValueError: See `check`.
+            combination: Index of its combination, or the criterion that picked it.
+            removed: Its removed filters.
+            repeat: Which retraining of it.
         """
-        if not self.check(folder):
-            if train_eval_indices is not None:
-                write_json(folder / TRAIN_EVAL_FILE, {"indices": train_eval_indices})
-            hashes = {"hash": self.hash, "setting_hash": self.setting_hash}
-            content = {"schema": SCHEMA, "study": self.name, **hashes, "definition": self.definition}
-            if not create_json(folder / STUDY_FILE, {**content, "config": config}):
-                self.check(folder)
-
-
-def _first_difference(found: Any, expected: Any, key: str = "") -> str:
-    if isinstance(found, dict) and isinstance(expected, dict):
-        for name in sorted(found.keys() | expected.keys()):
-            if found.get(name) != expected.get(name):
-                return _first_difference(found.get(name), expected.get(name), f"{key}.{name}".lstrip("."))
-    return f"{key or 'the definition'} is {found!r} instead of {expected!r}"
+        combo, picked_by = (None, combination) if isinstance(combination, str) else (combination, None)
+        of_run: Any = {"combo": combo, "removed": removed, "picked_by": picked_by, "repeat": repeat}
+        return run_identity(self.columns, self.definition["seed"], **of_run)
 
 
 def differences(definitions: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -117,20 +186,3 @@ def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield from _leaves(item, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", item
-
-
-def read_settings(*sources: Path | str) -> dict[str, dict[str, Any]]:
-    """What the study files in some folders say: study -> its `definition` and `config`; unreadable files are left out.
-
-    Args:
-        *sources: Studies' folders and folders of studies; others, such as files of runs, hold none.
-    """
-    found = {}
-    for source in map(Path, sources):
-        for path in [source / STUDY_FILE, *sorted(source.glob(f"*/{STUDY_FILE}"))]:
-            try:
-                content = json.loads(read_file(path))
-                found[str(content["study"])] = {name: dict(content[name]) for name in ("definition", "config")}
-            except (OSError, ValueError, KeyError, TypeError):
-                continue
-    return found

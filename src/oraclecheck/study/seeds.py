@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -19,6 +20,6 @@ def derive_seed(base: int, *parts: Any) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def run_seed(base: int, removed: dict[str, tuple[int, ...]], repeat: int, purpose: str) -> int:
+def run_seed(base: int, removed: Mapping[str, Sequence[int]], repeat: int, purpose: str) -> int:
     """Seed of one run (a combination and a repeat) for one purpose, e.g. "order"."""
     return derive_seed(base, {layer: list(indices) for layer, indices in removed.items()}, repeat, purpose)

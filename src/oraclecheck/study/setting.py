@@ -15,7 +15,6 @@ from filelock import FileLock
 from hydra.utils import instantiate
 from torch import nn
 
-from oraclecheck.command.waiting import waiting
 from oraclecheck.criteria.magnitude import l1_choice
 from oraclecheck.data import loading
 from oraclecheck.data.images import ImageData
@@ -36,7 +35,9 @@ from oraclecheck.pruning.structured import prune, prune_as_released
 from oraclecheck.pruning.width import prune_width
 from oraclecheck.records.store import record_path
 from oraclecheck.records.wandb.mirror import WandbSettings, usable_mode
+from oraclecheck.study.folder import check_folder
 from oraclecheck.study.identity import Study
+from oraclecheck.waiting import waiting
 
 CRITERIA: dict[str, Callable[..., Removed]] = {"l1": l1_choice}
 """Criteria that may pick a combination, by the name `combo=` takes."""
@@ -175,7 +176,7 @@ class Setting:
             self.dense(_no_data)
         study = self.study_if_known()
         if study is not None:
-            study.check(self.out / study.name)
+            check_folder(self.out / study.name, study)
         if self.wandb:
             usable_mode(self.wandb.mode)  # if it has to be offline, say so once and not in every worker
 
@@ -362,7 +363,7 @@ class Setting:
             "compile": self.trainer.compile,
             "threads": self.trainer.threads,
         }
-        return Study(self.label, definition, space)
+        return Study(self.label, definition, space, self.data, None if self.loads else self.pretrain_seed)
 
 
 @lru_cache(maxsize=16)  # a driver asks many times, and ViT-B/16's file takes more than a second
