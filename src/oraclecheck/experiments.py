@@ -4,14 +4,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import hydra
 from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from rich.console import Console
 from rich.table import Table
 
-from oraclecheck.cli import CONF
-from oraclecheck.command import schema as config
+from oraclecheck.command import schema
+from oraclecheck.command.arguments import CONF, initialised
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,8 @@ class Experiment:
 
 def experiments() -> Iterator[Experiment]:
     """Every experiment, by name; composing them needs neither data nor torch."""
-    config.register()
-    with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+    schema.register()
+    with initialised():
         for path in sorted((CONF / "experiment").glob("*.yaml")):
             cfg = compose("config", overrides=[f"experiment={path.stem}"], return_hydra_config=True)
             params = cfg.hydra.sweeper.params

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from oraclecheck.cli import INTERRUPTED, USER_ERROR, _initialised, _parse, _tell
-from oraclecheck.command import schema as config
+from oraclecheck.command import schema
+from oraclecheck.command.arguments import INTERRUPTED, USER_ERROR, initialised, parse, quoted, tell
 
 if TYPE_CHECKING:
     from oraclecheck.pruning.survey import SurveyedLayer
@@ -21,9 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: `KEY=VALUE` overrides and `--config-dir`, as `python -m oraclecheck` takes them; None reads `sys.argv`.
     """
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    config.register()
+    schema.register()
     try:
-        parsed = _parse([config.quoted(argument) for argument in (sys.argv[1:] if argv is None else argv)])
+        parsed = parse([quoted(argument) for argument in (sys.argv[1:] if argv is None else argv)])
     except ValueError as error:
         print(f"oraclecheck: {error}", file=sys.stderr)
         return USER_ERROR
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
-        _tell(error, parsed, show_traceback=False)
+        tell(error, parsed.config_dir)
         return USER_ERROR
     _print(layers)
     return 0
@@ -49,7 +49,7 @@ def _survey(parsed: Any) -> "list[SurveyedLayer]":
     from oraclecheck.pruning.survey import survey
     from oraclecheck.waiting import waiting
 
-    with _initialised(parsed):
+    with initialised(parsed.config_dir):
         cfg = compose("config", overrides=parsed.overrides)
     network, shape, classes = plain(cfg.model.network), tuple(cfg.model.input_shape), cfg.data.classes
     names = prunable_layers(shadow_network(network))

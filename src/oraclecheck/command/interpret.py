@@ -8,6 +8,8 @@ from omegaconf import DictConfig
 from torch import nn
 
 from oraclecheck.command.interpret_data import interpret_preparation, interpret_source, plain
+from oraclecheck.command.request import Request
+from oraclecheck.criteria.registry import CRITERIA
 from oraclecheck.engines.recipe import Recipe, parse_recipe
 from oraclecheck.engines.trainer import TF32, TrainerSettings
 from oraclecheck.networks.shadow import shadow_network
@@ -15,7 +17,15 @@ from oraclecheck.pruning.combination import CombinationSpace, LayerChoice, parse
 from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_ratio
 from oraclecheck.pruning.width import width_choices
 from oraclecheck.records.wandb.mirror import WandbSettings
-from oraclecheck.study.setting import CRITERIA, Setting
+from oraclecheck.study.setting import (
+    DataSetting,
+    NetworkSetting,
+    Paths,
+    PretrainSetting,
+    PruningSetting,
+    RetrainSetting,
+    Setting,
+)
 
 PRECISIONS = (
     "32-true",
@@ -34,8 +44,8 @@ MOST_THREADS = 1024  # of one process: more can exhaust a machine's memory
 MOST_REPEATS = 1_000_000_000  # their numbers are folders' names and parts of W&B's ids
 
 
-def interpret(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
-    """The setting of a composed configuration.
+def interpret(cfg: DictConfig, given: Collection[str] = ()) -> Request:
+    """What a composed configuration asks for.
 
     Args:
         cfg: The configuration.
@@ -45,43 +55,34 @@ def interpret(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
     Raises:
         ValueError: If a value breaks its key's rule; one sentence that names the key.
     """
+    combinations = parse_set(cfg.combo, "combo", tuple(CRITERIA))
+    repeats, logger = parse_repeats([cfg.repeat]), cfg.logger
+    wandb = WandbSettings(logger.mode.name, logger.project, logger.entity) if logger.name.name == "wandb" else None
+    return Request(interpret_setting(cfg, given), cfg.stage.name, combinations, repeats, wandb)
+
+
+def interpret_setting(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
+    """The setting of a composed configuration; see `interpret`."""
+    network = NetworkSetting(
+        cfg.model.name, plain(cfg.model.network), tuple(cfg.model.input_shape), cfg.model.channels_last
+    )
     source = interpret_source(cfg)
-    network = plain(cfg.model.network)
-    shadow = shadow_network(network)
     scheme, wiring = cfg.pruning.scheme.name, cfg.pruning.wiring.name
-    ratio, layers = _layers(cfg, shadow, scheme)
+    ratio, layers = _layers(cfg, shadow_network(network.description), scheme)
     _check_ranges(cfg)
-    logger = cfg.logger
+    space = CombinationSpace.of(layers, cfg.pruning.order.name, cfg.pruning.order_seed)
+    checkpoint = Path(cfg.pretrain.checkpoint) if cfg.pretrain.checkpoint else None
+    pretrain = _recipe("pretrain", cfg.pretrain, given)
+    trainer = cfg.trainer
     return Setting(
-        stage=cfg.stage.name,
         label=_label(cfg, ratio, scheme, wiring),
-        model=cfg.model.name,
         network=network,
-        input_shape=tuple(cfg.model.input_shape),
-        channels_last=cfg.model.channels_last,
-        data=cfg.data.name,
-        source=source,
-        preparation=interpret_preparation(cfg, source),
-        classes=cfg.data.classes,
-        ratio=ratio,
-        space=CombinationSpace.of(layers, cfg.pruning.order.name, cfg.pruning.order_seed),
-        scheme=scheme,
-        wiring=wiring,
-        combinations=parse_set(cfg.combo, "combo", tuple(CRITERIA)),
-        repeats=parse_repeats([cfg.repeat]),
-        seed=cfg.seed,
-        pretrain=_recipe("pretrain", cfg.pretrain, given),
-        pretrain_seed=cfg.pretrain.seed,
-        checkpoint=Path(cfg.pretrain.checkpoint) if cfg.pretrain.checkpoint else None,
-        weights=cfg.pretrain.weights,
-        retrain=_recipe("retrain", cfg.retrain, given),
-        fraction=cfg.retrain.fraction,
-        trainer=TrainerSettings(
-            cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads, cfg.trainer.compile
-        ),
-        wandb=WandbSettings(logger.mode.name, logger.project, logger.entity) if logger.name.name == "wandb" else None,
-        out=Path(cfg.paths.out),
-        cache=Path(cfg.paths.cache),
+        data=DataSetting(cfg.data.name, source, interpret_preparation(cfg, source), cfg.data.classes),
+        pruning=PruningSetting(ratio, space, scheme, wiring),
+        pretrain=PretrainSetting(pretrain, cfg.pretrain.seed, checkpoint, cfg.pretrain.weights),
+        retrain=RetrainSetting(_recipe("retrain", cfg.retrain, given), cfg.retrain.fraction, cfg.seed),
+        trainer=TrainerSettings(trainer.accelerator, trainer.precision, trainer.threads, trainer.compile),
+        paths=Paths(Path(cfg.paths.out), Path(cfg.paths.cache)),
     )
 
 

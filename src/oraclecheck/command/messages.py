@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
-from oraclecheck.networks.target import tell
+from oraclecheck.errors import first_line, tell
 
 USER_ERRORS = (ValueError, HydraException, OmegaConfBaseException)
 """Exceptions that a user's input can raise; anything else is a defect of ours."""
@@ -37,7 +37,7 @@ def explain(error: BaseException) -> str:
     if isinstance(error, ConfigCompositionException):
         return _composition(error)
     if isinstance(error, OmegaConfBaseException) and error.full_key:
-        return f"{error.full_key} must have a value that can be read; {_first_line(error)}"
+        return f"{error.full_key} must have a value that can be read; {first_line(error)}"
     if isinstance(error, USER_ERRORS):
         return _told(error)
     return f"{tell(error)} (HYDRA_FULL_ERROR=1 shows where)"
@@ -60,7 +60,7 @@ def _told(error: BaseException) -> str:
 def _unparsed(error: OverrideParseException) -> str:
     if not error.override.isascii():
         return f"letters beyond ASCII must stand in quotes, such as KEY='\"é\"' in a shell; got {error.override!r}"
-    return f"arguments must be KEY=VALUE, quoted for the shell; got {error.override!r}: {_first_line(error)}"
+    return f"arguments must be KEY=VALUE, quoted for the shell; got {error.override!r}: {first_line(error)}"
 
 
 def _yaml(error: YAMLError) -> str:
@@ -92,7 +92,7 @@ def _composition(error: ConfigCompositionException) -> str:
     if match := re.match(r"Could not override '(.+?)'", text):
         known = _known_keys()
         if match[1] in known:
-            return f"{match[1]} must have keys that it has already; {_first_line(cause or error)}: add others with '+'"
+            return f"{match[1]} must have keys that it has already; {first_line(cause or error)}: add others with '+'"
         return f"there is no key '{match[1]}'{_nearest(match[1], known)}"
     if match := re.match(r"Ambiguous value for argument '(.+?)=(.*)'", text):
         return (
@@ -100,7 +100,7 @@ def _composition(error: ConfigCompositionException) -> str:
             f"them as one: '{match[1]}=\"{match[2]}\"'"
         )
     if match := re.match(r"Error merging override (.+?)=(.*)", text):
-        return f"{match[1]} must have the type of its default; got {match[2]}: {_first_line(cause or error)}"
+        return f"{match[1]} must have the type of its default; got {match[2]}: {first_line(cause or error)}"
     return _told(error)
 
 
@@ -126,7 +126,3 @@ def _keys(content: Any, prefix: str = "") -> Iterator[str]:
 def _nearest(word: str, words: list[str]) -> str:
     close = difflib.get_close_matches(word, words, n=1)
     return f": did you mean {close[0]!r}?" if close else ""
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

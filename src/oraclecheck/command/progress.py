@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from oraclecheck.command.sweep import Part
+from oraclecheck.command.request import Request
 from oraclecheck.records.store import read_record
 
 POLL_SECONDS = 1.0
@@ -25,7 +25,7 @@ class SweepProgress(threading.Thread):
         parts: What the sweep asks for.
     """
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    def __init__(self, parts: Sequence[Request]) -> None:
         super().__init__(daemon=True)
         missing = [part.missing() for part in parts]
         self.total = sum(part.size if m is None else len(m) for part, m in zip(parts, missing, strict=True))

@@ -188,14 +188,6 @@ def replacing(overrides: Sequence[str]) -> list[str]:
     return [*overrides[:first], REPLACING, *overrides[first:]]
 
 
-def quoted(argument: str) -> str:
-    """A `KEY=VALUE` argument whose value Hydra can read: its grammar knows letters beyond ASCII in quotes only."""
-    key, equals, value = argument.partition("=")
-    if not equals or key.startswith("-") or value.isascii() or any(sign in value for sign in "'\"\\,()[]{}$"):
-        return argument
-    return f"{key}='{value}'"
-
-
 def register() -> None:
     """Make the schema known to Hydra under the name the defaults list uses, and our resolver to OmegaConf."""
     ConfigStore.instance().store(name="schema", node=Config)

@@ -1,7 +1,7 @@
 """The sweep a command line asks for: which runs of which studies, and which of them have no record yet."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,49 +11,17 @@ from hydra.core.override_parser.types import Override
 
 from oraclecheck.command.interpret import interpret, parse_repeats
 from oraclecheck.command.overrides import alternatives, parse, sweeper_params, values
+from oraclecheck.command.preflight import check
+from oraclecheck.command.request import Request
 from oraclecheck.command.schema import replacing
+from oraclecheck.criteria.registry import CRITERIA
+from oraclecheck.pipelines.dense import dense_path, study_if_known
 from oraclecheck.pruning.combination import SET_LIMIT, parse_set
 from oraclecheck.records.record import Record
-from oraclecheck.records.store import is_done, read_record, record_path
-from oraclecheck.study.setting import CRITERIA, Setting
+from oraclecheck.records.store import is_done, read_record
 
 
-@dataclass(frozen=True)
-class Part:
-    """The jobs of a sweep that add to one study, or that only train its dense network.
-
-    Attributes:
-        setting: Their setting, with the combinations and repeats of all of them.
-    """
-
-    setting: Setting
-
-    @property
-    def size(self) -> int:
-        """Number of runs it asks for."""
-        return 0 if self.setting.stage == "pretrain" else len(self.setting.runs)
-
-    def paths(self) -> list[Path] | None:
-        """Where the records of its runs lie; None while its dense network is not trained."""
-        study = self.setting.study_if_known()
-        if study is None:
-            return None
-        runs = self.setting.runs if self.size else []
-        return [record_path(self.setting.out / study.name, combination, repeat) for combination, repeat in runs]
-
-    def missing(self) -> list[Path] | None:
-        """Those that have no valid record, or one that failed; None (all) while the dense network is not trained."""
-        study, paths = self.setting.study_if_known(), self.paths()
-        if study is None or paths is None:
-            return None
-        return [path for path in paths if not is_done(path, study.hash)]
-
-    def is_done(self) -> bool:
-        """Whether there is nothing left to run."""
-        return self.missing() == []
-
-
-def plan(overrides: Sequence[str], multirun: bool) -> list[Part]:
+def plan(overrides: Sequence[str], multirun: bool) -> list[Request]:
     """Compose and check a command line before anything runs; call it where Hydra is initialised.
 
     The jobs of a sweep differ mostly in `combo` and `repeat`; what is left is composed once, not a thousand times.
@@ -64,7 +32,7 @@ def plan(overrides: Sequence[str], multirun: bool) -> list[Part]:
         multirun: Whether it sweeps (`-m`).
 
     Raises:
-        ValueError: If a job could not run; see `interpret` and `Setting.check`.
+        ValueError: If a job could not run; see `interpret` and `preflight.check`.
         HydraException: If a job could not be composed.
     """
     parsed = parse(overrides, multirun)
@@ -76,16 +44,16 @@ def plan(overrides: Sequence[str], multirun: bool) -> list[Part]:
     parts = []
     for job in product(*(_alternatives(override, multirun) for override in varied)):
         first = [f"{key}={_quote(swept[0])}" for key, swept in runs.items() if swept]
-        setting = interpret(compose("config", overrides=replacing([*job, *first])), given)
+        request = interpret(compose("config", overrides=replacing([*job, *first])), given)
         if runs.get("combo"):
-            setting = replace(setting, combinations=_union(runs["combo"]))
+            request = replace(request, combinations=_union(runs["combo"]))
         if runs.get("repeat"):
-            setting = replace(setting, repeats=parse_repeats(runs["repeat"]))
-        count = len(setting.combinations) * len(setting.repeats)
+            request = replace(request, repeats=parse_repeats(runs["repeat"]))
+        count = len(request.combinations) * len(request.repeats)
         if count > SET_LIMIT:
             raise ValueError(f"combo and repeat must ask for at most {SET_LIMIT:,} runs; got {count:,}")
-        setting.check()
-        parts.append(Part(setting))
+        check(request)
+        parts.append(request)
     return parts
 
 
@@ -120,26 +88,26 @@ MOST_LINES = 10  # a run's own line, for commands of a few runs
 MOST_FILTERS = 20  # listed in it
 
 
-def summary(parts: Sequence[Part]) -> list[str]:
+def summary(parts: Sequence[Request]) -> list[str]:
     """What was done and where it lies, a line each."""
     lines = []
     for part in parts:
-        study, paths = part.setting.study_if_known(), part.paths()
+        study, paths = study_if_known(part.setting), part.paths()
         if study is None or paths is None:
             continue
-        if part.setting.stage == "pretrain":
-            lines.append(f"dense network: {part.setting.dense_path}")
+        if part.stage == "pretrain":
+            lines.append(f"dense network: {dense_path(part.setting)}")
             continue
         records = [read_record(path) for path in paths if is_done(path, study.hash)]
         if len(paths) <= MOST_LINES:
             lines.extend(_describe(record) for record in records)
-        folder = part.setting.out / study.name
+        folder = part.setting.paths.out / study.name
         lines.append(f"{len(records)} of {len(paths)} runs have records in {folder}")
         lines.append(f"next: python -m oraclecheck.report {folder}")
     return lines
 
 
-def complaint(parts: Sequence[Part]) -> str | None:
+def complaint(parts: Sequence[Request]) -> str | None:
     """One line that says how many runs are missing and how to run only those; None if none is."""
     missing = [part.missing() for part in parts]
     count = sum(part.size if paths is None else len(paths) for part, paths in zip(parts, missing, strict=True))

@@ -10,6 +10,7 @@ from torch import nn
 from oraclecheck.data.images import ImageData
 from oraclecheck.engines.classifier import Classifier
 from oraclecheck.engines.evaluation import Evaluation, evaluate
+from oraclecheck.pruning.combination import Removed
 
 
 class Pruning(L.Callback):
@@ -20,6 +21,7 @@ class Pruning(L.Callback):
 
     Args:
         prune: Gives the pruned copy of a dense network.
+        removed: The combination: layer -> its removed filters.
         data: What the pruned network is measured on, before any retraining.
 
     Attributes:
@@ -28,8 +30,8 @@ class Pruning(L.Callback):
         seconds: Wall time of pruning and measuring.
     """
 
-    def __init__(self, prune: Callable[[nn.Module], nn.Module], data: ImageData) -> None:
-        self.prune, self.data = prune, data
+    def __init__(self, prune: Callable[[nn.Module, Removed], nn.Module], removed: Removed, data: ImageData) -> None:
+        self.prune, self.removed, self.data = prune, removed, data
         self.train: Evaluation | None = None
         self.test: Evaluation | None = None
         self.seconds = 0.0
@@ -41,7 +43,7 @@ class Pruning(L.Callback):
             return
         assert isinstance(pl_module, Classifier)
         start = time.perf_counter()
-        pl_module.network = self.prune(pl_module.network)
+        pl_module.network = self.prune(pl_module.network, self.removed)
         self._pruned = True
         self.seconds += time.perf_counter() - start
 

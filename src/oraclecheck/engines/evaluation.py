@@ -41,6 +41,10 @@ class Evaluation:
         """Whether the loss is NaN or infinite."""
         return not math.isfinite(self.loss)
 
+    def columns(self, prefix: str) -> dict[str, float]:
+        """Loss and accuracy as a record has them, such as `final_test_loss`."""
+        return {f"{prefix}_loss": self.loss, f"{prefix}_accuracy": self.accuracy}
+
 
 def evaluate(network: nn.Module, images: LabelledImages) -> Evaluation:
     """Evaluate a network on a whole set that lies on the network's device; its mode is left as it was."""

@@ -5,6 +5,8 @@ from pathlib import Path
 import torch
 from torchvision.models import WeightsEnum, get_weight
 
+from oraclecheck.errors import first_line
+
 
 def weights_file(name: str, key: str) -> Path:
     """Where the file of torchvision's weights belongs, whether it is there or not.
@@ -33,7 +35,7 @@ def fetch_weights(name: str, key: str) -> Path:
             torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rpartition("-")[2], progress=False)
         except (OSError, RuntimeError) as error:
             raise ValueError(
-                f"{key} must be at hand; {name} cannot be downloaded here ({_brief(error)}): put {url} into "
+                f"{key} must be at hand; {name} cannot be downloaded here ({first_line(error)}): put {url} into "
                 f"{path.parent} as {path.name}"
             ) from None
     return path
@@ -46,7 +48,3 @@ def _weights(name: str, key: str) -> WeightsEnum:
         raise ValueError(
             f"{key} must name weights of torchvision, such as ResNet18_Weights.IMAGENET1K_V1; got {name!r}"
         ) from None
-
-
-def _brief(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

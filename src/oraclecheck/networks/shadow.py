@@ -3,9 +3,7 @@
 import copy
 import hashlib
 import inspect
-import json
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,13 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from torch import nn
 
-from oraclecheck.networks.target import check_targets, tell
+from oraclecheck.errors import tell
+from oraclecheck.networks.target import check_targets
+
+
+def build(network: dict[str, Any]) -> nn.Module:
+    """A network by Hydra's description of it (`_target_` and arguments), initialised from torch's global generator."""
+    return instantiate(network)
 
 
 def shadow_network(network: dict[str, Any]) -> nn.Module:
@@ -26,12 +30,32 @@ def shadow_network(network: dict[str, Any]) -> nn.Module:
     Raises:
         ValueError: If it cannot be made.
     """
-    return shadow_of(describe(network))
+    shadow = next((shadow for described, shadow in _shadows if described == network), None)
+    if shadow is None:
+        shadow = _shadow_of(network)
+        _shadows[:] = [*_shadows[1 - MOST_SHADOWS :], (copy.deepcopy(network), shadow)]
+    return shadow
 
 
-def describe(network: dict[str, Any]) -> str:
-    """A network's description as one string, equal for equal descriptions."""
-    return json.dumps(network, sort_keys=True)
+MOST_SHADOWS = 8
+_shadows: list[tuple[dict[str, Any], nn.Module]] = []
+"""The last networks and their shadows: the jobs of a sweep are of few, and a deep one takes a tenth of a second."""
+
+
+def _shadow_of(network: dict[str, Any]) -> nn.Module:
+    if "_target_" not in network:
+        raise ValueError(f"model.network must name an importable class as its _target_; got {network}")
+    check_targets(network, "model.network")
+    try:
+        made = make_shadow(lambda: build(network))
+    except (Exception, SystemExit) as error:
+        reason = error.__cause__ or error if isinstance(error, InstantiationException) else error
+        raise ValueError(
+            f"model.network must name an importable class and its arguments; got {network}: {tell(reason)}"
+        ) from error
+    if not isinstance(made, nn.Module):
+        raise ValueError(f"model.network must make a torch.nn.Module; got {network}, which makes a {_type(made)}")
+    return made
 
 
 def identity(network: dict[str, Any]) -> dict[str, Any]:
@@ -46,25 +70,6 @@ def identity(network: dict[str, Any]) -> dict[str, Any]:
         if file and "site-packages" not in Path(file).parts:
             return {**network, "source": hashlib.sha256(Path(file).read_bytes()).hexdigest()}
     return network
-
-
-@lru_cache(maxsize=8)  # the jobs of a sweep are of few networks, and a deep one takes a tenth of a second
-def shadow_of(description: str) -> nn.Module:
-    """The shadow of what `describe` described; see `shadow_network`."""
-    network = json.loads(description)
-    if "_target_" not in network:
-        raise ValueError(f"model.network must name an importable class as its _target_; got {network}")
-    check_targets(network, "model.network")
-    try:
-        made = make_shadow(lambda: instantiate(network))
-    except (Exception, SystemExit) as error:
-        reason = error.__cause__ or error if isinstance(error, InstantiationException) else error
-        raise ValueError(
-            f"model.network must name an importable class and its arguments; got {network}: {tell(reason)}"
-        ) from error
-    if not isinstance(made, nn.Module):
-        raise ValueError(f"model.network must make a torch.nn.Module; got {network}, which makes a {_type(made)}")
-    return made
 
 
 def make_shadow(make: Callable[[], nn.Module]) -> nn.Module:

@@ -1,172 +1,179 @@
-"""The dense network: trained once by its recipe and kept, or loaded from a checkpoint of the user's."""
+"""The dense network: trained once by its recipe and kept, or loaded from a checkpoint; then measured."""
 
-import copy
+import json
 import math
 import sys
 import time
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from itertools import takewhile
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock
-from torch import Tensor, nn
+from torch import nn
 
+from oraclecheck.data import loading
 from oraclecheck.data.images import ImageData
 from oraclecheck.engines.callbacks import History
+from oraclecheck.engines.evaluation import evaluate, first_loss
 from oraclecheck.engines.recipe import Recipe
-from oraclecheck.engines.trainer import TrainerSettings, fit
-from oraclecheck.files import create_atomically, digest_of_tensors, remove_remains
-from oraclecheck.networks.shadow import make_shadow
+from oraclecheck.engines.trainer import TrainerSettings, device_of, fit
+from oraclecheck.files import digest, write_json
+from oraclecheck.networks.imagenet import fetch_weights, weights_file
+from oraclecheck.networks.shadow import build, identity, shadow_network
+from oraclecheck.networks.size import parameters_and_macs
+from oraclecheck.pipelines.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from oraclecheck.study.definition import data_identity, evaluation_identity, study_of, test_set_hash
+from oraclecheck.study.identity import Study
 from oraclecheck.study.seeds import derive_seed
+from oraclecheck.study.setting import Setting
 
 PROGRESS_SECONDS = 5.0
 
-_failures: dict[Path, Exception] = {}
-"""Dense networks whose training failed in this process."""
+SAME = 1e-5  # relative; between devices the float32 sums of a network differ by less
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """A dense network's weights and where they come from.
+class Dense:
+    """The dense network of a study, measured.
 
     Attributes:
-        state: The network's state dict, on the CPU.
-        history: Test metrics of every epoch it was trained for; empty if it was trained elsewhere.
-        test_set: Hash of what decides the metrics of its history; empty if it was trained elsewhere.
+        network: On the CPU, in the memory layout of the study.
+        columns: Its columns of the record.
     """
 
-    state: dict[str, Tensor]
-    history: list[dict[str, float]]
-    test_set: str = ""
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of the tensors' names, types, shapes and bytes: the identity of the dense network."""
-        return digest_of_tensors(self.state)
+    network: nn.Module
+    columns: dict[str, Any]
 
 
-def load_checkpoint(path: Path, network: nn.Module, key: str, model: str) -> Checkpoint:
-    """Read a checkpoint for a network: a state dict, or a mapping that holds one under `state_dict`, as ours do.
+def dense_path(setting: Setting) -> Path:
+    """Where the dense network of this recipe, the user's checkpoint or torchvision's weights are kept."""
+    pretrain, network, trainer = setting.pretrain, setting.network, setting.trainer
+    if pretrain.checkpoint:
+        return pretrain.checkpoint
+    if pretrain.weights:
+        return weights_file(pretrain.weights, "pretrain.weights")
+    recipe = {
+        "network": identity(network.description),
+        "data": data_identity(setting),
+        "recipe": pretrain.recipe.identity(),
+        "seed": pretrain.seed,
+        "channels_last": network.channels_last,
+        "precision": trainer.precision,
+        "compile": trainer.compile,
+        "threads": trainer.threads,
+    }
+    name = f"{network.name}-{setting.data.name}-seed{pretrain.seed}-{digest(recipe)[:8]}.pt"
+    return setting.paths.out / "dense" / name
 
-    What wrappers put before the names of all tensors, such as DataParallel's `module.`, is taken off.
 
-    Args:
-        path: The file.
-        network: A network of the architecture it must have; a meta-device one will do.
-        key: The configuration key that named the file, for messages.
-        model: The model's name, for messages.
+def dense_checkpoint(setting: Setting) -> Checkpoint:
+    """The dense network's weights, trained if nobody has trained them yet.
 
     Raises:
-        ValueError: If there is no such file, it is not a checkpoint, or its tensors are another architecture's.
+        ValueError: If it cannot be loaded or trained, or the file is another architecture's.
     """
+    pretrain, path, model = setting.pretrain, dense_path(setting), setting.network.name
+    if not pretrain.loads:
+        about = {"model": model, "recipe": asdict(pretrain.recipe), "seed": pretrain.seed}
+        train_once(path, lambda: _train(setting), about)
+    elif not pretrain.checkpoint:
+        fetch_weights(str(pretrain.weights), "pretrain.weights")
+    return _load(setting)
+
+
+def study_if_known(setting: Setting) -> Study | None:
+    """The study that a setting is with its dense network; None while that is not trained."""
+    path = dense_path(setting)
     if not path.is_file():
-        raise ValueError(f"{key} must be a file; got {path}")
-    try:
-        with warnings.catch_warnings():  # torch warns of quantised and sparse tensors, which are refused below
-            warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
-            f"{key} must hold tensors that torch.load(weights_only=True) reads; got {path}: {reason}"
-        ) from None
-    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
-    if not _is_state(state):
-        raise ValueError(f"{key} must hold a state dict of {model}; got {path}{_other_place(content)}")
-    assert isinstance(state, Mapping)
-    expected = network.state_dict()
-    state = _renamed(state, expected)
-    difference = _no_weights(network, state) or _wrong_shape(expected, state)
-    if not difference:
-        # Into a shadow, for torch's and torchvision's modules know the names that their tensors had in older files.
-        loaded = copy.deepcopy(network).to("meta")
-        try:
-            missing, unknown = loaded.load_state_dict(dict(state), strict=False, assign=True)
-        except RuntimeError as error:  # a module of the user's that loads in a way of its own
-            difference = f"loading raises {str(error).splitlines()[-1].strip()}"
-        else:
-            if missing or unknown:
-                difference = _missing(missing[0], state) if missing else f"there is an unknown {unknown[0]}"
-    if difference:
-        raise ValueError(f"{key} must hold a state dict of {model}; got {path}, where {difference}")
-    tensors = {name: tensor.contiguous() for name, tensor in loaded.state_dict().items()}
-    history = content.get("history")
-    return Checkpoint(tensors, history if isinstance(history, list) else [], content.get("test_set", ""))
+        return None
+    state = (path.stat().st_mtime_ns, setting.network.description)
+    if path not in _hashes or _hashes[path][0] != state:  # ViT-B/16's file takes more than a second
+        _hashes[path] = state, _load(setting).hash
+    return study_of(setting, _hashes[path][1])
 
 
-def train_once(
-    path: Path,
-    make: Callable[[], nn.Module],
-    data: Callable[[], ImageData],
-    recipe: Recipe,
-    seed: int,
-    settings: TrainerSettings,
-    model: str,
-    test_set: str = "",
-) -> Checkpoint:
-    """The checkpoint at `path`, trained first if it is not there; of many processes one trains and the others wait.
+_hashes: dict[Path, tuple[tuple[int, dict[str, Any]], str]] = {}
+"""Identities of the dense networks in files, as the files were modified last."""
+
+
+def _load(setting: Setting) -> Checkpoint:
+    loaded = "pretrain.checkpoint" if setting.pretrain.checkpoint else "pretrain.weights"
+    key = loaded if setting.pretrain.loads else "the dense network's checkpoint"
+    shadow = shadow_network(setting.network.description)
+    return load_checkpoint(dense_path(setting), shadow, key, setting.network.name)
+
+
+def train_once(path: Path, train: Callable[[], Checkpoint], about: Mapping[str, Any]) -> None:
+    """Train the network at `path` if it is not there; of many processes one trains and the others wait.
 
     It is created once and never replaced. Where locks do not hold several may train it; they all use the network of the
     first to be done.
 
     Args:
         path: Where it is kept; its name identifies the recipe.
-        make: Builds the untrained network.
-        data: Gives the data; called only if something is trained.
-        recipe: The pre-training recipe. The network of the last epoch is kept.
+        train: Trains it; called only if it is not there.
+        about: What else its file says.
+
+    Raises:
+        ValueError: If training diverges or the file cannot be written.
+    """
+    if path.is_file():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        if path.absolute() in _failures:  # the other jobs of a sweep need not try again
+            raise _failures[path.absolute()]
+        if not path.is_file():
+            try:
+                save_checkpoint(path, train(), about)
+            except Exception as error:
+                _failures[path.absolute()] = error
+                raise
+
+
+_failures: dict[Path, Exception] = {}
+"""Dense networks whose training failed in this process."""
+
+
+def _train(setting: Setting) -> Checkpoint:
+    data, pretrain, model = load_data(setting), setting.pretrain, setting.network.name
+    torch.manual_seed(derive_seed(pretrain.seed, "pretrain", "initialisation"))
+    network = build(setting.network.description)
+    return train(network, data, pretrain.recipe, pretrain.seed, setting.trainer, model, test_set_hash(setting))
+
+
+def train(
+    network: nn.Module, data: ImageData, recipe: Recipe, seed: int, trainer: TrainerSettings, model: str, test_set: str
+) -> Checkpoint:
+    """Train a network to be the dense one; that of the last epoch.
+
+    Args:
+        network: Initialised; trained in place.
+        data: On the device of `trainer`.
+        recipe: The pre-training recipe, already scaled.
         seed: `pretrain.seed`.
-        settings: Device, precision, threads.
-        model: The model's name, for messages.
+        trainer: Device, precision, threads.
+        model: The network's name, for messages.
         test_set: Hash of what decides the metrics of its history.
 
     Raises:
-        ValueError: If training diverges, the file cannot be written, or it is another architecture's.
+        ValueError: If training diverges.
     """
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
-            if path.absolute() in _failures:  # the other jobs of a sweep need not try again
-                raise _failures[path.absolute()]
-            if not path.is_file():
-                try:
-                    checkpoint = _train(make, data(), recipe, seed, settings, model)
-                    content = {"model": model, "recipe": asdict(recipe), "seed": seed, "history": checkpoint.history}
-                    _keep(path, {**content, "test_set": test_set, "state_dict": checkpoint.state})
-                except Exception as error:
-                    _failures[path.absolute()] = error
-                    raise
-    return load_checkpoint(path, make_shadow(make), "the dense network's checkpoint", model)
-
-
-def _keep(path: Path, content: dict[str, object]) -> None:
-    try:
-        create_atomically(path, lambda file: torch.save(content, file))
-    except (OSError, RuntimeError) as error:  # torch's writer raises the second for what the first says
-        reason = getattr(error, "strerror", None) or error
-        raise ValueError(
-            f"paths.out must have room for the dense network; {path} cannot be written: {reason}"
-        ) from None
-    remove_remains(path)  # not before: they may be what another has almost written
-
-
-def _train(
-    make: Callable[[], nn.Module], data: ImageData, recipe: Recipe, seed: int, settings: TrainerSettings, model: str
-) -> Checkpoint:
-    torch.manual_seed(derive_seed(seed, "pretrain", "initialisation"))
-    network = make()
     history = History(data, _progress(model, recipe.epochs))
     if data.train.channels_last:
         network = network.to(memory_format=torch.channels_last)
-    trained = fit(network, data.train, recipe, derive_seed(seed, "pretrain", "order"), settings, [history])
+    trained = fit(network, data.train, recipe, derive_seed(seed, "pretrain", "order"), trainer, [history])
     if history.diverged:
         raise ValueError(
             f"pretrain.lr must let the dense {model} learn; with {recipe.schedule} its loss became NaN or infinite "
             f"in epoch {len(history.epochs) - 1}"
         )
-    return Checkpoint({name: tensor.contiguous() for name, tensor in trained.state_dict().items()}, history.epochs)
+    state = {name: tensor.contiguous() for name, tensor in trained.state_dict().items()}
+    return Checkpoint(state, history.epochs, test_set)
 
 
 def _progress(model: str, epochs: int) -> Callable[[dict[str, float]], None]:
@@ -184,68 +191,82 @@ def _progress(model: str, epochs: int) -> Callable[[dict[str, float]], None]:
     return show
 
 
-def _wrong_shape(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str | None:
-    """A tensor of a wrong shape, if there is one."""
-    for name, tensor in expected.items():
-        if name in found and found[name].shape != tensor.shape:
-            return f"{name} has shape {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"
-    return None
+def load_data(setting: Setting) -> ImageData:
+    """The data of a setting, on its device; a process reads it once, however many jobs it runs.
 
-
-def _is_state(state: object) -> bool:
-    return isinstance(state, Mapping) and all(
-        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
-    )
-
-
-def _other_place(content: object) -> str:
-    """Where else a checkpoint holds a state dict, as a hint."""
-    parts = content.items() if isinstance(content, Mapping) else ()
-    place = next((name for name, part in parts if part and _is_state(part)), None)
-    return f", which holds one under {place!r}: save that alone" if place else ""
-
-
-def _renamed(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The tensors under the network's own names, where wrappers put something before all of them.
-
-    DataParallel puts `module.` before the names, Lightning the attribute that holds the network, and torch.compile
-    `_orig_mod.` wherever a part is compiled.
+    Raises:
+        ValueError: If a batch size of a training that is to come leaves one image over, of which a BatchNorm cannot
+            make a mean and a variance.
     """
-    if not any("_orig_mod." in name for name in expected):
-        state = {name.replace("_orig_mod.", ""): tensor for name, tensor in state.items()}
-    prefix = _common_prefix(state).removesuffix(_common_prefix(expected))
-    return {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    device = device_of(setting.trainer)
+    data = _load_once(setting.data.source, setting.paths.cache, setting.data.preparation, device)
+    modules = shadow_network(setting.network.description).modules()
+    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules):
+        trains = not setting.pretrain.loads and not dense_path(setting).is_file()
+        for key, recipe in [("pretrain", setting.pretrain.recipe)] * trains + [("retrain", setting.retrain.recipe)]:
+            if len(data.train) % recipe.batch_size == 1:
+                raise ValueError(
+                    f"{key}.batch_size must not leave a batch of one image, which a BatchNorm cannot normalise; got "
+                    f"{recipe.batch_size} for {len(data.train)} training images"
+                )
+    return data
 
 
-def _common_prefix(names: Iterable[str]) -> str:
-    """The modules, each with a dot behind it, that all tensors lie in."""
-    levels = zip(*(name.split(".")[:-1] for name in names), strict=False)
-    return "".join(f"{level[0]}." for level in takewhile(lambda level: len(set(level)) == 1, levels))
+_load_once = lru_cache(maxsize=2)(loading.load)
 
 
-def _missing(name: str, state: Mapping[str, Tensor]) -> str:
-    """That a tensor is missing, and the prefix under which it is there after all."""
-    longer = next((other for other in state if other.endswith(f".{name}")), None)
-    if longer is None:
-        return f"{name} is missing"
-    prefix = longer.removesuffix(name)
-    return f"{name} is called {longer}: save only the tensors under '{prefix}', without this prefix"
+def measure_dense(setting: Setting, checkpoint: Checkpoint, data: ImageData) -> Dense:
+    """The dense network with its metrics, which are measured once and kept beside the checkpoints.
+
+    Raises:
+        ValueError: If the network in this process is not the one that was trained, or that another process measured.
+    """
+    network = build(setting.network.description)
+    network.load_state_dict(checkpoint.state)
+    if setting.network.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    network = network.to(data.test.device)
+    loss = first_loss(network, data.test)
+    path = _metrics_path(setting, checkpoint.hash)
+    try:
+        kept = json.loads(path.read_bytes())
+        metrics, known_loss = kept["metrics"], kept["first_loss"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        metrics = {
+            **evaluate(network, data.measured_train).columns("dense_train"),
+            **evaluate(network, data.test).columns("dense_test"),
+        }
+        _check_is_trained_network(setting, checkpoint, metrics)
+        with suppress(OSError):  # it would only save the next process the trouble
+            write_json(path, {"metrics": metrics, "first_loss": loss})
+    else:
+        _check_is_trained_network(setting, checkpoint, metrics)
+        _check_same(setting, "loss on the first test images", loss, known_loss, "another process measured")
+    network = network.cpu()
+    parameters, macs = parameters_and_macs(network, setting.network.input_shape)
+    return Dense(network, {**metrics, "dense_params": parameters, "dense_macs": macs})
 
 
-def _no_weights(network: nn.Module, state: Mapping[str, Tensor]) -> str | None:
-    """A tensor that cannot be a dense network's, if there is one."""
-    parameters = dict(network.named_parameters())
-    for name, expected in network.state_dict().items():
-        tensor = state.get(name, expected)
-        if tensor is expected:
-            continue
-        if tensor.is_meta:
-            return f"{name} has no values, for it lies on the meta device"
-        if tensor.is_quantized or tensor.layout != torch.strided:
-            return f"{name} is {'quantised' if tensor.is_quantized else 'sparse'}: save it as an ordinary tensor"
-        if tensor.is_complex() or tensor.is_floating_point() != expected.is_floating_point():
-            return f"{name} is of type {tensor.dtype} instead of {expected.dtype}"
-        values = tensor.detach().float()  # as the network will hold them
-        if values.isnan().any() or (name in parameters and values.isinf().any()):  # a buffer may be a mask of -inf
-            return f"{name} has values that are NaN or infinite"
-    return None
+def _metrics_path(setting: Setting, dense_hash: str) -> Path:
+    """Where the metrics of a dense network on this data are kept."""
+    network = setting.network
+    content = [identity(network.description), dense_hash, data_identity(setting), network.channels_last]
+    content += [setting.trainer.threads, evaluation_identity(setting)]
+    return setting.paths.out / "dense" / f"evaluation-{digest(content)[:16]}.json"
+
+
+def _check_is_trained_network(setting: Setting, checkpoint: Checkpoint, metrics: Mapping[str, float]) -> None:
+    """Compare the loaded network with the last epoch of its training, where that was measured on this test set."""
+    if checkpoint.history and checkpoint.test_set == test_set_hash(setting):
+        for metric in ("loss", "accuracy"):
+            trained = checkpoint.history[-1][f"test_{metric}"]
+            _check_same(setting, f"test {metric}", metrics[f"dense_test_{metric}"], trained, "its training ended with")
+
+
+def _check_same(setting: Setting, what: str, found: float, expected: float, whence: str) -> None:
+    if not math.isclose(found, expected, rel_tol=SAME, abs_tol=1e-9):
+        raise ValueError(
+            f"model.network must keep its whole state in its state dict; the dense {setting.network.name} of "
+            f"{dense_path(setting)} has {what} {found:.6g} where {whence} {expected:.6g}: register its tensors as "
+            "parameters or persistent buffers, for others are made anew in every process"
+        )

@@ -1,0 +1,83 @@
+"""What would stop a command later, found out before anything runs."""
+
+import tempfile
+from pathlib import Path
+
+from oraclecheck.command.request import Request
+from oraclecheck.data import loading
+from oraclecheck.data.module import ModuleSource
+from oraclecheck.engines.trainer import device_of
+from oraclecheck.networks.shadow import shadow_network
+from oraclecheck.networks.vit import SelfAttention
+from oraclecheck.pipelines.dense import dense_checkpoint, dense_path, study_if_known
+from oraclecheck.pipelines.proof import prove_pruning
+from oraclecheck.records.store import record_path
+from oraclecheck.records.wandb.mirror import usable_mode
+from oraclecheck.study.definition import train_eval_indices
+from oraclecheck.study.folder import check_folder
+from oraclecheck.study.setting import DataSetting, PruningSetting, Setting
+
+
+def check(request: Request) -> None:
+    """Find out now what would stop the command later.
+
+    Raises:
+        ValueError: If the data is missing, the output cannot be written, a combination is outside the space or its
+            index too long, a layer cannot be pruned alone, the checkpoint is another architecture's, or the study's
+            folder is other settings'.
+    """
+    setting = request.setting
+    _check_combinations(request.combinations, setting.pruning, setting.paths.out)
+    device_of(setting.trainer)
+    _check_writable("paths.out", setting.paths.out)
+    _check_data(setting.data, setting.paths.cache)
+    train_eval_indices(setting)  # are there as many images?
+    prove_pruning(setting)
+    _check_wiring(setting)
+    if setting.pretrain.loads and not dense_path(setting).is_file():
+        dense_checkpoint(setting)
+    study = study_if_known(setting)
+    if study is not None:
+        check_folder(setting.paths.out / study.name, study)
+    if request.wandb:
+        usable_mode(request.wandb.mode)  # if it has to be offline, say so once and not in every worker
+
+
+def _check_combinations(combinations: list[int | str], pruning: PruningSetting, out: Path) -> None:
+    indices = [combination for combination in combinations if isinstance(combination, int)]
+    if indices:  # one is enough, and to unrank a thousand of VGG19's takes a second
+        size = pruning.space.size
+        pruning.space.unrank(next((index for index in indices if index >= size), indices[0]))
+        record_path(out, max(indices), 0)
+    picked = next((combination for combination in combinations if isinstance(combination, str)), None)
+    if picked and pruning.scheme == "width":
+        raise ValueError(f"combo must be an index or a set where pruning.scheme is width; got {picked}")
+
+
+def _check_data(data: DataSetting, cache: Path) -> None:
+    if isinstance(data.source, ModuleSource):  # looks at its data, which it prepares under a lock there
+        _check_writable("paths.cache", cache)
+    data.source.check()
+    if loading.writes(data.source, cache):
+        _check_writable("paths.cache", cache)
+    if data.source.classes != data.classes:
+        raise ValueError(
+            f"data.classes must be the number of classes of {data.name}, {data.source.classes}; got {data.classes}"
+        )
+
+
+def _check_wiring(setting: Setting) -> None:
+    modules = shadow_network(setting.network.description).modules()
+    if setting.pruning.wiring == "released_code" and any(isinstance(module, SelfAttention) for module in modules):
+        raise ValueError(
+            "pruning.wiring must be correct for transformers; got released_code: pruning.scheme=width makes the "
+            "networks that the released code makes of them"
+        )
+
+
+def _check_writable(key: str, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ValueError(f"{key} must be a folder that can be written; got {folder}: {error.strerror}") from None

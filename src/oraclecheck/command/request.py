@@ -1,0 +1,55 @@
+"""What one command asks for: a setting, and which of its runs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from oraclecheck.pipelines.dense import study_if_known
+from oraclecheck.records.store import is_done, record_path
+from oraclecheck.records.wandb.mirror import WandbSettings
+from oraclecheck.study.setting import Setting
+
+
+@dataclass(frozen=True)
+class Request:
+    """The runs of one study that a command asks for, or its dense network alone.
+
+    Attributes:
+        setting: What they share.
+        stage: "run", or "pretrain" for the dense network alone.
+        combinations: The indices, and names of criteria.
+        repeats: The repeats of each.
+        wandb: Where W&B runs go; None for nowhere.
+    """
+
+    setting: Setting
+    stage: str
+    combinations: list[int | str]
+    repeats: list[int]
+    wandb: WandbSettings | None
+
+    @property
+    def runs(self) -> list[tuple[int | str, int]]:
+        """The (combination, repeat) pairs, repeats innermost."""
+        if self.stage == "pretrain":
+            return []
+        return [(combination, repeat) for combination in self.combinations for repeat in self.repeats]
+
+    @property
+    def size(self) -> int:
+        """Number of runs."""
+        return len(self.runs)
+
+    def paths(self) -> list[Path] | None:
+        """Where the records of its runs lie; None while its dense network is not trained."""
+        study = study_if_known(self.setting)
+        if study is None:
+            return None
+        folder = self.setting.paths.out / study.name
+        return [record_path(folder, combination, repeat) for combination, repeat in self.runs]
+
+    def missing(self) -> list[Path] | None:
+        """Those that have no valid record, or one that failed; None (all) while the dense network is not trained."""
+        study, paths = study_if_known(self.setting), self.paths()
+        if study is None or paths is None:
+            return None
+        return [path for path in paths if not is_done(path, study.hash)]

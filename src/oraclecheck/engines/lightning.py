@@ -1,0 +1,52 @@
+"""The engine that retrains one network after the other with Lightning."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from torch import nn
+
+from oraclecheck.data.images import ImageData
+from oraclecheck.engines.callbacks import History, Pruning
+from oraclecheck.engines.engine import OnEpoch, Prune, Retraining, Run
+from oraclecheck.engines.recipe import Recipe
+from oraclecheck.engines.trainer import TrainerSettings, fit
+
+
+def retrain(
+    runs: Sequence[Run],
+    dense: nn.Module,
+    prune: Prune,
+    data: ImageData,
+    recipe: Recipe,
+    trainer: TrainerSettings,
+    on_epoch: OnEpoch | None = None,
+) -> Iterator[Retraining | Exception]:
+    """See `Engine`."""
+    for run in runs:
+        told = partial(on_epoch, run) if on_epoch else None
+        result: Retraining | Exception
+        try:
+            result = _retrain(run, dense, prune, data, recipe, trainer, told)
+        except Exception as error:
+            result = error
+        yield result
+
+
+def _retrain(
+    run: Run,
+    dense: nn.Module,
+    prune: Prune,
+    data: ImageData,
+    recipe: Recipe,
+    trainer: TrainerSettings,
+    on_epoch: Callable[[dict[str, float]], None] | None,
+) -> Retraining:
+    start = time.perf_counter()
+    pruning, history = Pruning(prune, run.removed, data), History(data, on_epoch)
+    network = fit(dense, data.train, recipe, run.seed, trainer, [pruning, history])
+    assert pruning.train and pruning.test and history.train and history.test
+    evaluations = (pruning.train, pruning.test, history.train, history.test)
+    seconds = {"prune": pruning.seconds, "retrain": history.seconds, "total": time.perf_counter() - start}
+    diverged = history.diverged or any(evaluation.diverged for evaluation in evaluations)
+    return Retraining(network, *evaluations, history.epochs, diverged, seconds)

@@ -1,0 +1,173 @@
+"""Checkpoints of dense networks: ours, the user's and torchvision's."""
+
+import copy
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from oraclecheck.files import create_atomically, digest_of_tensors, remove_remains
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A dense network's weights and where they come from.
+
+    Attributes:
+        state: The network's state dict, on the CPU.
+        history: Test metrics of every epoch it was trained for; empty if it was trained elsewhere.
+        test_set: Hash of what decides the metrics of its history; empty if it was trained elsewhere.
+    """
+
+    state: dict[str, Tensor]
+    history: list[dict[str, float]]
+    test_set: str = ""
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the tensors' names, types, shapes and bytes: the identity of the dense network."""
+        return digest_of_tensors(self.state)
+
+
+def load_checkpoint(path: Path, network: nn.Module, key: str, model: str) -> Checkpoint:
+    """Read a checkpoint for a network: a state dict, or a mapping that holds one under `state_dict`, as ours do.
+
+    What wrappers put before the names of all tensors, such as DataParallel's `module.`, is taken off.
+
+    Args:
+        path: The file.
+        network: A network of the architecture it must have; a meta-device one will do.
+        key: The configuration key that named the file, for messages.
+        model: The model's name, for messages.
+
+    Raises:
+        ValueError: If there is no such file, it is not a checkpoint, or its tensors are another architecture's.
+    """
+    if not path.is_file():
+        raise ValueError(f"{key} must be a file; got {path}")
+    try:
+        with warnings.catch_warnings():  # torch warns of quantised and sparse tensors, which are refused below
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"{key} must hold tensors that torch.load(weights_only=True) reads; got {path}: {reason}"
+        ) from None
+    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
+    if not _is_state(state):
+        raise ValueError(f"{key} must hold a state dict of {model}; got {path}{_other_place(content)}")
+    assert isinstance(state, Mapping)
+    expected = network.state_dict()
+    state = _renamed(state, expected)
+    difference = _no_weights(network, state) or _wrong_shape(expected, state)
+    if not difference:
+        # Into a shadow, for torch's and torchvision's modules know the names that their tensors had in older files.
+        loaded = copy.deepcopy(network).to("meta")
+        try:
+            missing, unknown = loaded.load_state_dict(dict(state), strict=False, assign=True)
+        except RuntimeError as error:  # a module of the user's that loads in a way of its own
+            difference = f"loading raises {str(error).splitlines()[-1].strip()}"
+        else:
+            if missing or unknown:
+                difference = _missing(missing[0], state) if missing else f"there is an unknown {unknown[0]}"
+    if difference:
+        raise ValueError(f"{key} must hold a state dict of {model}; got {path}, where {difference}")
+    tensors = {name: tensor.contiguous() for name, tensor in loaded.state_dict().items()}
+    history = content.get("history")
+    return Checkpoint(tensors, history if isinstance(history, list) else [], content.get("test_set", ""))
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint, about: Mapping[str, Any]) -> None:
+    """Put a trained network in its place, unless another process has been quicker.
+
+    Args:
+        path: Where it is kept.
+        checkpoint: The network.
+        about: What else the file says, for whoever opens it.
+
+    Raises:
+        ValueError: If the file cannot be written.
+    """
+    measured = {"history": checkpoint.history, "test_set": checkpoint.test_set}
+    content = {**about, **measured, "state_dict": checkpoint.state}
+    try:
+        create_atomically(path, lambda file: torch.save(content, file))
+    except (OSError, RuntimeError) as error:  # torch's writer raises the second for what the first says
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(
+            f"paths.out must have room for the dense network; {path} cannot be written: {reason}"
+        ) from None
+    remove_remains(path)  # not before: they may be what another has almost written
+
+
+def _wrong_shape(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str | None:
+    """A tensor of a wrong shape, if there is one."""
+    for name, tensor in expected.items():
+        if name in found and found[name].shape != tensor.shape:
+            return f"{name} has shape {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"
+    return None
+
+
+def _is_state(state: object) -> bool:
+    return isinstance(state, Mapping) and all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
+    )
+
+
+def _other_place(content: object) -> str:
+    """Where else a checkpoint holds a state dict, as a hint."""
+    parts = content.items() if isinstance(content, Mapping) else ()
+    place = next((name for name, part in parts if part and _is_state(part)), None)
+    return f", which holds one under {place!r}: save that alone" if place else ""
+
+
+def _renamed(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The tensors under the network's own names, where wrappers put something before all of them.
+
+    DataParallel puts `module.` before the names, Lightning the attribute that holds the network, and torch.compile
+    `_orig_mod.` wherever a part is compiled.
+    """
+    if not any("_orig_mod." in name for name in expected):
+        state = {name.replace("_orig_mod.", ""): tensor for name, tensor in state.items()}
+    prefix = _common_prefix(state).removesuffix(_common_prefix(expected))
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+
+
+def _common_prefix(names: Iterable[str]) -> str:
+    """The modules, each with a dot behind it, that all tensors lie in."""
+    levels = zip(*(name.split(".")[:-1] for name in names), strict=False)
+    return "".join(f"{level[0]}." for level in takewhile(lambda level: len(set(level)) == 1, levels))
+
+
+def _missing(name: str, state: Mapping[str, Tensor]) -> str:
+    """That a tensor is missing, and the prefix under which it is there after all."""
+    longer = next((other for other in state if other.endswith(f".{name}")), None)
+    if longer is None:
+        return f"{name} is missing"
+    prefix = longer.removesuffix(name)
+    return f"{name} is called {longer}: save only the tensors under '{prefix}', without this prefix"
+
+
+def _no_weights(network: nn.Module, state: Mapping[str, Tensor]) -> str | None:
+    """A tensor that cannot be a dense network's, if there is one."""
+    parameters = dict(network.named_parameters())
+    for name, expected in network.state_dict().items():
+        tensor = state.get(name, expected)
+        if tensor is expected:
+            continue
+        if tensor.is_meta:
+            return f"{name} has no values, for it lies on the meta device"
+        if tensor.is_quantized or tensor.layout != torch.strided:
+            return f"{name} is {'quantised' if tensor.is_quantized else 'sparse'}: save it as an ordinary tensor"
+        if tensor.is_complex() or tensor.is_floating_point() != expected.is_floating_point():
+            return f"{name} is of type {tensor.dtype} instead of {expected.dtype}"
+        values = tensor.detach().float()  # as the network will hold them
+        if values.isnan().any() or (name in parameters and values.isinf().any()):  # a buffer may be a mask of -inf
+            return f"{name} has values that are NaN or infinite"
+    return None

@@ -1,0 +1,70 @@
+"""The one-shot pipeline: prune once, retrain, measure; what came of it as the columns of a record."""
+
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+
+from oraclecheck.data.images import ImageData
+from oraclecheck.engines.engine import Engine, OnEpoch, Retraining, Run
+from oraclecheck.networks.size import parameters_and_macs
+from oraclecheck.pipelines.dense import Dense
+from oraclecheck.pruning.pruner import Pruner
+from oraclecheck.study.setting import Setting
+
+
+def one_shot(
+    engine: Engine, runs: Sequence[Run], dense: Dense, data: ImageData, setting: Setting, on_epoch: OnEpoch
+) -> Iterator[dict[str, Any] | Exception]:
+    """For each run, in their order, the columns of its record that say what came of it, or the exception it raised.
+
+    Args:
+        engine: Carries the runs out.
+        runs: What to do.
+        dense: The dense network.
+        data: On the device of the setting.
+        setting: How networks are pruned and retrained.
+        on_epoch: Told each epoch's entry of a run's history.
+    """
+    pruning, network = setting.pruning, setting.network
+    prune = Pruner(pruning.space.layers, pruning.scheme, pruning.wiring, network.input_shape, network.channels_last)
+    recipe, trainer = setting.retrain.recipe, setting.trainer
+    for result in engine(runs, dense.network, prune, data, recipe, trainer, on_epoch):
+        if isinstance(result, Exception):
+            yield result
+        else:
+            parameters, macs = parameters_and_macs(result.network, network.input_shape)
+            yield {**outcome(result), "pruned_params": parameters, "pruned_macs": macs, **dense.columns}
+
+
+def outcome(result: Retraining) -> dict[str, Any]:
+    """The columns of a record that say what came of a run."""
+    history, final = result.history, result.final_test
+    accuracies = [entry["test_accuracy"] for entry in history]
+    best = max(range(len(history)), key=accuracies.__getitem__)
+    at_end = best == len(history) - 1
+    return {
+        "status": "diverged" if result.diverged else "ok",
+        **result.pruned_train.columns("pruned_train"),
+        **result.pruned_test.columns("pruned_test"),
+        **result.final_train.columns("final_train"),
+        **final.columns("final_test"),
+        "best_train_loss": result.final_train.loss if at_end else None,
+        "best_train_accuracy": result.final_train.accuracy if at_end else None,
+        "best_test_loss": history[best]["test_loss"],
+        "best_test_accuracy": accuracies[best],
+        "best_epoch": best,
+        **_last5("test_accuracy", accuracies[-5:]),
+        **_last5("test_loss", [entry["test_loss"] for entry in history[-5:]]),
+        "history": history,
+        "final_test_correct": b64encode(np.packbits(final.correct.numpy()).tobytes()).decode(),
+        **{f"duration_{part}": seconds for part, seconds in result.seconds.items()},
+    }
+
+
+def _last5(metric: str, values: list[float]) -> dict[str, float | None]:
+    # stdev of infinite losses raises; a diverged run's spread means nothing
+    spread = stdev(values) if len(values) > 1 and np.isfinite(values).all() else None
+    return {f"last5_{metric}_mean": fmean(values), f"last5_{metric}_std": spread}

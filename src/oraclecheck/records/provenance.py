@@ -1,0 +1,37 @@
+"""The columns of a record that say what computed it."""
+
+import platform
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import packages_distributions, version
+from typing import Any
+
+import torch
+
+from oraclecheck import __version__
+
+PACKAGES = ("torch", "torchvision", "lightning", "torch-pruning", "hydra-core", "numpy", "pillow", "wandb")
+"""What every run is computed with."""
+
+packages_of_modules = cache(packages_distributions)  # looks at every file of every package
+
+
+def provenance(device: torch.device, threads: int, modules: Iterable[str]) -> dict[str, Any]:
+    """The columns of a run that starts now.
+
+    Args:
+        device: What it is computed on.
+        threads: torch's threads.
+        modules: Names of modules that the user's network and data come from; their packages' versions are kept too.
+    """
+    named = [name for module in modules for name in packages_of_modules().get(module.partition(".")[0], [])]
+    packages = [name for name in dict.fromkeys([*PACKAGES, *named]) if name != "oraclecheck"]
+    return {
+        "versions": {"oraclecheck": __version__, **{package: version(package) for package in packages}},
+        "device": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{device.type} {platform.machine()}",
+        "threads": threads,
+        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

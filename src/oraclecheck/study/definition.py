@@ -1,0 +1,83 @@
+"""What defines a study, written out whole: two commands with equal definitions add to the same study.
+
+Left out are combination, repeat, paths, logger, launcher, device and number of workers. All else is there, defaults
+included, for a default may change.
+"""
+
+from typing import Any
+
+from oraclecheck.data import loading
+from oraclecheck.engines import evaluation
+from oraclecheck.files import digest
+from oraclecheck.networks.shadow import identity
+from oraclecheck.study.identity import Study
+from oraclecheck.study.setting import Setting
+
+
+def study_of(setting: Setting, dense_hash: str) -> Study:
+    """The study that a setting is with a dense network.
+
+    Args:
+        setting: The setting.
+        dense_hash: Identity of the dense network.
+    """
+    network, pruning, retrain, trainer = setting.network, setting.pruning, setting.retrain, setting.trainer
+    space = pruning.space
+    definition = {
+        "model": network.name,
+        "network": identity(network.description),
+        "channels_last": network.channels_last,
+        "data": data_identity(setting),
+        "dense_hash": dense_hash,
+        "layers": {layer.name: [layer.filters, layer.removed] for layer in space.layers},
+        "pruning_ratio": pruning.ratio,
+        "scheme": pruning.scheme,
+        "wiring": pruning.wiring,
+        "order": space.order,
+        "order_seed": space.seed if space.order == "sampled" else None,
+        "seed": retrain.seed,
+        "retrain": retrain.recipe.identity(),
+        "retrain_fraction": retrain.fraction,
+        "evaluation": evaluation_identity(setting),
+        "precision": trainer.precision,
+        "compile": trainer.compile,
+        "threads": trainer.threads,
+    }
+    pretrain_seed = None if setting.pretrain.loads else setting.pretrain.seed
+    return Study(setting.label, definition, space, setting.data.name, pretrain_seed)
+
+
+def data_identity(setting: Setting) -> dict[str, Any]:
+    """What the images are that networks are trained on."""
+    preparation = setting.data.preparation
+    normalisation = {"mean": list(preparation.mean), "std": list(preparation.std)}
+    augment = preparation.augmentation.identity()
+    return {**loading.identity(setting.data.source, setting.paths.cache), **normalisation, "augment": augment}
+
+
+def evaluation_identity(setting: Setting) -> dict[str, Any]:
+    """How networks are measured."""
+    indices = train_eval_indices(setting)
+    return {
+        "augmented": setting.data.preparation.augmented_train_eval,
+        "batch_size": evaluation.batch_size(setting.network.input_shape),
+        "precision": "IEEE float32",
+        "train_images": None if indices is None else len(indices),
+        "indices": None if indices is None else digest(indices),
+    }
+
+
+def train_eval_indices(setting: Setting) -> list[int] | None:
+    """The training images that training-set metrics are measured on; None for all.
+
+    Raises:
+        ValueError: If there are fewer.
+    """
+    n, source = setting.data.preparation.train_eval_images, setting.data.source
+    return None if n is None else loading.train_eval_indices(source, setting.paths.cache, n).tolist()
+
+
+def test_set_hash(setting: Setting) -> str:
+    """Hash of what decides a network's metrics on the test set."""
+    batch_size = evaluation.batch_size(setting.network.input_shape)
+    return digest([data_identity(setting), setting.network.channels_last, batch_size])
