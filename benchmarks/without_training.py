@@ -6,17 +6,18 @@ import torch
 
 from oraclecheck import experiment
 from oraclecheck.cli import main
+from oraclecheck.engines.engine import Retraining
 from oraclecheck.engines.evaluation import Evaluation
-from oraclecheck.engines.retraining import Retraining
 
 EVALUATION = Evaluation(loss=0.5, accuracy=0.5, correct=torch.zeros(599, dtype=torch.bool))
 
 
-def prune_only(dense, prune, data, recipe, seed, settings, on_epoch):
-    entry = {"epoch": 0, "lr": 0.1, "train_loss": 0.5, "test_loss": 0.5, "test_accuracy": 0.5}
-    on_epoch(entry)
-    seconds = {"prune": 0.0, "retrain": 0.0, "total": 0.0}
-    return Retraining(prune(dense), *[EVALUATION] * 4, [entry], False, seconds)
+def prune_only(runs, dense, prune, data, recipe, trainer, on_epoch):
+    for run in runs:
+        entry = {"epoch": 0, "lr": 0.1, "train_loss": 0.5, "test_loss": 0.5, "test_accuracy": 0.5}
+        on_epoch(run, entry)
+        seconds = {"prune": 0.0, "retrain": 0.0, "total": 0.0}
+        yield Retraining(prune(dense, run.removed), *[EVALUATION] * 4, [entry], False, seconds)
 
 
 experiment.retrain = prune_only

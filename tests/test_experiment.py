@@ -16,12 +16,13 @@ from torch.nn.functional import cross_entropy
 
 from data.test_sources import write_idx
 from oraclecheck import experiment
+from oraclecheck.criteria.registry import CRITERIA
 from oraclecheck.data import sources
 from oraclecheck.data.loading import Preparation, load
 from oraclecheck.networks.lenet import LeNet5Mini
-from oraclecheck.pipelines import dense
+from oraclecheck.pipelines import checkpoint, dense
+from oraclecheck.pruning.pruner import Pruner
 from oraclecheck.records import store
-from oraclecheck.study.setting import CRITERIA, Setting
 
 
 def the_record(combination: str = "0", repeat: int = 0) -> dict:
@@ -80,7 +81,7 @@ def test_record_names_every_package_that_decides_it(command, monkeypatch):
     fixed = {"oraclecheck", "torch", "torchvision", "lightning", "torch-pruning", "hydra-core", "numpy", "pillow"}
     versions = the_record()["versions"]
     assert versions.keys() == fixed | {"wandb", "scikit-learn"} and versions["pillow"] == metadata.version("pillow")
-    monkeypatch.setattr("oraclecheck.experiment.packages_of_modules", lambda: {"oraclecheck": ["statsmodels"]})
+    monkeypatch.setattr("oraclecheck.records.provenance.packages_of_modules", lambda: {"oraclecheck": ["statsmodels"]})
     assert command(*QUICK, "logger=none", "combo=1")[0] == 0
     assert the_record("1")["versions"]["statsmodels"] == metadata.version("statsmodels")
 
@@ -114,9 +115,7 @@ def test_l1_choice_under_released_wiring_is_the_correct_network(command):
 
 
 def test_failed_run_is_written_down_and_tried_again(command, monkeypatch):
-    from oraclecheck.study.setting import Setting
-
-    prune = Setting.prune
+    prune = Pruner.__call__
 
     def fail_for_one(self, dense, removed):
         if removed["conv1"] == (0, 1, 2, 3, 5) and fail_for_one.armed:
@@ -124,7 +123,7 @@ def test_failed_run_is_written_down_and_tried_again(command, monkeypatch):
         return prune(self, dense, removed)
 
     fail_for_one.armed = True
-    monkeypatch.setattr(Setting, "prune", fail_for_one)
+    monkeypatch.setattr(Pruner, "__call__", fail_for_one)
     sweep = ("-m", *QUICK, "logger=none", "combo=range(3)")
     code, _, err = command(*sweep)
     assert code == 1
@@ -252,7 +251,7 @@ def test_dense_network_that_cannot_be_kept_is_one_sentence(command, monkeypatch)
     trained = []
     train = dense._train
     monkeypatch.setattr(dense, "_train", lambda *arguments: trained.append(1) or train(*arguments))
-    monkeypatch.setattr(dense, "create_atomically", fail)
+    monkeypatch.setattr(checkpoint, "create_atomically", fail)
     monkeypatch.setattr(dense, "_failures", {})
     code, _, err = command("-m", *QUICK, "logger=none", "combo=0,1")
     (line,) = [line for line in err.splitlines() if "No space left" in line]
@@ -283,7 +282,8 @@ class Forgetful(nn.Sequential):
 @pytest.fixture
 def forgetful(tmp_path, monkeypatch) -> tuple[str, ...]:
     """A command on a network with a random mask that its state dict does not hold, which no proof has noticed."""
-    monkeypatch.setattr(Setting, "prove", lambda *_: None)
+    for module in ("experiment", "command.preflight"):
+        monkeypatch.setattr(f"oraclecheck.{module}.prove_pruning", lambda *_: None)
     Path("forgetful.py").write_text(FORGETFUL)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "forgetful", raising=False)

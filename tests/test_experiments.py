@@ -44,9 +44,9 @@ def test_experiment_composes_to_a_study_that_can_run(name, images, out):
     config.register()
     with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
         (part,) = plan(tiny(name, images, out), multirun=True)
-    setting = part.setting
-    assert len(setting.combinations) <= setting.space.size  # what the sweep asks for is there
-    assert setting.wiring == "correct"
+    pruning = part.setting.pruning
+    assert len(part.combinations) <= pruning.space.size  # what the sweep asks for is there
+    assert pruning.wiring == "correct"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from quick import QUICK
 
 from oraclecheck import layers
 from oraclecheck.cli import main
-from oraclecheck.study import setting
+from oraclecheck.pipelines import proof
 
 GLU = """
 from torch import nn, sigmoid
@@ -66,7 +66,7 @@ def test_what_cannot_be_proven_is_refused_before_anything_is_trained(mine, capsy
 
 
 def test_a_proof_is_made_for_random_weights_and_for_the_dense_network_and_kept(monkeypatch):
-    monkeypatch.setattr(setting, "_proven", set())  # what other tests of this process have proven
+    monkeypatch.setattr(proof, "_proven", set())  # what other tests of this process have proven
     assert main([*QUICK, "logger=none"]) == 0
     proofs = [json.loads(path.read_text()) for path in Path("multirun/dense").glob("proof-*.json")]
     hashes = sorted(proof["definition"]["dense_hash"] or "" for proof in proofs)

@@ -9,7 +9,8 @@ from quick import write_images
 from torchvision.models import resnet18
 
 from networks.test_sizes import setting_of
-from oraclecheck.pipelines.dense import Checkpoint
+from oraclecheck.pipelines.checkpoint import Checkpoint
+from oraclecheck.pipelines.dense import dense_checkpoint
 
 VIT = """
 name: tiny_vit
@@ -99,15 +100,16 @@ def test_torchvisions_weights_are_the_dense_network(tmp_path, monkeypatch):
     state = resnet18().state_dict()
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
     torch.save(state, tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth")
+    monkeypatch.setattr("oraclecheck.pipelines.dense.fit", lambda *_: pytest.fail("nothing is to be trained"))
     setting = setting_of("model=resnet18")
-    dense = setting.dense(lambda: pytest.fail("nothing is to be trained"))
-    assert setting.loads and dense.hash == Checkpoint(state, []).hash
+    dense = dense_checkpoint(setting)
+    assert setting.pretrain.loads and dense.hash == Checkpoint(state, []).hash
     few = setting_of("model=resnet18", "data.classes=5")
     with pytest.raises(
         ValueError, match=r"^pretrain\.weights must .* fc\.weight has shape \(1000, 512\) instead of \(5, 512\)"
     ):
-        few.dense(lambda: pytest.fail("nothing is to be trained"))
-    assert not setting_of("model=resnet18", "pretrain.weights=null").loads
+        dense_checkpoint(few)
+    assert not setting_of("model=resnet18", "pretrain.weights=null").pretrain.loads
 
 
 def test_command_that_removes_many_filters_names_their_number(command, small_images):

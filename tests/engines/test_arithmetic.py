@@ -41,7 +41,7 @@ class Watched(nn.Module):
 def test_whatever_is_measured_is_ieee_float32(precision, trained):
     before, seen = switches(), {True: set(), False: set()}
     settings = TrainerSettings(accelerator="cpu", precision=precision)
-    pruning, history = Pruning(lambda network: network, DATA), History(DATA)
+    pruning, history = Pruning(lambda network, _: network, {}, DATA), History(DATA)
     fit(Watched(seen), DATA.train, Recipe(1, 16, ((0, 0.01),), 0.9, 0), 0, settings, [pruning, history])
     assert seen == {True: {trained}, False: {(*IEEE, False)}}
     assert switches() == before

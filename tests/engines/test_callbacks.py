@@ -10,10 +10,11 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from oraclecheck.data.images import ImageData, ImageSet, ShuffledBatches
+from oraclecheck.engines import lightning
 from oraclecheck.engines.callbacks import History, Pruning
+from oraclecheck.engines.engine import Run
 from oraclecheck.engines.evaluation import evaluate
 from oraclecheck.engines.recipe import Recipe
-from oraclecheck.engines.retraining import retrain
 from oraclecheck.engines.trainer import TrainerSettings, fit
 from oraclecheck.networks.lenet import LeNet5Mini
 from oraclecheck.pruning.structured import prune
@@ -38,7 +39,16 @@ def dense() -> LeNet5Mini:
 
 
 def prune_it(network):
-    return prune(network, REMOVED, torch.zeros(2, 1, 32, 32))
+    return prune_as_said(network, REMOVED)
+
+
+def retrain(dense, data, recipe, seed, trainer):
+    (result,) = lightning.retrain([Run(REMOVED, seed)], dense, prune_as_said, data, recipe, trainer)
+    return result
+
+
+def prune_as_said(network, removed):
+    return prune(network, removed, torch.zeros(2, 1, 32, 32))
 
 
 class Spy(L.Callback):
@@ -52,14 +62,14 @@ class Spy(L.Callback):
 
 def test_optimizer_holds_exactly_the_pruned_networks_parameters():
     spy = Spy()
-    network = fit(dense(), DATA.train, RECIPE, 0, CPU, [Pruning(prune_it, DATA), spy])
+    network = fit(dense(), DATA.train, RECIPE, 0, CPU, [Pruning(prune_as_said, REMOVED, DATA), spy])
     assert [id(p) for p in spy.held] == [id(p) for p in spy.parameters] == [id(p) for p in network.parameters()]
     assert spy.shape == (8, 7, 5, 5)
 
 
 def test_pruning_happens_once_and_only_in_a_fit():
     calls = []
-    callback = Pruning(lambda network: calls.append(1) or prune_it(network), DATA)
+    callback = Pruning(lambda *dense: calls.append(1) or prune_as_said(*dense), REMOVED, DATA)
     for stage in ("validate", "test", "fit", "fit"):
         module = L.LightningModule() if stage != "fit" else None
         if module is not None:
@@ -86,14 +96,14 @@ def test_retraining_equals_a_bare_pytorch_loop_bit_for_bit():
             optimizer.step()
             losses.append(loss.item())
         mean_losses.append(sum(losses) / len(losses))
-    result = retrain(dense(), prune_it, DATA, RECIPE, 7, CPU)
+    result = retrain(dense(), DATA, RECIPE, 7, CPU)
     assert all(torch.equal(a, b) for a, b in zip(result.network.parameters(), network.parameters(), strict=True))
     assert [entry["train_loss"] for entry in result.history] == pytest.approx(mean_losses, rel=1e-6)
     assert [entry["lr"] for entry in result.history] == [0.05, 0.05, 0.005]
 
 
 def test_metrics_are_of_the_whole_sets_before_and_after():
-    result = retrain(dense(), prune_it, DATA, RECIPE, 0, CPU)
+    result = retrain(dense(), DATA, RECIPE, 0, CPU)
     for measured, network, images in (
         (result.pruned_train, prune_it(dense()), DATA.train),
         (result.pruned_test, prune_it(dense()), DATA.test),
@@ -109,7 +119,7 @@ def test_metrics_are_of_the_whole_sets_before_and_after():
 
 
 def test_seed_decides_the_retraining_and_matters():
-    same, again, other = (retrain(dense(), prune_it, DATA, RECIPE, seed, CPU) for seed in (1, 1, 2))
+    same, again, other = (retrain(dense(), DATA, RECIPE, seed, CPU) for seed in (1, 1, 2))
     assert same.final_test.loss == again.final_test.loss != other.final_test.loss
     assert same.pruned_train.loss == other.pruned_train.loss
 
@@ -117,25 +127,23 @@ def test_seed_decides_the_retraining_and_matters():
 def test_dense_network_is_not_changed_by_retraining():
     network = dense()
     before = copy.deepcopy(network.state_dict())
-    retrain(network, prune_it, DATA, RECIPE, 0, CPU)
+    retrain(network, DATA, RECIPE, 0, CPU)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
 def test_infinite_loss_ends_the_fit_as_diverged():
     recipe = replace(RECIPE, schedule=((0, 1e30),))
-    result = retrain(dense(), prune_it, DATA, recipe, 0, CPU)
+    result = retrain(dense(), DATA, recipe, 0, CPU)
     assert result.diverged and len(result.history) == 1
     assert not math.isfinite(result.history[0]["train_loss"])
 
 
 def test_finite_loss_is_not_diverged():
-    assert not retrain(dense(), prune_it, DATA, RECIPE, 0, CPU).diverged
+    assert not retrain(dense(), DATA, RECIPE, 0, CPU).diverged
 
 
 def test_evaluation_stays_in_float32_when_training_does_not():
-    full, mixed = (
-        retrain(dense(), prune_it, DATA, RECIPE, 0, TrainerSettings("cpu", p)) for p in ("32-true", "bf16-mixed")
-    )
+    full, mixed = (retrain(dense(), DATA, RECIPE, 0, TrainerSettings("cpu", p)) for p in ("32-true", "bf16-mixed"))
     assert mixed.pruned_train.loss == full.pruned_train.loss
     assert mixed.final_test.loss == evaluate(mixed.network, DATA.test).loss != full.final_test.loss
 
@@ -166,3 +174,17 @@ def test_channels_last_changes_layout_not_values():
     assert evaluate(network, last).loss == pytest.approx(evaluate(network, plain).loss, rel=1e-5)
     wide = ImageSet(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.zeros(2).long(), (0.0,) * 3, (1.0,) * 3, True)
     assert next(wide.batches(2))[0].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_run_that_raises_leaves_its_exception_in_its_place_and_others_go_on():
+    """What an engine owes: as many results as runs, in their order, and the epochs of each told with its run."""
+    runs, told = [Run(REMOVED, 1), Run({"conv1": (0, 99)}, 1), Run(REMOVED, 2)], []
+    results = list(
+        lightning.retrain(
+            runs, dense(), prune_as_said, DATA, RECIPE, CPU, lambda run, entry: told.append((run.seed, entry["epoch"]))
+        )
+    )
+    assert isinstance(results[1], ValueError) and "conv1" in str(results[1])
+    alone = [retrain(dense(), DATA, RECIPE, seed, CPU).final_test.loss for seed in (1, 2)]
+    assert [results[0].final_test.loss, results[2].final_test.loss] == alone
+    assert told == [(seed, epoch) for seed in (1, 2) for epoch in range(3)]

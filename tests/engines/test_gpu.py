@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from engines.test_callbacks import DATA, RECIPE, dense, prune_it
-from oraclecheck.engines.retraining import retrain
+from engines.test_callbacks import DATA, RECIPE, dense, retrain
 from oraclecheck.engines.trainer import TrainerSettings, device_of
 
 pytestmark = [
@@ -15,9 +14,9 @@ pytestmark = [
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("32-true", 2e-3), ("bf16-mixed", 5e-2)])
 def test_gpu_measures_what_the_cpu_measures(precision, tolerance):
-    on_cpu = retrain(dense(), prune_it, DATA, RECIPE, 0, TrainerSettings("cpu"))
+    on_cpu = retrain(dense(), DATA, RECIPE, 0, TrainerSettings("cpu"))
     settings = TrainerSettings("gpu", precision)
-    on_gpu = retrain(dense(), prune_it, DATA.to(device_of(settings)), RECIPE, 0, settings)
+    on_gpu = retrain(dense(), DATA.to(device_of(settings)), RECIPE, 0, settings)
     assert on_gpu.pruned_train.loss == pytest.approx(on_cpu.pruned_train.loss, rel=1e-3)
     assert on_gpu.final_test.loss == pytest.approx(on_cpu.final_test.loss, rel=tolerance)
     assert next(on_gpu.network.parameters()).device.type == "cpu" and on_gpu.final_test.correct.device.type == "cpu"
@@ -26,5 +25,5 @@ def test_gpu_measures_what_the_cpu_measures(precision, tolerance):
 def test_gpu_retraining_repeats_itself():
     settings = TrainerSettings("gpu")
     data = DATA.to(device_of(settings))
-    first, second = (retrain(dense(), prune_it, data, RECIPE, 0, settings).final_test.loss for _ in range(2))
+    first, second = (retrain(dense(), data, RECIPE, 0, settings).final_test.loss for _ in range(2))
     assert first == second

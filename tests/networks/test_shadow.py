@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torchvision.models import regnet_y_400mf
 
-from oraclecheck.networks.shadow import describe, make_shadow, shadow_of
+from oraclecheck.networks.shadow import make_shadow, shadow_network
 from oraclecheck.networks.size import parameters_and_macs
 
 
@@ -46,7 +46,7 @@ def test_shadow_leaves_the_random_generator_as_it_was(make):
 
 
 def test_regnet_has_a_shadow_with_its_layers():
-    shadow = shadow_of(describe({"_target_": "torchvision.models.regnet_y_400mf"}))
+    shadow = shadow_network({"_target_": "torchvision.models.regnet_y_400mf"})
     made = regnet_y_400mf()
     assert {name: tuple(tensor.shape) for name, tensor in shadow.state_dict().items()} == {
         name: tuple(tensor.shape) for name, tensor in made.state_dict().items()

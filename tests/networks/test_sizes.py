@@ -8,23 +8,24 @@ from hydra import compose, initialize_config_dir
 
 from oraclecheck.cli import CONF
 from oraclecheck.command import schema as config
-from oraclecheck.command.interpret import interpret
+from oraclecheck.command.interpret import interpret_setting
 from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.networks.size import parameters_and_macs
+from oraclecheck.pipelines.one_shot import pruner
 from oraclecheck.study.setting import Setting
 
 
 def setting_of(*overrides: str) -> Setting:
     config.register()
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-        return interpret(compose("config", overrides=list(overrides)))
+        return interpret_setting(compose("config", overrides=list(overrides)))
 
 
 def sizes(setting: Setting) -> tuple[tuple[int, int], tuple[int, int]]:
     """Of the dense network and of a pruned one, on the meta device."""
-    dense = shadow_network(setting.network)
-    pruned = setting.prune(dense, setting.space.unrank(setting.space.size // 2))
-    return parameters_and_macs(dense, setting.input_shape), parameters_and_macs(pruned, setting.input_shape)
+    dense, space = shadow_network(setting.network.description), setting.pruning.space
+    pruned = pruner(setting)(dense, space.unrank(space.size // 2))
+    return tuple(parameters_and_macs(network, setting.network.input_shape) for network in (dense, pruned))
 
 
 def speed_up(*overrides: str) -> float:
@@ -81,7 +82,7 @@ def test_vgg19_sparsities_are_the_second_papers(data_root):
     for ratio in (0.1, 0.3, 0.5, 0.7):
         rest = "|".join(f"features.conv{block}.*" for block in (2, 3, 4, 5))
         setting = setting_of("model=vgg19", f"pruning.ratio={{features.conv1_2: {ratio}, {rest}: {ratio}}}")
-        assert len(setting.ratio) == 15
+        assert len(setting.pruning.ratio) == 15
         (dense, _), (pruned, _) = sizes(setting)
         found.append(round(100 * (1 - pruned / dense), 2))
     assert found == list(expected)
@@ -117,9 +118,9 @@ def test_resnet50_speed_ups_are_the_second_papers(ratio, published):
 )
 def test_one_word_brings_a_setting(overrides, data, classes, shape, layers, pretrain, retrain):
     setting = setting_of(*overrides)
-    assert (setting.data, setting.classes, setting.input_shape) == (data, classes, shape)
-    assert len(setting.ratio) == layers and set(setting.ratio.values()) == {0.5}
-    assert (setting.pretrain.epochs, setting.pretrain.batch_size) == pretrain
-    assert (setting.retrain.epochs, setting.retrain.batch_size) == retrain
+    assert (setting.data.name, setting.data.classes, setting.network.input_shape) == (data, classes, shape)
+    assert len(setting.pruning.ratio) == layers and set(setting.pruning.ratio.values()) == {0.5}
+    assert (setting.pretrain.recipe.epochs, setting.pretrain.recipe.batch_size) == pretrain
+    assert (setting.retrain.recipe.epochs, setting.retrain.recipe.batch_size) == retrain
     image = torch.empty(1, *shape, device="meta")
-    assert shadow_network(setting.network).eval()(image).shape == (1, classes)
+    assert shadow_network(setting.network.description).eval()(image).shape == (1, classes)

@@ -16,13 +16,22 @@ from oraclecheck.engines.recipe import Recipe
 from oraclecheck.engines.trainer import TrainerSettings
 from oraclecheck.networks.lenet import LeNet5Mini
 from oraclecheck.pipelines import dense
-from oraclecheck.pipelines.dense import load_checkpoint, train_once
+from oraclecheck.pipelines.checkpoint import load_checkpoint
+from oraclecheck.pipelines.dense import train_once
 
 CPU = TrainerSettings(accelerator="cpu")
 
 
 def train(path: Path, data=lambda: DATA, rate: float = 0.05, seed: int = 0):
-    return train_once(path, LeNet5Mini, data, Recipe(2, 16, ((0, rate),), 0.9, 0), seed, CPU, "lenet5_mini")
+    """The network at a path, trained if it is not there; its data are asked for only then."""
+
+    def trained():
+        torch.manual_seed(seed)
+        recipe = Recipe(2, 16, ((0, rate),), 0.9, 0)
+        return dense.train(LeNet5Mini(), data(), recipe, seed, CPU, "lenet5_mini", "test set")
+
+    train_once(path, trained, {"model": "lenet5_mini"})
+    return load_checkpoint(path, LeNet5Mini(), "k", "m")
 
 
 def _train_and_tell(folder: str) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from networks.test_sizes import setting_of
 from oraclecheck.study import folder as module
+from oraclecheck.study.definition import study_of
 from oraclecheck.study.folder import check_folder, open_folder, read_studies
 
 
@@ -21,7 +22,7 @@ def test_studies_are_read_from_a_study_and_from_a_folder_of_studies(tmp_path):
 
 def test_study_file_is_the_first_writers(tmp_path, monkeypatch):
     """Two that found no folder: the second keeps the first's file, if it is of the same study."""
-    study = setting_of().study("0" * 64)
+    study = study_of(setting_of(), "0" * 64)
     folder = tmp_path / study.name
     open_folder(folder, study, {"logger": "first"}, ["combo=1"])
     checks = iter([False])
@@ -33,7 +34,7 @@ def test_study_file_is_the_first_writers(tmp_path, monkeypatch):
 
 
 def test_folder_of_other_settings_is_refused_with_the_first_difference(tmp_path):
-    study, other = setting_of().study("0" * 64), setting_of("retrain.epochs=20").study("0" * 64)
+    study, other = study_of(setting_of(), "0" * 64), study_of(setting_of("retrain.epochs=20"), "0" * 64)
     open_folder(tmp_path, study, {}, [])
     assert check_folder(tmp_path, study) and not check_folder(tmp_path / "other", study)
     with pytest.raises(ValueError, match=r"retrain\.epochs is 10 instead of 20"):

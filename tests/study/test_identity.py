@@ -2,18 +2,19 @@ import hashlib
 import json
 
 from networks.test_sizes import setting_of
+from oraclecheck.study.definition import study_of
 from oraclecheck.study.identity import differences
 
 
 def test_setting_hash_is_of_everything_but_the_dense_network():
-    study = setting_of().study("0" * 64)
+    study = study_of(setting_of(), "0" * 64)
     rest = {name: value for name, value in study.definition.items() if name != "dense_hash"}
     assert study.setting_hash == hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest() != study.hash
-    other = setting_of("pretrain.seed=1", "pretrain.epochs=90").study("1" * 64)
+    other = study_of(setting_of("pretrain.seed=1", "pretrain.epochs=90"), "1" * 64)
     assert (other.setting_hash, other.hash != study.hash) == (study.setting_hash, True)
     changed = ["retrain.epochs=20", "trainer.threads=2", "seed=1", "data.mean=[0.5]"]
     changed += ["trainer.precision=bf16-mixed", "trainer.precision=tf32"]
-    hashes = {setting_of(override).study("0" * 64).setting_hash for override in changed}
+    hashes = {study_of(setting_of(override), "0" * 64).setting_hash for override in changed}
     assert len(hashes | {study.setting_hash}) == 7
 
 
@@ -25,7 +26,7 @@ def test_differences_of_definitions_leave_out_the_dense_network():
 
 def test_definition_of_a_plain_study_is_written_whole():
     """Nothing is left out because it has its default; whoever adds a key gives every study another identity."""
-    definition = dict(setting_of().study("0" * 64).definition)
+    definition = dict(study_of(setting_of(), "0" * 64).definition)
     data = definition.pop("data")
     assert data.keys() == {"dataset", "split", "content", "size", "resize", "tensors", "mean", "std", "augment"}
     assert data["augment"] == {"crop_padding": 0, "flip": False, "resized_crop": False}

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 from torch import nn
@@ -58,7 +59,15 @@ def interpret(cfg: DictConfig, given: Collection[str] = ()) -> Request:
     combinations = parse_set(cfg.combo, "combo", tuple(CRITERIA))
     repeats, logger = parse_repeats([cfg.repeat]), cfg.logger
     wandb = WandbSettings(logger.mode.name, logger.project, logger.entity) if logger.name.name == "wandb" else None
-    return Request(interpret_setting(cfg, given), cfg.stage.name, combinations, repeats, wandb)
+    of_setting = {key: plain(value) for key, value in cfg.items() if key not in ("stage", "combo", "repeat", "logger")}
+    said = of_setting, set(given)
+    if not _last or _last[0][0] != said:
+        _last[:] = [(said, interpret_setting(cfg, given))]
+    return Request(_last[0][1], cfg.stage.name, combinations, repeats, wandb)
+
+
+_last: list[tuple[Any, Setting]] = []
+"""What the last command said of its setting, and the setting: the jobs of a sweep differ in their runs alone."""
 
 
 def interpret_setting(cfg: DictConfig, given: Collection[str] = ()) -> Setting:

@@ -28,15 +28,19 @@ def one_shot(
         setting: How networks are pruned and retrained.
         on_epoch: Told each epoch's entry of a run's history.
     """
-    pruning, network = setting.pruning, setting.network
-    prune = Pruner(pruning.space.layers, pruning.scheme, pruning.wiring, network.input_shape, network.channels_last)
     recipe, trainer = setting.retrain.recipe, setting.trainer
-    for result in engine(runs, dense.network, prune, data, recipe, trainer, on_epoch):
+    for result in engine(runs, dense.network, pruner(setting), data, recipe, trainer, on_epoch):
         if isinstance(result, Exception):
             yield result
         else:
-            parameters, macs = parameters_and_macs(result.network, network.input_shape)
+            parameters, macs = parameters_and_macs(result.network, setting.network.input_shape)
             yield {**outcome(result), "pruned_params": parameters, "pruned_macs": macs, **dense.columns}
+
+
+def pruner(setting: Setting) -> Pruner:
+    """How a setting prunes."""
+    pruning, network = setting.pruning, setting.network
+    return Pruner(pruning.space.layers, pruning.scheme, pruning.wiring, network.input_shape, network.channels_last)
 
 
 def outcome(result: Retraining) -> dict[str, Any]:
