@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from oraclecheck.files import create_json, digest, read_file, write_json
-from oraclecheck.pruning.combination import CombinationSpace
+from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.records.record import SCHEMA
 
 STUDY_FILE, TRAIN_EVAL_FILE = "study.json", "train_eval.json"
