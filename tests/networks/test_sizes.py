@@ -24,7 +24,7 @@ def setting_of(*overrides: str) -> Setting:
 def sizes(setting: Setting) -> tuple[tuple[int, int], tuple[int, int]]:
     """Of the dense network and of a pruned one, on the meta device."""
     dense, space = shadow_network(setting.network.description), setting.pruning.space
-    pruned = pruner(setting)(dense, space.unrank(space.size // 2))
+    pruned = pruner(setting, dense)(dense, space.unrank(space.size // 2))
     return tuple(parameters_and_macs(network, setting.network.input_shape) for network in (dense, pruned))
 
 

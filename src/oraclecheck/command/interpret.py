@@ -10,12 +10,14 @@ from torch import nn
 
 from oraclecheck.command.interpret_data import interpret_preparation, interpret_source, plain
 from oraclecheck.command.request import Request
-from oraclecheck.criteria.registry import CRITERIA
+from oraclecheck.command.sets import parse_set
+from oraclecheck.criteria.registry import FILTER_SCORES
 from oraclecheck.engines.recipe import Recipe, parse_recipe
 from oraclecheck.engines.trainer import TF32, TrainerSettings
 from oraclecheck.networks.shadow import shadow_network
-from oraclecheck.pruning.combination import CombinationSpace, LayerChoice, parse_set
+from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_ratio
+from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.pruning.width import width_choices
 from oraclecheck.records.wandb.mirror import WandbSettings
 from oraclecheck.study.setting import (
@@ -56,7 +58,7 @@ def interpret(cfg: DictConfig, given: Collection[str] = ()) -> Request:
     Raises:
         ValueError: If a value breaks its key's rule; one sentence that names the key.
     """
-    combinations = parse_set(cfg.combo, "combo", tuple(CRITERIA))
+    combinations = parse_set(cfg.combo, "combo", FILTER_SCORES)
     repeats, logger = parse_repeats([cfg.repeat]), cfg.logger
     wandb = WandbSettings(logger.mode.name, logger.project, logger.entity) if logger.name.name == "wandb" else None
     of_setting = {key: plain(value) for key, value in cfg.items() if key not in ("stage", "combo", "repeat", "logger")}

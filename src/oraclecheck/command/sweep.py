@@ -14,9 +14,10 @@ from oraclecheck.command.overrides import alternatives, parse, sweeper_params, v
 from oraclecheck.command.preflight import check
 from oraclecheck.command.request import Request
 from oraclecheck.command.schema import replacing
-from oraclecheck.criteria.registry import CRITERIA
+from oraclecheck.command.sets import SET_LIMIT, parse_set
+from oraclecheck.criteria.registry import FILTER_SCORES
 from oraclecheck.pipelines.dense import dense_path, study_if_known
-from oraclecheck.pruning.combination import SET_LIMIT, parse_set
+from oraclecheck.pruning.combination import spell_removed
 from oraclecheck.records.record import Record
 from oraclecheck.records.store import is_done, read_record
 
@@ -76,7 +77,7 @@ def _alternatives(override: Override, multirun: bool) -> list[str]:
 
 
 def _union(values: Sequence[Any]) -> list[int | str]:
-    members = [member for value in values for member in parse_set(value, "combo", tuple(CRITERIA))]
+    members = [member for value in values for member in parse_set(value, "combo", FILTER_SCORES)]
     return list(dict.fromkeys(members))
 
 
@@ -137,11 +138,7 @@ def _folder(record: Record) -> int | str:
 
 
 def _describe(record: Record) -> str:
-    count = sum(map(len, record.removed.values()))
-    if count > MOST_FILTERS:
-        removed = f"{count:,} filters of {len(record.removed)} layers"
-    else:
-        removed = "; ".join(f"{layer} {' '.join(map(str, filters))}" for layer, filters in record.removed.items())
+    removed = spell_removed(record.removed, MOST_FILTERS)
     head = f"combination {_folder(record)} (without {removed}), repeat {record.repeat}"
     if record.status == "diverged":
         return f"{head}: diverged"

@@ -6,11 +6,14 @@ from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
+from torch import nn
 
+from oraclecheck.criteria.registry import pick
 from oraclecheck.data.images import ImageData
 from oraclecheck.engines.engine import Engine, OnEpoch, Retraining, Run
 from oraclecheck.networks.size import parameters_and_macs
 from oraclecheck.pipelines.dense import Dense
+from oraclecheck.pruning.combination import Removed
 from oraclecheck.pruning.pruner import Pruner
 from oraclecheck.study.setting import Setting
 
@@ -29,7 +32,7 @@ def one_shot(
         on_epoch: Told each epoch's entry of a run's history.
     """
     recipe, trainer = setting.retrain.recipe, setting.trainer
-    for result in engine(runs, dense.network, pruner(setting), data, recipe, trainer, on_epoch):
+    for result in engine(runs, dense.network, pruner(setting, dense.network), data, recipe, trainer, on_epoch):
         if isinstance(result, Exception):
             yield result
         else:
@@ -37,10 +40,17 @@ def one_shot(
             yield {**outcome(result), "pruned_params": parameters, "pruned_macs": macs, **dense.columns}
 
 
-def pruner(setting: Setting) -> Pruner:
-    """How a setting prunes."""
-    pruning, network = setting.pruning, setting.network
-    return Pruner(pruning.space.layers, pruning.scheme, pruning.wiring, network.input_shape, network.channels_last)
+def pruner(setting: Setting, dense: nn.Module) -> Pruner:
+    """How a setting prunes a dense network."""
+    network = setting.network
+    return Pruner(setting.pruning.scheme, behind(setting, dense), network.input_shape, network.channels_last)
+
+
+def behind(setting: Setting, dense: nn.Module) -> Removed | None:
+    """What the layers behind lose where the released code wires them: the L1 norm's choice; None for correct wiring."""
+    pruning = setting.pruning
+    released = pruning.wiring == "released_code" and pruning.scheme == "heads"
+    return pick("l1", dense, pruning.space.layers) if released else None
 
 
 def outcome(result: Retraining) -> dict[str, Any]:

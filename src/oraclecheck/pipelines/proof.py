@@ -9,7 +9,10 @@ from filelock import FileLock
 from oraclecheck.files import digest, write_json
 from oraclecheck.networks.shadow import build, identity
 from oraclecheck.pipelines.checkpoint import Checkpoint
+from oraclecheck.pipelines.one_shot import behind
 from oraclecheck.pruning import proof
+from oraclecheck.pruning.probe import double_precision
+from oraclecheck.pruning.specimen import specimen
 from oraclecheck.study.setting import Setting
 from oraclecheck.waiting import waiting
 
@@ -29,7 +32,7 @@ def prove_pruning(setting: Setting, dense: Checkpoint | None = None) -> None:
     """
     if setting.pruning.scheme != "heads":
         return
-    network, layers, wiring = setting.network, setting.pruning.space.layers, setting.pruning.wiring
+    network, layers = setting.network, setting.pruning.space.layers
     definition = {
         "version": proof.VERSION,
         "versions": {package: version(package) for package in ("oraclecheck", "torch", "torch-pruning")},
@@ -37,7 +40,7 @@ def prove_pruning(setting: Setting, dense: Checkpoint | None = None) -> None:
         "input_shape": network.input_shape,
         "classes": setting.data.classes,
         "layers": [(layer.name, layer.filters, layer.removed) for layer in layers],
-        "wiring": wiring,
+        "wiring": setting.pruning.wiring,
         "dense_hash": dense.hash if dense else None,
     }
     key = digest(definition)
@@ -46,15 +49,15 @@ def prove_pruning(setting: Setting, dense: Checkpoint | None = None) -> None:
         return
     what = "proving the pruning of the dense network" if dense else "proving that these layers can be pruned"
     lock = FileLock(f"{path}.lock") if dense else nullcontext()  # the driver is alone; workers are many
-    with lock, waiting(f"{what}, once"), proof.double_precision(setting.trainer.threads):
+    with lock, waiting(f"{what}, once"), double_precision(setting.trainer.threads):
         if path.is_file():
             return
         start = time.perf_counter()
         if dense is None:
-            tried = proof.specimen(lambda: build(network.description), network.input_shape, setting.data.classes)
+            tried = specimen(lambda: build(network.description), network.input_shape, setting.data.classes)
         else:
             tried = build(network.description)
             tried.load_state_dict(dense.state)
-        partners = proof.prove(tried, layers, network.input_shape, released=wiring == "released_code")
+        partners = proof.prove(tried, layers, network.input_shape, behind=behind(setting, tried))
         write_json(path, {"definition": definition, "partners": partners, "seconds": time.perf_counter() - start})
     _proven.add(key)

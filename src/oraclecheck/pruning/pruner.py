@@ -1,12 +1,11 @@
 """How a study prunes: from the dense network and a combination to the pruned network."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from oraclecheck.pruning.combination import LayerChoice, Removed
+from oraclecheck.pruning.combination import Removed
 from oraclecheck.pruning.structured import prune, prune_as_released
 from oraclecheck.pruning.width import prune_width
 
@@ -16,16 +15,15 @@ class Pruner:
     """Gives the pruned copy of a dense network.
 
     Args:
-        layers: How many filters of which layers go.
         scheme: "heads", or "width" as in width.py.
-        wiring: "correct" or "released_code".
+        behind: The filters whose inputs the layers behind lose where networks are wired as the released code wires
+            them; None where they are wired correctly.
         input_shape: Shape of one image.
         channels_last: Whether networks use that memory layout.
     """
 
-    layers: Sequence[LayerChoice]
     scheme: str
-    wiring: str
+    behind: Removed | None
     input_shape: tuple[int, ...]
     channels_last: bool
 
@@ -34,8 +32,8 @@ class Pruner:
         example = torch.zeros(1, *self.input_shape, device=next(dense.parameters()).device)
         if self.scheme == "width":
             pruned: nn.Module = prune_width(dense, removed)
-        elif self.wiring == "released_code":
-            pruned = prune_as_released(dense, removed, self.layers, example)
+        elif self.behind is not None:
+            pruned = prune_as_released(dense, removed, self.behind, example)
         else:
             pruned = prune(dense, removed, example)
         if self.channels_last:  # which slicing loses

@@ -9,7 +9,7 @@ from oraclecheck.data.module import ModuleSource
 from oraclecheck.data.sources import Source
 from oraclecheck.engines.recipe import Recipe
 from oraclecheck.engines.trainer import TrainerSettings
-from oraclecheck.pruning.combination import CombinationSpace
+from oraclecheck.pruning.space import CombinationSpace
 
 
 @dataclass(frozen=True)
