@@ -23,15 +23,15 @@ from quick import QUICK
 from oraclecheck.cli import main
 from oraclecheck.pruning.combination import CombinationSpace, LayerChoice
 from oraclecheck.records.columns import NAMES
-from oraclecheck.records.record import MEASURED, SCHEMA, Record
+from oraclecheck.records.record import MEASURED, Record
 from oraclecheck.records.runs_file import save_runs
 from oraclecheck.records.store import claimed, record_path, write_record
 from oraclecheck.records.table import load_runs
 from oraclecheck.records.unfinished import keep_choice
 from oraclecheck.records.wandb.log import HEADER, DamagedLogError, UnknownFormatError, log_records, read_log
 from oraclecheck.records.wandb.mirror import WandbMirror, WandbSettings
+from oraclecheck.study.folder import open_folder
 from oraclecheck.study.identity import Study
-from oraclecheck.study.seeds import run_seed
 from records.test_record import METRICS
 
 WANDB = Path(sys.executable).with_name("wandb")
@@ -39,28 +39,20 @@ SPACE = CombinationSpace(tuple(LayerChoice(f"features.{i}", 512, 256) for i in r
 """As large as VGG19's: indices of a thousand digits, 4,096 removed filters a run."""
 
 
-def wide_study(out: Path) -> tuple[Study, dict[str, Any]]:
-    """A study of such runs, with the columns its runs share."""
+def wide_study(out: Path) -> Study:
+    """A study of such runs."""
     ratio = {layer.name: 0.5 for layer in SPACE.layers}
     fixed = {"model": "vgg", "pruning_ratio": ratio, "wiring": "correct", "order": "sampled", "retrain_fraction": 1.0}
-    fixed |= {"dense_hash": "1" * 64}
+    fixed |= {"dense_hash": "1" * 64, "order_seed": 3, "seed": 5}
     layers = {layer.name: [layer.filters, layer.removed] for layer in SPACE.layers}
-    study = Study("wide", {**fixed, "layers": layers, "order_seed": 3, "seed": 5}, SPACE)
-    study.open(out / study.name, {"data": {"name": "d"}, "pretrain": {"checkpoint": "dense.pt", "seed": 0}})
-    shared = {
-        "schema": SCHEMA,
-        "study": study.name,
-        "study_hash": study.hash,
-        "setting_hash": study.setting_hash,
-        "data": "d",
-        "space_size": SPACE.recorded_size,
-    }
-    return study, {**fixed, **shared, "layers": list(ratio), "pretrain_seed": None}
+    study = Study("wide", {**fixed, "layers": layers}, SPACE, "d", None)
+    open_folder(out / study.name, study, {}, [])
+    return study
 
 
 def add_runs(out: Path) -> None:
     """Runs of such a study, through the real records and mirror: whole, failed, diverged, picked, unfinished."""
-    study, shared = wide_study(out)
+    study = wide_study(out)
     entry = {"lr": 0.1, "train_loss": math.nan, "test_loss": math.inf, "test_accuracy": 0.1}
     history = [{"epoch": epoch, **entry} for epoch in range(160)]
     finite = [{"epoch": epoch, **dict.fromkeys(entry, 0.1)} for epoch in range(160)]
@@ -82,11 +74,7 @@ def add_runs(out: Path) -> None:
     for combination, outcome in outcomes.items():
         index = combination if isinstance(combination, int) else None
         removed = SPACE.unrank(index or 77)
-        identity = {
-            **shared, "combo": index, "picked_by": None if index is not None else combination, "repeat": 1,
-            "removed": {layer: list(filters) for layer, filters in removed.items()},
-            "seed": run_seed(5, removed, 1, "retrain"),
-        }  # fmt: skip
+        identity = study.run(combination, removed, 1)
         if index is None:
             keep_choice(out / study.name, combination, removed)
         path = record_path(out / study.name, combination, 1)

@@ -12,6 +12,7 @@ from oraclecheck.files import create_atomically, write_atomically, write_json
 from oraclecheck.records.record import to_json
 from oraclecheck.records.store import claimed, is_done, read_record, record_path, write_record
 from oraclecheck.records.table import load_runs
+from oraclecheck.study.identity import OF_STUDY
 from records.test_record import IDENTITY, METRICS, a_record
 
 HASH = IDENTITY["study_hash"]
@@ -28,17 +29,8 @@ def study_file(folder: Path) -> None:
     """The file of the study that `a_record` is of."""
     fixed = {name: IDENTITY[name] for name in ("model", "pruning_ratio", "wiring", "order", "retrain_fraction")}
     definition = {**fixed, "dense_hash": IDENTITY["dense_hash"], "layers": {"conv1": [10, 2]}, "seed": 0}
-    content = {
-        "schema": IDENTITY["schema"],
-        "study": folder.name,
-        "hash": HASH,
-        "setting_hash": IDENTITY["setting_hash"],
-    }
-    content |= {"definition": {**definition, "order_seed": None}}
-    write_json(
-        folder / "study.json",
-        content | {"config": {"data": {"name": "d"}, "pretrain": {"checkpoint": None, "seed": 0}}},
-    )
+    identity = {name: IDENTITY[name] for name in OF_STUDY}
+    write_json(folder / "study.json", {"identity": identity, "definition": {**definition, "order_seed": None}})
 
 
 def test_path_is_decided_by_what_the_run_is():
