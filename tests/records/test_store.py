@@ -196,9 +196,11 @@ def test_table_has_a_row_per_record(tmp_path):
         assert runs.final_test_loss.dtype == "float64" and runs.final_test_loss.max() == float("inf")
 
 
-def test_table_of_nothing_is_a_clear_error(tmp_path):
-    with pytest.raises(ValueError, match="must be a study's folder or a folder of studies with records"):
-        load_runs(tmp_path)
+@pytest.mark.parametrize("source", [".", "absent", "wandb-offline:multirun", "http://x/y"])
+def test_what_is_no_source_is_a_clear_error(source):
+    kinds = "a study's folder or a folder of studies with records, a .csv or .parquet file, or wandb:ENTITY/PROJECT"
+    with pytest.raises(ValueError, match=f"the source must be {kinds}; got {Path(source)}$"):
+        load_runs(source)
 
 
 def test_table_holds_measured_columns(tmp_path):

@@ -16,8 +16,9 @@ from oraclecheck.records.record import from_json, to_json
 from oraclecheck.records.runs_file import save_runs
 from oraclecheck.records.store import is_done
 from oraclecheck.records.table import load_runs
-from oraclecheck.records.wandb.columns import IDENTITY, WandbRun, rows_of, to_config, to_summary
+from oraclecheck.records.wandb.columns import WandbRun, rows_of, to_config, to_summary
 from oraclecheck.study.folder import open_folder
+from oraclecheck.study.identity import IDENTITY
 from records.test_folder import STUDY, put
 from records.test_record import EPOCHS, a_record
 from records.test_run_sources import serve  # noqa: F401  a fixture
@@ -293,12 +294,6 @@ def test_a_pipe_of_runs_is_not_waited_for(tmp_path, suffix):
     os.mkfifo(tmp_path / f"runs.{suffix}")
     with pytest.raises(ValueError, match=f"runs.{suffix} must be a {suffix} file: it is no regular file"):
         load_runs(tmp_path / f"runs.{suffix}")
-
-
-def test_a_pipe_in_the_place_of_a_log_is_not_waited_for(tmp_path):
-    os.mkfifo(tmp_path / "run-x.wandb")
-    with pytest.raises(ValueError, match=r"run-x.wandb must be a log of W&B .*; it is no regular file"):
-        load_runs(f"wandb-offline:{tmp_path}")
 
 
 def test_folders_with_names_of_a_hundred_digits_are_said(tmp_path, capsys):

@@ -9,9 +9,9 @@ from typing import Any
 
 from oraclecheck.files import read_file, write_json
 from oraclecheck.pruning.combination import CombinationSpace, LayerChoice
-from oraclecheck.records.columns import UNFINISHED, default
+from oraclecheck.records.columns import empty
 from oraclecheck.records.record import KINDS, NewerSchemaError, check_schema
-from oraclecheck.records.validation import Flaw, deviation, flaw_of, gap_of, mistyped
+from oraclecheck.records.validation import UNFINISHED, Flaw, deviation, flaw_of, gap_of, mistyped
 from oraclecheck.study.folder import STUDY_FILE
 from oraclecheck.study.identity import DENSE, OF_STUDY, SETTING, Study, run_identity
 
@@ -37,7 +37,7 @@ def unfinished_row(identity: dict[str, Any], reason: str | None = None) -> dict[
 
 def identity_flaw(identity: Mapping[str, Any]) -> Flaw | None:
     """The first thing that no run can be, in the columns that say what a run is."""
-    row = {name: default(name) for name in KINDS} | unfinished_row(dict(identity))
+    row = {name: empty(name) for name in KINDS} | unfinished_row(dict(identity))
     return mistyped(row, KINDS) or flaw_of(row)
 
 
