@@ -12,6 +12,7 @@ from oraclecheck.files import create_atomically, write_atomically, write_json
 from oraclecheck.records.record import to_json
 from oraclecheck.records.store import claimed, is_done, read_record, record_path, write_record
 from oraclecheck.records.table import load_runs
+from oraclecheck.study.identity import OF_STUDY
 from records.test_record import IDENTITY, METRICS, a_record
 
 HASH = IDENTITY["study_hash"]
@@ -28,17 +29,8 @@ def study_file(folder: Path) -> None:
     """The file of the study that `a_record` is of."""
     fixed = {name: IDENTITY[name] for name in ("model", "pruning_ratio", "wiring", "order", "retrain_fraction")}
     definition = {**fixed, "dense_hash": IDENTITY["dense_hash"], "layers": {"conv1": [10, 2]}, "seed": 0}
-    content = {
-        "schema": IDENTITY["schema"],
-        "study": folder.name,
-        "hash": HASH,
-        "setting_hash": IDENTITY["setting_hash"],
-    }
-    content |= {"definition": {**definition, "order_seed": None}}
-    write_json(
-        folder / "study.json",
-        content | {"config": {"data": {"name": "d"}, "pretrain": {"checkpoint": None, "seed": 0}}},
-    )
+    identity = {name: IDENTITY[name] for name in OF_STUDY}
+    write_json(folder / "study.json", {"identity": identity, "definition": {**definition, "order_seed": None}})
 
 
 def test_path_is_decided_by_what_the_run_is():
@@ -204,9 +196,11 @@ def test_table_has_a_row_per_record(tmp_path):
         assert runs.final_test_loss.dtype == "float64" and runs.final_test_loss.max() == float("inf")
 
 
-def test_table_of_nothing_is_a_clear_error(tmp_path):
-    with pytest.raises(ValueError, match="must be a study's folder or a folder of studies with records"):
-        load_runs(tmp_path)
+@pytest.mark.parametrize("source", [".", "absent", "wandb-offline:multirun", "http://x/y"])
+def test_what_is_no_source_is_a_clear_error(source):
+    kinds = "a study's folder or a folder of studies with records, a .csv or .parquet file, or wandb:ENTITY/PROJECT"
+    with pytest.raises(ValueError, match=f"the source must be {kinds}; got {Path(source)}$"):
+        load_runs(source)
 
 
 def test_table_holds_measured_columns(tmp_path):

@@ -6,17 +6,19 @@ import math
 import reprlib
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pandas as pd
 
+from oraclecheck.errors import first_line
 from oraclecheck.files import digest, read_file, write_atomically
-from oraclecheck.records.columns import NAMES, NESTED, UNBOUNDED, dtype_of, from_text, to_text
+from oraclecheck.records.columns import ALWAYS, NAMES, NESTED, UNBOUNDED, dtype_of, empty, from_text, to_text
 from oraclecheck.records.frame import table_of, values_of
-from oraclecheck.records.record import KINDS, SCHEMA, check_schema
+from oraclecheck.records.record import KINDS, check_schema
 from oraclecheck.records.validation import Flaw, deviations, flaw_of
+from oraclecheck.study.identity import SCHEMA
 
 SUFFIXES = (".csv", ".parquet")
 SCORE = "pruned_train_loss"
@@ -83,7 +85,7 @@ def load_file(path: Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise ValueError(f"the file with runs must exist; got {path}") from None
     except (OSError, ValueError, TypeError, KeyError, NotImplementedError, csv.Error) as error:  # pyarrow's are all
-        raise ValueError(f"{path} must be a {path.suffix[1:]} file: {' '.join(str(error).split())}") from None
+        raise ValueError(f"{path} must be a {path.suffix[1:]} file: {first_line(error)}") from None
     finals = [name for name in FINALS if name in cells]
     if SCORE not in cells or not finals:
         raise ValueError(
@@ -96,8 +98,10 @@ def load_file(path: Path) -> pd.DataFrame:
         raise ValueError(f"{path} must have at least one row")
     if "status" not in columns:
         columns["status"] = _statuses(path, {name: columns[name] for name in (SCORE, *finals)})
-    columns = {**_defaults(path, columns), **columns}
-    _check_rows(path, columns)
+    columns = _completed(path, columns)
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    for number, flaw in _flaws(rows):
+        raise ValueError(f"{path}: {flaw._replace(got=f'{flaw.got} in row {number}')}")
     return table_of(columns)
 
 
@@ -159,7 +163,9 @@ def _parsed(path: Path, name: str, cells: Sequence[Any]) -> list[Any]:
 def _value(name: str, cell: Any) -> Any:
     kinds = KINDS[name]
     if cell is None or cell == "" or cell != cell:
-        return _empty(name)
+        if name in ALWAYS:
+            raise ValueError
+        return empty(name)
     if isinstance(cell, str):
         return _bounded(name, from_text(name, cell))
     if int in kinds and float not in kinds and isinstance(cell, float) and cell.is_integer():
@@ -175,29 +181,14 @@ def _bounded(name: str, value: Any) -> Any:
     return value
 
 
-def _empty(name: str) -> Any:
-    if name in NESTED:
-        return [] if list in KINDS[name] else {}
-    if name in _NEVER_EMPTY:
-        raise ValueError
-    return None
-
-
-_NEVER_EMPTY = ("schema", "study", "study_hash", "repeat", "status")
-
-
-def _check_rows(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+def _flaws(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Flaw]]:
+    """What is wrong, and in which row: first with rows alone, then with a study's rows together."""
     for number, row in enumerate(rows, 1):
         check_schema(row["schema"])
         if flaw := flaw_of(row):
-            _refuse(path, flaw, number)
+            yield number, flaw
     for number, (flaw, _) in deviations(rows).items():
-        _refuse(path, flaw, number + 1)
-
-
-def _refuse(path: Path, flaw: Flaw, row: int) -> NoReturn:
-    raise ValueError(f"{path}: {flaw._replace(got=f'{flaw.got} in row {row}')}")
+        yield number + 1, flaw
 
 
 def _statuses(path: Path, metrics: Mapping[str, Sequence[float | None]]) -> list[str]:
@@ -212,18 +203,16 @@ def _statuses(path: Path, metrics: Mapping[str, Sequence[float | None]]) -> list
     return statuses
 
 
-def _defaults(path: Path, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+def _completed(path: Path, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """All columns, with what `load_file` says for those that the file lacks."""
     n = len(columns[SCORE])
     studies = columns.get("study", [path.stem] * n)
-    picked_by = columns.get("picked_by", [None] * n)
-    defaults: dict[str, list[Any]] = {
-        name: [_empty(name) if name in NESTED else None for _ in range(n)] for name in NAMES
-    }
-    return {
-        **defaults,
+    known: dict[str, list[Any]] = {
         "schema": [SCHEMA] * n,
         "study": studies,
         "study_hash": [digest(study) for study in studies],
-        "combo": [None if picked else row for row, picked in enumerate(picked_by)],
+        "combo": [None if picked else row for row, picked in enumerate(columns.get("picked_by", [None] * n))],
         "repeat": [0] * n,
+        **columns,
     }
+    return {name: known.get(name) or [empty(name) for _ in range(n)] for name in NAMES}

@@ -9,29 +9,37 @@ import reprlib
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from oraclecheck.pruning.combination import MOST_FILTERS
+from oraclecheck.study.identity import OF_STUDY, RunIdentity
 
 Row = Mapping[str, Any]
 
 MOST_DIGITS = 100
 """Of an index: it is a folder's name and part of a W&B run's id, which hold 255 and 128 characters."""
 
-SHARED = (
-    *("study", "study_hash", "model", "data", "layers", "pruning_ratio", "wiring", "order", "space_size"),
-    *("retrain_fraction", "dense_hash", "setting_hash"),
-)
-"""Columns that a study fixes: its records agree in them, and in how many filters each layer loses."""
+SHARED = tuple(name for name in OF_STUDY if name not in ("schema", "pretrain_seed"))
+"""Columns in which the records of a study agree, as they do in how many filters each layer loses.
+
+Not the schema, and not the pretraining's seed: the same dense network may have been trained, or loaded from a file.
+"""
 
 EPOCH = ("epoch", "lr", "train_loss", "test_loss", "test_accuracy")
 """What an entry of the history has."""
 
-_STATUSES = ("ok", "failed", "diverged", "unfinished")
+OUTCOMES = ("ok", "failed", "diverged")
+"""The statuses that a record has."""
+
+UNFINISHED = "unfinished"
+"""Status of a run that was begun and has no valid record: not an outcome. Tables know it, records never have it."""
+
+_STATUSES = (*OUTCOMES, UNFINISHED)
 _ORDERS = ("lexicographic", "sampled")
-_NAMES = ("study", "study_hash", "model", "data", "wiring", "picked_by", "dense_hash", "setting_hash")
+_NAMES = tuple(column.name for column in fields(RunIdentity) if column.type in (str, str | None))
 
 _INT64 = 2**63 - 1
 _MOST = sys.float_info.max
