@@ -83,7 +83,7 @@ def _report(options: argparse.Namespace, command: str) -> int:
         _check_export(options.export)
         if options.out is not None:
             _check_folder(options.out, "--out")
-        from oraclecheck.analysis.identity import check_columns
+        from oraclecheck.analysis.grouping import check_columns
         from oraclecheck.records.table import load_runs
         from oraclecheck.report.findings import find
         from oraclecheck.report.printing import print_findings

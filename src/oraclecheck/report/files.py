@@ -10,7 +10,7 @@ import pandas as pd
 from oraclecheck.analysis.figures.agreement import save_complexity, save_forest
 from oraclecheck.analysis.figures.comparison import save_comparison
 from oraclecheck.analysis.figures.scatter import save_scatter, save_scatter_grid
-from oraclecheck.analysis.identity import IDENTITY, describe, short_names, varying
+from oraclecheck.analysis.words import FOR_READERS, describe, short_names, varying
 from oraclecheck.files import write_atomically
 from oraclecheck.report.findings import Findings
 from oraclecheck.report.layouts import combinations_layout, study_layout
@@ -93,7 +93,7 @@ def write_overview(findings: Findings, folder: Path) -> Iterator[Path]:
 
 def _settings_of_several_networks(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Studies of several networks alike in all else, which alone can be compared; with an ending for a file's name."""
-    same = [name for name in IDENTITY if name not in ("model", "order", "pretrain_seed")]
+    same = [name for name in FOR_READERS if name not in ("model", "order", "pretrain_seed")]
     groups = [rows for _, rows in table.groupby([table[name].map(str) for name in same], sort=False)]
     groups = [rows for rows in groups if rows["model"].nunique() > 1]
     if len(groups) < 2:

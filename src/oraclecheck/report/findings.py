@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from oraclecheck.analysis.comparison import compare
-from oraclecheck.analysis.identity import group, in_reading_order, varying
+from oraclecheck.analysis.grouping import group
 from oraclecheck.analysis.networks import across_networks, unlike_settings
 from oraclecheck.analysis.tables import combinations_table, correlate
+from oraclecheck.analysis.words import in_reading_order, varying
 from oraclecheck.report.grids import honest_grids, paper_grids
 from oraclecheck.report.layouts import COLUMNS, comparison_layout, gaps, settings_layout, studies_layout, study_layout
 from oraclecheck.report.typesetting import Layout
@@ -111,7 +112,7 @@ def find(
         definitions: Study -> its definition, where it is at hand.
 
     Raises:
-        ValueError: As `correlate`, `identity.group` and `compare`.
+        ValueError: As `correlate`, `grouping.group` and `compare`.
     """
     comparison = None
     if comparing:
@@ -121,6 +122,6 @@ def find(
         comparison = compare(*(runs[runs["study"] == name] for name in names), final=final, metric=metric)
     table = in_reading_order(correlate(runs, final=final, metric=metric)).reset_index(drop=True)
     networks = across_networks(table)
-    rows, means = group(table, by, across_networks) if by else (table, networks)
+    rows, means = group(table, by) if by else (table, networks)
     unlike = unlike_settings(table, definitions or {})
     return Findings(runs, combinations_table(runs), table, networks, unlike, rows, means, tuple(by), comparison)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from oraclecheck.analysis.identity import heading, shared, short_names, spell, varying
+from oraclecheck.analysis.metrics import FINALS, UNIT, metric_name
 from oraclecheck.analysis.rounding import (
     UNDEFINED,
     agreement,
@@ -20,11 +20,9 @@ from oraclecheck.analysis.rounding import (
     percent,
     percent_interval,
 )
-from oraclecheck.analysis.tables import FINALS
+from oraclecheck.analysis.words import heading, shared, short_names, spell, varying
 from oraclecheck.report.typesetting import Layout
 
-UNIT = {"accuracy": 100, "loss": 1}
-"""Accuracies are fractions in tables and percent in print."""
 _DECIMALS = {"accuracy": 2, "loss": 4}
 
 
@@ -41,11 +39,6 @@ _EXPLAINED = {
     "permuted p": "permuted p: filters relabelled at random",
     "anomalies": "anomalies: % of combinations better than the criterion's choice",
 }
-
-
-def metric_name(final: str, metric: str) -> str:
-    """How a final metric is called in headings: the last epoch's is the final one, the best epoch's says so."""
-    return f"{'final' if final == 'last' else 'best-epoch'} test {metric}"
 
 
 def study_layout(table: pd.DataFrame) -> Layout:

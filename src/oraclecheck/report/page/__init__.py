@@ -14,8 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
-from oraclecheck.analysis.identity import look_alikes
 from oraclecheck.analysis.tables import combinations_table
+from oraclecheck.analysis.words import look_alikes
 from oraclecheck.files import write_atomically
 from oraclecheck.report.page.columns import GROUPS
 from oraclecheck.report.page.gaps import gaps

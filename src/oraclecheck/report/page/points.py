@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from oraclecheck.analysis.tables import HIGHER_IS_BETTER
+from oraclecheck.analysis.metrics import HIGHER_IS_BETTER
 from oraclecheck.records.combination_key import Key, combination_keys
 
 # The page says last and best, the columns say final and best.

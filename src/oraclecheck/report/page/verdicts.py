@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from oraclecheck.analysis.identity import heading, short_layers, short_names, spell, varying
 from oraclecheck.analysis.rounding import agreement, magnitude
+from oraclecheck.analysis.words import heading, short_layers, short_names, spell, varying
 from oraclecheck.report.page.columns import p_value
 
 FINALS = {"last": "after the last epoch", "best": "at the best epoch"}
