@@ -10,14 +10,17 @@ from oraclecheck.cli import main
 
 DATA = Path(os.environ["ORACLECHECK_DATA"]).absolute() if "ORACLECHECK_DATA" in os.environ else None
 
+SUPPORT = Path(__file__).parent / "support"
+
 
 @pytest.fixture(autouse=True)
 def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every test writes to a folder of its own, and W&B finds neither account nor server."""
+    """Every test writes to a folder of its own, W&B finds neither account nor server, processes find tests/support."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith(("WANDB_", "HYDRA_"))]:
         monkeypatch.delenv(name)
     monkeypatch.delenv("ORACLECHECK_CACHE", raising=False)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(SUPPORT), os.environ.get("PYTHONPATH", "")]))
     yield
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         del os.environ[name]  # such as $WANDB_SERVICE: processes of later tests would share this one's service
