@@ -1,5 +1,6 @@
 """What tests share: a small real study, and the command line in this process."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,17 +11,29 @@ from oraclecheck.cli import main
 
 DATA = Path(os.environ["ORACLECHECK_DATA"]).absolute() if "ORACLECHECK_DATA" in os.environ else None
 
-SUPPORT = Path(__file__).parent / "support"
+HERE = Path(__file__).parent
+# as pytest's own pythonpath, for the processes that tests start
+os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), str(HERE / "support"), os.environ.get("PYTHONPATH", "")])
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of the garbage collector's rounds: statsmodels starts one at each adjustment of p."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()  # what plugins import for their summaries looks for its own objects there
 
 
 @pytest.fixture(autouse=True)
 def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every test writes to a folder of its own, W&B finds neither account nor server, processes find tests/support."""
+    """Every test writes to a folder of its own, and W&B finds neither account nor server."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith(("WANDB_", "HYDRA_"))]:
         monkeypatch.delenv(name)
     monkeypatch.delenv("ORACLECHECK_CACHE", raising=False)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(SUPPORT), os.environ.get("PYTHONPATH", "")]))
     yield
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         del os.environ[name]  # such as $WANDB_SERVICE: processes of later tests would share this one's service

@@ -132,6 +132,8 @@ def test_own_network_that_was_edited_gets_a_study_of_its_own(command, own_networ
 
 @pytest.mark.parametrize("key", ["pretrain", "retrain"])
 def test_batch_of_one_image_is_refused_before_training_where_there_is_a_batchnorm(command, own_network, key):
-    code, _, err = command("--config-dir", "my_conf", *QUICK, "logger=none", "model=mine", f"{key}.batch_size={TRAIN - 1}")
+    code, _, err = command(
+        "--config-dir", "my_conf", *QUICK, "logger=none", "model=mine", f"{key}.batch_size={TRAIN - 1}"
+    )
     assert code != 0 and f"{key}.batch_size must not leave a batch of one image" in err
     assert not list(Path("multirun").glob("dense/*.pt"))
