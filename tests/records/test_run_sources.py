@@ -1,13 +1,10 @@
 """The same runs from disk, from W&B's logs and from W&B's server: one table. Logs are checked against W&B's inspector,
 the server is asked by W&B's own client."""
 
-import json
 import math
 import os
 import socket
 import struct
-import subprocess
-import sys
 import tempfile
 import time
 import zlib
@@ -17,6 +14,7 @@ from typing import Any
 
 import pytest
 from graphql import Server, node
+from inspector import inspect
 from pandas.testing import assert_frame_equal
 from quick import QUICK
 
@@ -34,7 +32,6 @@ from oraclecheck.study.identity import Study
 from oraclecheck.study.seeds import run_seed
 from records.test_record import METRICS
 
-WANDB = Path(sys.executable).with_name("wandb")
 SPACE = CombinationSpace(tuple(LayerChoice(f"features.{i}", 512, 256) for i in range(16)), "sampled", 3)
 """As large as VGG19's: indices of a thousand digits, 4,096 removed filters a run."""
 
@@ -118,11 +115,8 @@ def sweep(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def inspected(sweep) -> dict[Path, dict[str, Any]]:
     """The finished logs of the sweep, as W&B's own inspector reads them."""
-    for _ in range(50):  # W&B's service may write them a moment after `finish`
-        found = {}
-        for path in sorted(sweep.glob("*/wandb/offline-run-*/run-*.wandb")):
-            shown = subprocess.run([WANDB, "leet", "inspect", "--summary", "--json", path], capture_output=True)
-            found[path] = json.loads(shown.stdout) if shown.returncode == 0 else {}
+    for _ in range(150):  # W&B's service may write them a moment after `finish`
+        found = {path: inspect(path) for path in sorted(sweep.glob("*/wandb/offline-run-*/run-*.wandb"))}
         if len(found) == 10 and all("exit_code" in run for run in found.values()):
             return found
         time.sleep(0.2)

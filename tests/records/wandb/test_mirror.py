@@ -1,19 +1,16 @@
 """W&B mirrors the records: offline by default, never at a record's cost. Read back by W&B's own inspector."""
 
 import json
-import subprocess
-import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-
+from inspector import inspect
 from quick import QUICK
-from oraclecheck.records.wandb import mirror
 
-WANDB = Path(sys.executable).with_name("wandb")
+from oraclecheck.records.wandb import mirror
 
 
 @pytest.fixture(autouse=True)
@@ -31,13 +28,9 @@ def the_records() -> list[dict]:
 
 
 def offline_runs(n: int) -> list[dict]:
-    """Config and summary of n finished offline runs, as `wandb leet inspect` reads them."""
-    for _ in range(25):  # W&B's service may write them a moment after `finish`
-        found = []
-        for path in sorted(Path("multirun").glob("*/wandb/offline-run-*/run-*.wandb")):
-            call = [WANDB, "leet", "inspect", "--summary", "--json", path]
-            shown = subprocess.run(call, capture_output=True)
-            found.append(json.loads(shown.stdout) if shown.returncode == 0 else {})
+    """Config and summary of n finished offline runs, as W&B's own inspector reads them."""
+    for _ in range(150):  # W&B's service may write them a moment after `finish`
+        found = [inspect(path) for path in sorted(Path("multirun").glob("*/wandb/offline-run-*/run-*.wandb"))]
         if len(found) == n and all(run.get("state") in ("finished", "failed") for run in found):
             return found
         time.sleep(0.2)
