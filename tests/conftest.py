@@ -1,5 +1,6 @@
 """What tests share: a small real study, and the command line in this process."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,21 @@ import pytest
 from oraclecheck.cli import main
 
 DATA = Path(os.environ["ORACLECHECK_DATA"]).absolute() if "ORACLECHECK_DATA" in os.environ else None
+
+HERE = Path(__file__).parent
+# as pytest's own pythonpath, for the processes that tests start
+os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), str(HERE / "support"), os.environ.get("PYTHONPATH", "")])
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of the garbage collector's rounds: statsmodels starts one at each adjustment of p."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()  # what plugins import for their summaries looks for its own objects there
 
 
 @pytest.fixture(autouse=True)

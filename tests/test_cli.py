@@ -18,7 +18,7 @@ def records(out: Path = Path("multirun")) -> list[dict]:
 
 
 def test_command_without_arguments_prunes_lenet_on_digits(command):
-    code, out, err = command(*QUICK)
+    code, out, err = command(*QUICK, "data.source._target_=oraclecheck.data.sources.Digits")  # all of them
     (record,) = records()
     assert code == 0, err
     assert (record["model"], record["data"], record["combo"], record["repeat"]) == ("lenet5_mini", "digits", 0, 0)

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from few_digits import TEST, FewDigits
 from quick import QUICK
 from torch.nn.functional import cross_entropy
 
 from data.test_sources import write_idx
 from oraclecheck import experiment
 from oraclecheck.criteria.registry import FILTER_SCORES
-from oraclecheck.data import sources
 from oraclecheck.data.loading import Preparation, load
 from oraclecheck.networks.lenet import LeNet5Mini
 from oraclecheck.pipelines import checkpoint, dense
@@ -36,7 +36,7 @@ def test_record_measures_the_networks_it_names(command):
     dense = LeNet5Mini()
     dense.load_state_dict(torch.load(next(Path("multirun/dense").glob("*.pt")), weights_only=True)["state_dict"])
     dense.double()
-    data = load(sources.Digits(), Path("multirun/.cache"), Preparation((0.3057,), (0.3234,)))
+    data = load(FewDigits(), Path("multirun/.cache"), Preparation((0.3057,), (0.3234,)))
     for network in ("dense", "pruned"):
         if network == "pruned":
             for i in record["removed"]["conv1"]:
@@ -64,7 +64,7 @@ def test_record_summarises_its_history(command):
     assert record["best_test_accuracy"] == max(accuracies) and record["best_test_loss"] == losses[record["best_epoch"]]
     assert record["last5_test_accuracy_mean"] == pytest.approx(np.mean(accuracies[-5:]))
     assert record["last5_test_loss_std"] == pytest.approx(np.std(losses[-5:], ddof=1))
-    correct = np.unpackbits(np.frombuffer(b64decode(record["final_test_correct"]), np.uint8))[:599]
+    correct = np.unpackbits(np.frombuffer(b64decode(record["final_test_correct"]), np.uint8))[:TEST]
     assert correct.mean() == pytest.approx(record["final_test_accuracy"])
 
 

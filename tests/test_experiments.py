@@ -11,6 +11,7 @@ from oraclecheck.experiments import main
 
 NAMES = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 RUN_ALWAYS = ("table2_conv2_0.3", "figure3_resnet56")  # running all takes minutes
+NARROW = {"figure3_vgg19": 4, "figure3_resnet56": 4}  # filters of the first layer instead of 64 and 16
 
 TINY = ("pretrain.epochs=1", "pretrain.lr='0: 1e-2'", "retrain.epochs=1", "retrain.lr='0: 1e-2'", "logger=none")
 
@@ -26,9 +27,11 @@ def out(tmp_path_factory):
     return tmp_path_factory.mktemp("multirun")
 
 
-def tiny(name, images, out):
-    """An experiment on data that are at hand, with one epoch of everything."""
+def tiny(name, images, out, *, narrow=False):
+    """An experiment on data that are at hand, with one epoch of everything; where it can be, of a narrow network."""
     overrides = [f"experiment={name}", *TINY, f"paths.out={out}"]
+    if narrow and name in NARROW:
+        overrides += [f"+model.network.width={NARROW[name]}"]
     if name.startswith(("table2", "complexity", "figureA6_conv")):
         return [*overrides, "data=digits"]
     overrides += ["data=imagefolder", f"data.train={images / 'train'}", f"data.test={images / 'test'}"]
@@ -43,20 +46,28 @@ def tiny(name, images, out):
 def test_experiment_composes_to_a_study_that_can_run(name, images, out):
     config.register()
     with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-        (part,) = plan(tiny(name, images, out), multirun=True)
+        (part,) = plan(tiny(name, images, out, narrow=True), multirun=True)
     pruning = part.setting.pruning
     assert len(part.combinations) <= pruning.space.size  # what the sweep asks for is there
     assert pruning.wiring == "correct"
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in RUN_ALWAYS else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
-)
+@pytest.mark.parametrize("name", RUN_ALWAYS)
 @pytest.mark.parametrize("wiring", ["correct", "released_code"])
 def test_experiment_and_its_twin_run_two_combinations(command, images, out, name, wiring):
+    run_twin(command, tiny(name, images, out, narrow=True), f"pruning.wiring={wiring}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in RUN_ALWAYS or name in NARROW])
+@pytest.mark.parametrize("wiring", ["correct", "released_code"])
+def test_experiment_and_its_twin_run_two_combinations_at_full_width(command, images, out, name, wiring):
     twin = "pruning.scheme=width" if "vit" in name and wiring == "released_code" else f"pruning.wiring={wiring}"
-    arguments = [*tiny(name, images, out), twin, "combo=0,1", "repeat=0"]
-    code, _, err = command("-m", *arguments)
+    run_twin(command, tiny(name, images, out), twin)
+
+
+def run_twin(command, experiment, twin):
+    code, _, err = command("-m", *experiment, twin, "combo=0,1", "repeat=0")
     assert code == 0, err
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from few_digits import TRAIN
 from quick import QUICK
 
 NETWORK = """
@@ -131,7 +132,8 @@ def test_own_network_that_was_edited_gets_a_study_of_its_own(command, own_networ
 
 @pytest.mark.parametrize("key", ["pretrain", "retrain"])
 def test_batch_of_one_image_is_refused_before_training_where_there_is_a_batchnorm(command, own_network, key):
-    # 1,198 training images: 1,197 in the first batch leave one.
-    code, _, err = command("--config-dir", "my_conf", *QUICK, "logger=none", "model=mine", f"{key}.batch_size=1197")
+    code, _, err = command(
+        "--config-dir", "my_conf", *QUICK, "logger=none", "model=mine", f"{key}.batch_size={TRAIN - 1}"
+    )
     assert code != 0 and f"{key}.batch_size must not leave a batch of one image" in err
     assert not list(Path("multirun").glob("dense/*.pt"))

@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import multiprocessing
 import os
 import struct
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from forks import FORKS
 from torch import Tensor
 from torchvision import datasets, transforms
 
@@ -135,11 +135,9 @@ def _load_and_digest(root: str, cache: str, queue) -> None:
 
 def test_cache_is_computed_once_by_many_processes(tmp_path):
     root = write_idx(tmp_path, "MNIST")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "oraclecheck.data.loading"])
-    queue = context.Queue()
+    queue = FORKS.Queue()
     workers = [
-        context.Process(target=_load_and_digest, args=(str(root), str(tmp_path / "cache"), queue)) for _ in range(6)
+        FORKS.Process(target=_load_and_digest, args=(str(root), str(tmp_path / "cache"), queue)) for _ in range(6)
     ]
     for worker in workers:
         worker.start()

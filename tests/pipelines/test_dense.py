@@ -1,6 +1,5 @@
 """The dense network: trained once, by one of many processes; a failure is not repeated."""
 
-import multiprocessing
 import os
 import time
 from collections import OrderedDict
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from forks import FORKS
 from torch import nn
 
 from engines.test_callbacks import DATA
@@ -43,9 +43,7 @@ def _train_and_tell(folder: str) -> None:
 
 
 def test_dense_network_is_trained_by_one_of_many_processes(tmp_path):
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    workers = [context.Process(target=_train_and_tell, args=(str(tmp_path),)) for _ in range(4)]
+    workers = [FORKS.Process(target=_train_and_tell, args=(str(tmp_path),)) for _ in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -78,9 +76,7 @@ def _train_without_lock(folder: str, seed: int) -> None:
 
 
 def test_dense_network_is_never_replaced_where_locks_do_not_hold(tmp_path):
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    workers = [context.Process(target=_train_without_lock, args=(str(tmp_path), seed)) for seed in (0, 1)]
+    workers = [FORKS.Process(target=_train_without_lock, args=(str(tmp_path), seed)) for seed in (0, 1)]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -1,15 +1,12 @@
 """W&B mirrors the records: offline by default, never at a record's cost. Read back by W&B's own inspector."""
 
 import json
-import subprocess
-import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-
 from quick import QUICK
 from wandb_logs import finished_runs
 from oraclecheck.records.wandb import mirror
@@ -49,8 +46,7 @@ def test_offline_run_holds_the_record(command):
 
 
 def test_diverged_run_is_an_outcome_and_not_a_failure(command):
-    diverging = ("retrain.epochs=3", "retrain.lr='0: 1e30'")
-    assert command(*QUICK[:2], *diverging)[0] == 0
+    assert command(*QUICK, "retrain.lr='0: 1e30'")[0] == 0
     (record,), (run,) = the_records(), offline_runs(1)
     assert (record["status"], run["state"]) == ("diverged", "finished")
 

@@ -1,0 +1,12 @@
+"""Processes forked from one server, which has imported once for all of them what takes seconds."""
+
+import multiprocessing
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    [
+        *("oraclecheck.experiment", "oraclecheck.command.messages", "oraclecheck.command.progress", "few_digits"),
+        *("sklearn.datasets", "sklearn.model_selection"),
+        *("requests", "wandb", "wandb.sdk.launch.inputs.internal"),
+    ]
+)
