@@ -12,7 +12,7 @@ from engines.test_callbacks import CPU, DATA, RECIPE, dense
 from oraclecheck.engines.classifier import Classifier
 from oraclecheck.engines.mixing import Mixing
 from oraclecheck.engines.trainer import fit
-from oraclecheck.study.seeds import derive_seed
+from oraclecheck.seeds import derive_seed
 
 MIXUP, CUTMIX = replace(RECIPE, mixup=0.2), replace(RECIPE, cutmix=1.0)
 BOTH = replace(MIXUP, cutmix=1.0, label_smoothing=0.11)

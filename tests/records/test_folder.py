@@ -16,9 +16,9 @@ from oraclecheck.records.record import to_json
 from oraclecheck.records.store import claimed, is_done, record_path, write_record
 from oraclecheck.records.table import load_runs
 from oraclecheck.records.unfinished import keep_choice
+from oraclecheck.seeds import run_seed
 from oraclecheck.study.folder import open_folder
 from oraclecheck.study.identity import IDENTITY, Study
-from oraclecheck.study.seeds import run_seed
 from records.test_record import EPOCHS, a_record
 
 SPACE = CombinationSpace((LayerChoice("conv1", 10, 2),))

@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from oraclecheck.engines.mixing import Mixing
 from oraclecheck.engines.recipe import Recipe
-from oraclecheck.study.seeds import derive_seed
+from oraclecheck.seeds import derive_seed
 
 
 class Classifier(L.LightningModule):

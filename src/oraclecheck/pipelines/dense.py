@@ -26,9 +26,9 @@ from oraclecheck.networks.imagenet import fetch_weights, weights_file
 from oraclecheck.networks.shadow import build, identity, shadow_network
 from oraclecheck.networks.size import parameters_and_macs
 from oraclecheck.pipelines.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from oraclecheck.seeds import derive_seed
 from oraclecheck.study.definition import data_identity, evaluation_identity, study_of, test_set_hash
 from oraclecheck.study.identity import Study
-from oraclecheck.study.seeds import derive_seed
 from oraclecheck.study.setting import Setting
 
 PROGRESS_SECONDS = 5.0

@@ -1,1 +1,1 @@
-"""What a study is: its setting, its identity, its seeds."""
+"""What a study is: its setting, its definition, its identity, its folder."""

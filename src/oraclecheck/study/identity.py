@@ -8,7 +8,7 @@ from typing import Any
 from oraclecheck.files import digest
 from oraclecheck.pruning.combination import Removed
 from oraclecheck.pruning.space import CombinationSpace
-from oraclecheck.study.seeds import run_seed
+from oraclecheck.seeds import run_seed
 
 SCHEMA = 2
 """Version of the record's columns and of the study's file; a reader refuses a later one than its own."""

@@ -4,11 +4,11 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oraclecheck.study.seeds import run_seed
+from oraclecheck.seeds import run_seed
 
 
 def test_seed_is_the_same_in_every_process():
-    code = "from oraclecheck.study.seeds import run_seed; print(run_seed(3, {'conv1': (1, 2)}, 4, 'retrain'))"
+    code = "from oraclecheck.seeds import run_seed; print(run_seed(3, {'conv1': (1, 2)}, 4, 'retrain'))"
     for hash_seed in ("1", "2"):
         shown = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONHASHSEED": hash_seed}
