@@ -62,7 +62,7 @@ def interpret(cfg: DictConfig, given: Collection[str] = ()) -> Request:
     repeats, logger = parse_repeats([cfg.repeat]), cfg.logger
     wandb = WandbSettings(logger.mode.name, logger.project, logger.entity) if logger.name.name == "wandb" else None
     of_setting = {key: plain(value) for key, value in cfg.items() if key not in ("stage", "combo", "repeat", "logger")}
-    said = of_setting, set(given)
+    said = of_setting, set(given), Path.cwd()  # where relative paths begin
     if not _last or _last[0][0] != said:
         _last[:] = [(said, interpret_setting(cfg, given))]
     return Request(_last[0][1], cfg.stage.name, combinations, repeats, wandb)

@@ -1,69 +1,63 @@
 """Labelled images and the batches that are made of them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import repeat
-from typing import Protocol
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from oraclecheck.data.augmentation import NO_AUGMENTATION, Augmentation, Draws
 
-EVALUATION_SEED = 0  # every network of every study is measured on the same augmented images
+EVALUATION_SEED = 0
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 """Images, float, (n, channels, height, width), and labels, int64, (n,), on the device of their set."""
 
 
-class LabelledImages(Protocol):
-    """A training or test set."""
+class LabelledImages(ABC):
+    """A training or test set.
 
+    Attributes:
+        shape: Channels, height and width of an image.
+        device: Where batches lie.
+        channels_last: Memory layout of the batches.
+        augmentation: What happens to training batches.
+        augmented_evaluation: Whether batches for evaluation are augmented too, always with the same draws.
+    """
+
+    shape: tuple[int, ...]
+    device: torch.device
+    channels_last: bool
+    augmentation: Augmentation
+    augmented_evaluation: bool
+
+    @abstractmethod
     def __len__(self) -> int: ...
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Channels, height and width of an image."""
-        ...
-
-    @property
-    def device(self) -> torch.device:
-        """Where batches lie."""
-        ...
-
-    @property
-    def channels_last(self) -> bool:
-        """Memory layout of the batches."""
-        ...
-
-    def to(self, device: torch.device) -> "LabelledImages":
+    @abstractmethod
+    def to(self, device: torch.device) -> Self:
         """The same set, its batches on another device."""
-        ...
+
+    @abstractmethod
+    def one_pass(self, size: int, order: Tensor | None, draws: Draws | None) -> Batches:
+        """Normalised batches in the given or stored order, augmented by draws in that order if there are any."""
 
     def batches(self, size: int) -> Batches:
-        """One pass in the stored order, for evaluation."""
-        ...
+        """One pass in the stored order, for evaluation; every network of every study is measured on the same images."""
+        generator = torch.Generator().manual_seed(EVALUATION_SEED)
+        draws = self.augmentation.draw(len(self), generator) if self.augmented_evaluation else None
+        return self.one_pass(size, None, draws)
 
     def shuffled(self, size: int, seed: int) -> "ShuffledBatches":
         """Passes for training, each with an order and augmentations of its own."""
-        ...
-
-
-class PassableImages(LabelledImages, Protocol):
-    """A set whose images can be asked for in any order."""
-
-    @property
-    def augmentation(self) -> Augmentation:
-        """What happens to training images."""
-        ...
-
-    def one_pass(self, size: int, order: Tensor | None, draws: Draws | None) -> Batches:
-        """Normalised batches in the given or stored order, augmented by draws in that order if there are any."""
-        ...
+        return ShuffledBatches(self, size, seed)
 
 
 @dataclass(frozen=True)
-class ImageSet:
+class ImageSet(LabelledImages):
     """Images (n, channels, height, width), uint8, in memory: the quickest loader is an index into a tensor.
 
     uint8 keeps a worker on MNIST below 1 GB; normalising a batch costs well under 1 % of a training step.
@@ -90,35 +84,23 @@ class ImageSet:
         return len(self.labels)
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
         """Channels, height and width of an image."""
         return tuple(self.images.shape[1:])
 
     @property
-    def device(self) -> torch.device:
+    def device(self) -> torch.device:  # type: ignore[override]
         """Where batches lie."""
         return self.labels.device
 
     def to(self, device: torch.device) -> "ImageSet":
-        """The same set on another device; itself if it is there already."""
+        """The same set, its batches on another device."""
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
     def subset(self, indices: Tensor) -> "ImageSet":
         """The images of these indices, in their order."""
         indices = indices.to(self.device)
         return replace(self, images=self.images[indices], labels=self.labels[indices])
-
-    def normalise(self, images: Tensor) -> Tensor:
-        """See `normalise`."""
-        return normalise(images, self.mean, self.std, self.channels_last)
-
-    def batches(self, size: int) -> Batches:
-        """One pass in the stored order, for evaluation."""
-        return self.one_pass(size, None, evaluation_draws(self.augmentation, len(self), self.augmented_evaluation))
-
-    def shuffled(self, size: int, seed: int) -> "ShuffledBatches":
-        """Passes for training, each with an order and augmentations of its own."""
-        return ShuffledBatches(self, size, seed)
 
     def one_pass(self, size: int, order: Tensor | None, draws: Draws | None) -> Batches:
         """Normalised batches in the given or stored order, augmented by draws in that order if there are any."""
@@ -129,7 +111,8 @@ class ImageSet:
             selected = ((self.images.index_select(0, i), self.labels.index_select(0, i)) for i in indices)  # type: ignore[assignment]
         drawn = draws.to(self.device).split(size) if draws else repeat(None)
         for (images, labels), drawn_here in zip(selected, drawn, strict=False):
-            yield self.normalise(self.augmentation.apply(images, drawn_here) if drawn_here else images), labels
+            augmented = self.augmentation.apply(images, drawn_here) if drawn_here else images
+            yield normalise(augmented, self.mean, self.std, self.channels_last), labels
 
 
 def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...], channels_last: bool) -> Tensor:
@@ -139,11 +122,6 @@ def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...], c
     stds = torch.tensor(std, device=images.device).view(shape)
     normalised = images.float().div_(255).sub_(means).div_(stds)
     return normalised.contiguous(memory_format=torch.channels_last) if channels_last else normalised
-
-
-def evaluation_draws(augmentation: Augmentation, n: int, augmented: bool) -> Draws | None:
-    """The draws of an evaluation on augmented images."""
-    return augmentation.draw(n, torch.Generator().manual_seed(EVALUATION_SEED)) if augmented else None
 
 
 @dataclass(frozen=True)
@@ -182,7 +160,7 @@ class ShuffledBatches:
         seed: Seeds the order and augmentations of all epochs; nothing else touches it.
     """
 
-    def __init__(self, images: PassableImages, size: int, seed: int) -> None:
+    def __init__(self, images: LabelledImages, size: int, seed: int) -> None:
         self.images, self.size = images, size
         self.generator = torch.Generator().manual_seed(seed)
 

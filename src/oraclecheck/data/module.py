@@ -1,8 +1,6 @@
 """A LightningDataModule of the user's: its data sets, in an order and with a randomness that a run's seed decides."""
 
-import os
 import random
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +15,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, SequentialSampler
 
 from oraclecheck.data.augmentation import Augmentation, Draws
-from oraclecheck.data.images import Batches, ShuffledBatches, evaluation_draws
+from oraclecheck.data.images import Batches, LabelledImages
+from oraclecheck.data.stream import seeded_loader
 from oraclecheck.files import digest
 
 
@@ -93,7 +92,7 @@ def is_data_module(source: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class ModuleSet:
+class ModuleSet(LabelledImages):
     """The data set behind a loader of a data module.
 
     Args:
@@ -104,7 +103,8 @@ class ModuleSet:
     """
 
     # a seed for each image, whatever the data set does with it
-    augmentation: ClassVar[Augmentation] = Augmentation(resized_crop=True)
+    augmentation: ClassVar[Augmentation] = Augmentation(resized_crop=True)  # type: ignore[misc]
+    augmented_evaluation: ClassVar[bool] = True  # type: ignore[misc]
 
     loader: DataLoader
     shape: tuple[int, ...]
@@ -118,14 +118,6 @@ class ModuleSet:
         """The same set, its batches on another device."""
         return replace(self, device=device)
 
-    def batches(self, size: int) -> Batches:
-        """One pass in the stored order, for evaluation; what is random in it is the same every time."""
-        return self.one_pass(size, None, evaluation_draws(self.augmentation, len(self), True))
-
-    def shuffled(self, size: int, seed: int) -> ShuffledBatches:
-        """Passes for training, each with an order and a randomness of its own."""
-        return ShuffledBatches(self, size, seed)
-
     def one_pass(self, size: int, order: Tensor | None, draws: Draws | None) -> Batches:
         """Batches in the given or stored order, each image read under its seed."""
         assert draws is not None and draws.seeds is not None
@@ -134,16 +126,10 @@ class ModuleSet:
             list(zip(here.tolist(), seeds.tolist(), strict=True))
             for here, seeds in zip(indices.split(size), draws.seeds.split(size), strict=True)
         )
-        workers = min(self.loader.num_workers, os.cpu_count() or 1)
-        seeded = DataLoader(
-            _Seeded(self.loader.dataset),
-            batch_sampler=samples,
-            collate_fn=self.loader.collate_fn,
-            num_workers=workers,
-            pin_memory=self.device.type == "cuda",
-            worker_init_fn=self.loader.worker_init_fn,
-            generator=torch.Generator(),  # without one, the loader would draw from the generator of all networks
-            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
+        loader, pinned = self.loader, self.device.type == "cuda"
+        options = {"worker_init_fn": loader.worker_init_fn}
+        seeded = seeded_loader(
+            _Seeded(loader.dataset), samples, loader.collate_fn, loader.num_workers, pinned, **options
         )
         for batch in seeded:
             images, labels = _pair(batch)

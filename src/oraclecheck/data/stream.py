@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from oraclecheck.data.augmentation import NO_AUGMENTATION, Augmentation, Draws
-from oraclecheck.data.images import Batches, ShuffledBatches, evaluation_draws, normalise
+from oraclecheck.data.images import Batches, LabelledImages, normalise
+from oraclecheck.errors import tell
 
 Sample = tuple[int, int | None]
 """Index of an image and the seed of its random crop, None for its centre."""
@@ -56,8 +57,9 @@ class Reading:
             with Image.open(path) as file:
                 image = file.convert("L" if self.channels == 1 else "RGB")
         except Exception as error:  # PIL raises many kinds
-            reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-            raise ValueError(f"data.train and data.test must hold readable images; {path} is none: {reason}") from None
+            raise ValueError(
+                f"data.train and data.test must hold readable images; {path} is none: {tell(error)}"
+            ) from None
         if seed is None:
             return self._centre(image)
         with torch.random.fork_rng(devices=[]):
@@ -96,22 +98,13 @@ class ImageFiles(Dataset[Tensor]):
 
         Args:
             samples: The images of each batch.
-            workers: Most processes, of which no more than there are cores; 0 for this one.
-            pin_memory: Whether batches are put where a GPU fetches them faster.
+            workers: See `seeded_loader`.
+            pin_memory: See `seeded_loader`.
 
         Raises:
             ValueError: If an image cannot be decoded.
         """
-        workers = min(workers, os.cpu_count() or 1)
-        loader = DataLoader(
-            self,
-            batch_sampler=samples,  # type: ignore[arg-type]
-            collate_fn=_as_it_is,
-            num_workers=workers,
-            pin_memory=pin_memory,
-            generator=torch.Generator(),  # without one, the loader would draw from the generator of all networks
-            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
-        )
+        loader = seeded_loader(self, samples, _as_it_is, workers, pin_memory)
         for batch in loader:
             if isinstance(batch, ValueError):
                 raise batch
@@ -127,12 +120,43 @@ class ImageFiles(Dataset[Tensor]):
         return decoded
 
 
+def seeded_loader(
+    dataset: Dataset[Any],
+    samples: Iterable[Sequence[Any]],
+    collate: Callable[[Any], Any] | None,
+    workers: int,
+    pin_memory: bool,
+    **options: Any,
+) -> DataLoader[Any]:
+    """A loader of batches that are named beforehand; it draws nothing from the generator that networks draw from.
+
+    Args:
+        dataset: What is loaded.
+        samples: What each batch asks for.
+        collate: Makes a batch of them.
+        workers: Most processes, of which no more than there are cores; 0 for this one.
+        pin_memory: Whether batches are put where a GPU fetches them faster.
+        **options: Others of torch's.
+    """
+    workers = min(workers, os.cpu_count() or 1)
+    return DataLoader(
+        dataset,
+        batch_sampler=samples,  # type: ignore[arg-type]
+        collate_fn=collate,
+        num_workers=workers,
+        pin_memory=pin_memory,
+        generator=torch.Generator(),
+        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
+        **options,
+    )
+
+
 def _as_it_is(batch: Any) -> Any:
     return batch
 
 
 @dataclass(frozen=True)
-class StreamedSet:
+class StreamedSet(LabelledImages):
     """Images in files, with their labels; gives the batches that an `ImageSet` of the decoded images would give.
 
     Args:
@@ -161,7 +185,7 @@ class StreamedSet:
         return len(self.labels)
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
         """Channels, height and width of an image."""
         reading = self.files.reading
         return (reading.channels, reading.size, reading.size)
@@ -174,14 +198,6 @@ class StreamedSet:
         """The images of these indices, in their order."""
         names = [self.files.names[index] for index in indices.tolist()]
         return replace(self, files=replace(self.files, names=names), labels=self.labels[indices])
-
-    def batches(self, size: int) -> Batches:
-        """One pass in the stored order, for evaluation."""
-        return self.one_pass(size, None, evaluation_draws(self.augmentation, len(self), self.augmented_evaluation))
-
-    def shuffled(self, size: int, seed: int) -> ShuffledBatches:
-        """Passes for training, each with an order and augmentations of its own."""
-        return ShuffledBatches(self, size, seed)
 
     def one_pass(self, size: int, order: Tensor | None, draws: Draws | None) -> Batches:
         """Normalised batches in the given or stored order, augmented by draws in that order if there are any."""
