@@ -1,17 +1,14 @@
 """W&B mirrors the records: offline by default, never at a record's cost. Read back by W&B's own inspector."""
 
 import json
-import subprocess
-import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-
 from quick import QUICK
 from wandb_logs import finished_runs
+
 from oraclecheck.records.wandb import mirror
 
 
