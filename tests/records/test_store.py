@@ -1,4 +1,3 @@
-import errno
 import json
 import multiprocessing
 import os
@@ -7,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from oraclecheck import files
-from oraclecheck.files import create_atomically, write_atomically, write_json
+from oraclecheck.files import write_json
 from oraclecheck.records.record import to_json
 from oraclecheck.records.store import claimed, is_done, read_record, record_path, write_record
 from oraclecheck.records.table import load_runs
@@ -120,61 +118,6 @@ def test_of_many_processes_one_runs(tmp_path):
     for worker in workers:
         worker.join()
     assert isinstance(queue.get(timeout=5), int) and queue.empty()
-
-
-def test_atomic_write_leaves_the_old_file_or_the_new_one(tmp_path):
-    path = tmp_path / "file"
-    path.write_bytes(b"old")
-
-    def fail(file):
-        file.write(b"half")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, fail)
-    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
-def test_created_file_is_never_replaced(tmp_path, monkeypatch, links):
-    def refuse(*_):
-        raise OSError(errno.EPERM, "no hard links on exFAT")
-
-    if not links:
-        monkeypatch.setattr(files.os, "link", refuse)
-    path = tmp_path / "file"
-    assert create_atomically(path, lambda file: file.write(b"first"))
-    assert not create_atomically(path, lambda file: file.write(b"second"))
-    assert path.read_bytes() == b"first" and list(tmp_path.iterdir()) == [path]
-
-
-def test_file_whose_creation_failed_is_not_there(tmp_path):
-    def fail(file):
-        file.write(b"half")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        create_atomically(tmp_path / "file", fail)
-    assert not list(tmp_path.iterdir())
-
-
-def test_file_is_ours_where_the_answer_to_its_creation_was_lost(tmp_path, monkeypatch):
-    """Over NFS a request whose answer got lost is repeated, and the repetition finds the file."""
-    link = os.link
-    monkeypatch.setattr(files.os, "link", lambda *names: (link(*names), link(*names)))
-    assert create_atomically(tmp_path / "file", lambda file: file.write(b"ours"))
-
-
-def test_writer_whose_half_was_removed_is_second(tmp_path):
-    """Whoever created the file removes what others had begun."""
-
-    def overtaken(file):
-        assert create_atomically(tmp_path / "file", lambda file: file.write(b"first"))
-        for remains in tmp_path.glob(".file.*.tmp"):
-            remains.unlink()
-
-    assert not create_atomically(tmp_path / "file", overtaken)
-    assert (tmp_path / "file").read_bytes() == b"first"
 
 
 def test_table_has_a_row_per_record(tmp_path):

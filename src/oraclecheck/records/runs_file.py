@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 import reprlib
 import sys
 from collections import Counter
@@ -13,16 +12,16 @@ from typing import Any
 import pandas as pd
 
 from oraclecheck.errors import first_line
-from oraclecheck.files import digest, read_file, write_atomically
+from oraclecheck.files import read_file, write_atomically
 from oraclecheck.records.columns import ALWAYS, NAMES, NESTED, UNBOUNDED, dtype_of, empty, from_text, to_text
+from oraclecheck.records.flaw import Flaw
 from oraclecheck.records.frame import table_of, values_of
+from oraclecheck.records.points import check_measured, completed
 from oraclecheck.records.record import KINDS, check_schema
-from oraclecheck.records.validation import Flaw, deviations, flaw_of
-from oraclecheck.study.identity import SCHEMA
+from oraclecheck.records.siblings import deviations
+from oraclecheck.records.validation import flaw_of
 
 SUFFIXES = (".csv", ".parquet")
-SCORE = "pruned_train_loss"
-FINALS = tuple(f"{epoch}_test_{metric}" for epoch in ("final", "best") for metric in ("accuracy", "loss"))
 
 
 def save_runs(runs: pd.DataFrame, path: Path | str) -> None:
@@ -69,10 +68,8 @@ def write_parquet(runs: pd.DataFrame, file: Any) -> None:
 def load_file(path: Path) -> pd.DataFrame:
     """The table of runs in a CSV or Parquet file.
 
-    A file of points needs only `pruned_train_loss` and one of `{final,best}_test_{accuracy,loss}`. A column it lacks is
-    `study` = the file's name without its ending, `study_hash` = SHA-256 of the study's name, `combo` = the row's number
-    from 0, `repeat` 0, `status` "diverged" where one of those metrics is infinite, else "ok", an empty list or mapping
-    where the record has one, and nothing (None, NaN, NA) elsewhere. Unknown columns are named on stderr and left out.
+    A file of points, which lacks most columns, is completed: see `points`. Unknown columns are named on stderr and left
+    out.
 
     Raises:
         ValueError: If the file cannot be read, lacks those columns, or holds a value that no run could have, such as an
@@ -86,19 +83,10 @@ def load_file(path: Path) -> pd.DataFrame:
         raise ValueError(f"the file with runs must exist; got {path}") from None
     except (OSError, ValueError, TypeError, KeyError, NotImplementedError, csv.Error) as error:  # pyarrow's are all
         raise ValueError(f"{path} must be a {path.suffix[1:]} file: {first_line(error)}") from None
-    finals = [name for name in FINALS if name in cells]
-    if SCORE not in cells or not finals:
-        raise ValueError(
-            f"{path} must have the column {SCORE} and at least one of {', '.join(FINALS)}; got {', '.join(cells)}"
-        )
+    check_measured(path, cells)
     if unknown := [name for name in cells if name not in NAMES]:
         print(f"oraclecheck: {path}: left out unknown columns {', '.join(unknown)}", file=sys.stderr)
-    columns = {name: _parsed(path, name, cells[name]) for name in NAMES if name in cells}
-    if not columns[SCORE]:
-        raise ValueError(f"{path} must have at least one row")
-    if "status" not in columns:
-        columns["status"] = _statuses(path, {name: columns[name] for name in (SCORE, *finals)})
-    columns = _completed(path, columns)
+    columns = completed(path, {name: _parsed(path, name, cells[name]) for name in NAMES if name in cells})
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     for number, flaw in _flaws(rows):
         raise ValueError(f"{path}: {flaw._replace(got=f'{flaw.got} in row {number}')}")
@@ -155,8 +143,8 @@ def _parsed(path: Path, name: str, cells: Sequence[Any]) -> list[Any]:
         try:
             values.append(_value(name, cell))
         except (ValueError, TypeError, RecursionError):
-            kinds = "JSON" if name in NESTED else " or ".join(kind.__name__ for kind in KINDS[name][:1])
-            raise ValueError(f"{path}: {name} must be {kinds}; got {reprlib.repr(cell)} in row {number}") from None
+            kind = "JSON" if name in NESTED else KINDS[name][0].__name__
+            raise ValueError(f"{path}: {name} must be {kind}; got {reprlib.repr(cell)} in row {number}") from None
     return values
 
 
@@ -167,18 +155,14 @@ def _value(name: str, cell: Any) -> Any:
             raise ValueError
         return empty(name)
     if isinstance(cell, str):
-        return _bounded(name, from_text(name, cell))
-    if int in kinds and float not in kinds and isinstance(cell, float) and cell.is_integer():
+        cell = from_text(name, cell)
+    elif int in kinds and float not in kinds and isinstance(cell, float) and cell.is_integer():
         cell = int(cell)  # a column with gaps passed through pandas
-    if name in NESTED or not isinstance(cell, kinds) or isinstance(cell, bool):
+    elif name in NESTED or not isinstance(cell, kinds) or isinstance(cell, bool):
         raise ValueError
-    return _bounded(name, cell)
-
-
-def _bounded(name: str, value: Any) -> Any:
-    if dtype_of(name).lower() == "int64" and not -(2**63) <= value < 2**63:
+    if dtype_of(name).lower() == "int64" and not -(2**63) <= cell < 2**63:
         raise ValueError
-    return value
+    return cell
 
 
 def _flaws(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Flaw]]:
@@ -189,30 +173,3 @@ def _flaws(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Flaw]]:
             yield number, flaw
     for number, (flaw, _) in deviations(rows).items():
         yield number + 1, flaw
-
-
-def _statuses(path: Path, metrics: Mapping[str, Sequence[float | None]]) -> list[str]:
-    statuses = []
-    for number, row in enumerate(zip(*metrics.values(), strict=True), 1):
-        for name, value in zip(metrics, row, strict=True):
-            if value is None or math.isnan(value):
-                raise ValueError(
-                    f"{path}: {name} must be a number where there is no column status; row {number} has none"
-                )
-        statuses.append("diverged" if any(math.isinf(value) for value in row) else "ok")
-    return statuses
-
-
-def _completed(path: Path, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-    """All columns, with what `load_file` says for those that the file lacks."""
-    n = len(columns[SCORE])
-    studies = columns.get("study", [path.stem] * n)
-    known: dict[str, list[Any]] = {
-        "schema": [SCHEMA] * n,
-        "study": studies,
-        "study_hash": [digest(study) for study in studies],
-        "combo": [None if picked else row for row, picked in enumerate(columns.get("picked_by", [None] * n))],
-        "repeat": [0] * n,
-        **columns,
-    }
-    return {name: known.get(name) or [empty(name) for _ in range(n)] for name in NAMES}

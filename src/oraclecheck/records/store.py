@@ -9,9 +9,10 @@ from pathlib import Path
 from filelock import FileLock
 
 from oraclecheck.files import file_state, read_file, remove_remains, write_json
+from oraclecheck.records.flaw import Flaw
 from oraclecheck.records.record import NewerSchemaError, Record, from_json, to_json
 from oraclecheck.records.unfinished import BegunStudy
-from oraclecheck.records.validation import MOST_DIGITS, Flaw
+from oraclecheck.records.validation import MOST_DIGITS
 from oraclecheck.study.folder import STUDY_FILE
 
 RECORD = "record.json"

@@ -13,7 +13,8 @@ from oraclecheck.records.columns import NAMES, to_text
 from oraclecheck.records.folder import places
 from oraclecheck.records.frame import in_order, values_of
 from oraclecheck.records.runs_file import SUFFIXES, load_file
-from oraclecheck.records.validation import UNFINISHED, deviations
+from oraclecheck.records.siblings import deviations
+from oraclecheck.records.validation import UNFINISHED
 from oraclecheck.records.wandb.source import load_online
 from oraclecheck.study.folder import STUDY_FILE
 from oraclecheck.study.identity import ONE_RUN
@@ -26,7 +27,7 @@ def load_runs(*sources: Source | Iterable[Source]) -> pd.DataFrame:
 
     Args:
         *sources: Each a study's folder, a folder of studies, a `.csv` or `.parquet` file (`save_runs` writes them; see
-            `runs_file.load_file` for files of points), `wandb:ENTITY/PROJECT[/GROUP]` (a W&B server's runs), or a list
+            `points.completed` for files of points), `wandb:ENTITY/PROJECT[/GROUP]` (a W&B server's runs), or a list
             of such sources.
 
     Returns:

@@ -1,7 +1,6 @@
 """Runs that were begun and have no valid record: what they are is known from their place and their study alone."""
 
 import json
-import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,10 @@ from oraclecheck.files import read_file, write_json
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.records.columns import empty
+from oraclecheck.records.flaw import Flaw, short
 from oraclecheck.records.record import KINDS, NewerSchemaError, check_schema
-from oraclecheck.records.validation import UNFINISHED, Flaw, deviation, flaw_of, gap_of, mistyped
+from oraclecheck.records.siblings import deviation
+from oraclecheck.records.validation import UNFINISHED, flaw_of, gap_of, mistyped
 from oraclecheck.study.folder import STUDY_FILE
 from oraclecheck.study.identity import DENSE, OF_STUDY, SETTING, Study, run_identity
 
@@ -73,19 +74,22 @@ class BegunStudy:
             check_schema(common["schema"])
             space = _space(definition)
             if type(definition["seed"]) is not int:
-                raise ValueError(f"seed must be a number; got {reprlib.repr(definition['seed'])}")
+                raise ValueError(f"seed must be a number; got {short(definition['seed'])}")
             study = cls(folder, space, definition["seed"], {name: common[name] for name in OF_STUDY})
             defined = Study("", definition, space, common["data"], common["pretrain_seed"]).columns
             first = {layer.name: list(range(layer.removed)) for layer in space.layers}
             row = study._row(combo=0, removed=first, picked_by=None, repeat=0)
-            if flaw := identity_flaw(row) or gap_of({**row, "status": UNFINISHED}, ()) or _contradiction(row, defined):
+            gap = identity_flaw(row) or gap_of(unfinished_row(row), ())
+            if flaw := gap or deviation(row, defined, "its definition", (*SETTING, DENSE)):
                 raise ValueError(flaw)
         except NewerSchemaError as error:
             raise NewerSchemaError(f"{path} must be a study that this version can read: {error}") from None
-        except KeyError as error:
-            raise ValueError(_unusable(path, f"it lacks {error}")) from None
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise ValueError(_unusable(path, str(error))) from None
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise ValueError(
+                f"{path} must be the file that a sweep wrote: {reason}; once it is deleted, the sweep's command writes "
+                "it anew"
+            ) from None
         if study.common["study"] != (name := folder.absolute().name):
             raise ValueError(
                 f"{path} must be the file of its folder; it is of {study.common['study']}, not {name}: call the folder "
@@ -99,14 +103,13 @@ class BegunStudy:
         Args:
             row: Without a flaw of its own.
         """
-        removed = row["removed"]
-        if flaw := deviation(row, {**self.common, "removed": removed}, STUDY_FILE):
+        if flaw := deviation(row, self.common, STUDY_FILE):
             return flaw
         for layer in self.space.layers:
-            chosen = removed.get(layer.name, [])
+            chosen = row["removed"].get(layer.name, [])
             if len(chosen) != layer.removed or chosen[-1:] >= [layer.filters]:
                 rule = f"hold {layer.removed} of the {layer.filters} filters of {layer.name}, numbered from 0"
-                return Flaw("removed", rule, reprlib.repr(chosen))
+                return Flaw("removed", rule, short(chosen))
         return None
 
     def identity(self, combination: str, repeat: str) -> dict[str, Any]:
@@ -137,14 +140,6 @@ class BegunStudy:
         return {**self.common, **of_run, "seed": 0}
 
 
-def _contradiction(row: Mapping[str, Any], defined: Mapping[str, Any]) -> Flaw | None:
-    """The first thing in which the study's columns are not what its definition says."""
-    for name in (*SETTING, DENSE):
-        if row[name] != defined[name]:
-            return Flaw(name, f"be that of its definition, {reprlib.repr(defined[name])}", reprlib.repr(row[name]))
-    return None
-
-
 def _number(folder: str) -> int | None:
     """The number that a folder is called; None if it is called by a word."""
     return int(folder) if folder.isdecimal() and str(int(folder)) == folder else None
@@ -159,7 +154,7 @@ def _space(definition: dict[str, Any]) -> CombinationSpace:
             )
     seed = definition["order_seed"] or 0
     if type(seed) is not int:
-        raise ValueError(f"order_seed must be null or a number; got {reprlib.repr(seed)}")
+        raise ValueError(f"order_seed must be null or a number; got {short(seed)}")
     return CombinationSpace(
         tuple(LayerChoice(name, *counts) for name, counts in layers.items()), definition["order"], seed
     )
@@ -167,11 +162,5 @@ def _space(definition: dict[str, Any]) -> CombinationSpace:
 
 def _mapping(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"{name} must be a mapping; got {reprlib.repr(value)}")
+        raise ValueError(f"{name} must be a mapping; got {short(value)}")
     return value
-
-
-def _unusable(path: Path, reason: str) -> str:
-    return (
-        f"{path} must be the file that a sweep wrote: {reason}; once it is deleted, the sweep's command writes it anew"
-    )

@@ -2,13 +2,13 @@
 
 import json
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from quick import QUICK
 from wandb_logs import finished_runs
+
 from oraclecheck.records.wandb import mirror
 
 

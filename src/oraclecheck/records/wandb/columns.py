@@ -13,8 +13,8 @@ from typing import Any
 from oraclecheck.files import encoded
 from oraclecheck.records.columns import NAMES, NESTED, from_text, row_of, to_text
 from oraclecheck.records.record import KINDS, Record, check_schema
+from oraclecheck.records.siblings import SHARED, deviations
 from oraclecheck.records.unfinished import identity_flaw, unfinished_row
-from oraclecheck.records.validation import SHARED, deviations
 from oraclecheck.study.identity import IDENTITY
 
 JOB_TYPE = "retrain"

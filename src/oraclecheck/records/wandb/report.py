@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from oraclecheck.errors import first_line
-from oraclecheck.records.wandb.mirror import lean_settings, quiet_environment, server_trouble
+from oraclecheck.records.wandb.server import lean_settings, quiet_environment, server_trouble
 
 JOB_TYPE = "aggregate"
 """W&B's word for what a run is; runs of the sweep have another, so that a report is never read as one of them."""

@@ -9,8 +9,8 @@ import pandas as pd
 
 from oraclecheck.errors import first_line
 from oraclecheck.records.frame import table_of_rows
-from oraclecheck.records.wandb.mirror import server_trouble
 from oraclecheck.records.wandb.columns import WandbRun, rows_of
+from oraclecheck.records.wandb.server import server_trouble
 
 PAGE = 1000
 """Runs a request: the most that W&B gives."""
