@@ -12,7 +12,7 @@ from scipy.stats import t as student
 from oraclecheck.analysis.contradiction import contradiction
 from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.metrics import HIGHER_IS_BETTER, metric_columns
-from oraclecheck.analysis.outcomes import Counted, Outcomes, checked, outcomes
+from oraclecheck.analysis.outcomes import Counted, checked, outcomes
 from oraclecheck.analysis.pairing import BY_NUMBER, by_number, paired
 from oraclecheck.analysis.space import counted_runs
 from oraclecheck.analysis.statistics.balance import mean_of_repeats
@@ -117,12 +117,6 @@ class _Study:
     counted: Counted
     census: bool
 
-    @classmethod
-    def of(cls, study: Outcomes) -> "_Study":
-        counted, space = counted_runs(study)
-        keys = [key for key, counts in zip(study.keys, counted.rows, strict=True) if counts]
-        return cls(study.first[counted.rows], keys, counted, space.is_enumerated)
-
 
 def _one_study(name: str, runs: pd.DataFrame, criterion: Criterion) -> _Study:
     runs = checked(runs, criterion)
@@ -130,7 +124,10 @@ def _one_study(name: str, runs: pd.DataFrame, criterion: Criterion) -> _Study:
         raise ValueError(f"{name} must hold the runs of one study; got {studies}: select one by its column study")
     if error := contradiction(runs, criterion):
         raise ValueError(f"{name} must hold the runs of a study that does not contradict itself; {error}")
-    return _Study.of(outcomes(runs[runs["picked_by"].isna()]))
+    study = outcomes(runs[runs["picked_by"].isna()])
+    counted, space = counted_runs(study)
+    keys = [key for key, counts in zip(study.keys, counted.rows, strict=True) if counts]
+    return _Study(study.first[counted.rows], keys, counted, space.is_enumerated)
 
 
 def _numbers(a: _Side, b: _Side, higher_is_better: bool, census: bool, draws: int, seed: int) -> dict[str, Any]:
