@@ -16,9 +16,9 @@ _PUBLIC = {
     "across_networks": "oraclecheck.analysis.networks",
     "compare": "oraclecheck.analysis.comparison",
     "plot_scatter": "oraclecheck.analysis.figures.scatter",
-    "plot_scatter_grid": "oraclecheck.analysis.figures.scatter",
-    "plot_forest": "oraclecheck.analysis.figures.agreement",
-    "plot_complexity": "oraclecheck.analysis.figures.agreement",
+    "plot_scatter_grid": "oraclecheck.analysis.figures.scatter_grid",
+    "plot_forest": "oraclecheck.analysis.figures.forest",
+    "plot_complexity": "oraclecheck.analysis.figures.complexity",
     "plot_comparison": "oraclecheck.analysis.figures.comparison",
 }
 __all__ = [

@@ -14,9 +14,11 @@ from scipy.stats import kendalltau
 import oraclecheck as oc
 from analysis.test_tables import record
 from oraclecheck.analysis.criterion import ORACLE, Criterion
-from oraclecheck.analysis.figures.agreement import save_complexity, save_forest
 from oraclecheck.analysis.figures.comparison import save_comparison
-from oraclecheck.analysis.figures.scatter import save_scatter, save_scatter_grid
+from oraclecheck.analysis.figures.complexity import save_complexity
+from oraclecheck.analysis.figures.forest import save_forest
+from oraclecheck.analysis.figures.scatter import save_scatter
+from oraclecheck.analysis.figures.scatter_grid import save_scatter_grid
 from oraclecheck.analysis.networks import across_networks
 
 TEST_LOSS = Criterion("test_loss", "pruned_test_loss", "pruned test loss", "least test loss")

@@ -17,6 +17,9 @@ from oraclecheck.study.identity import SETTING, differences
 LEAST = 3
 """Networks that an interval needs: with two, its t quantile is 12.7."""
 
+_JUDGED = ["setting_hash", "criterion", "final", "metric"]
+_SHARED = ["setting_hash", *SETTING, "criterion", "final", "metric"]
+
 
 def across_networks(table: pd.DataFrame) -> pd.DataFrame:
     """Mean agreement over the dense networks of an architecture, with its t-interval.
@@ -39,8 +42,7 @@ def across_networks(table: pd.DataFrame) -> pd.DataFrame:
     defined = table[table["agreement"].notna() & table["dense_hash"].notna() & table["setting_hash"].notna()]
     for _, group in defined.groupby(_JUDGED, sort=False):
         if len(group) >= 2:
-            row: dict[str, Any] = dict(zip(_SHARED, group.iloc[0][_SHARED], strict=True))
-            rows.append({**row, **_summary(group)})
+            rows.append({**group.iloc[0][_SHARED], **_summary(group)})
     columns = [*_SHARED, "networks", "agreement", "agreement_low", "agreement_high"]
     return pd.DataFrame(rows, columns=[*columns, "studies", "verdict", "reason", "note"])
 
@@ -65,10 +67,6 @@ def unlike_settings(table: pd.DataFrame, definitions: Mapping[str, Mapping[str, 
     return tables
 
 
-_JUDGED = ["setting_hash", "criterion", "final", "metric"]
-_SHARED = ["setting_hash", *SETTING, "criterion", "final", "metric"]
-
-
 def _spelt(definitions: Sequence[Mapping[str, Any] | None]) -> list[str]:
     """What each of several definitions has where they differ."""
     known = [definition for definition in definitions if definition is not None]
@@ -86,28 +84,32 @@ def _short(value: Any) -> str:
 
 
 def _summary(group: pd.DataFrame) -> dict[str, Any]:
-    row: dict[str, Any] = {"studies": group["study"].tolist(), "networks": group["dense_hash"].nunique(), "note": ""}
-    undefined = dict.fromkeys(["agreement", "agreement_low", "agreement_high"], np.nan)
-    if row["networks"] < len(group):
-        note = "some studies are of one dense network, under several names: choose one each"
-        return {**row, **undefined, "verdict": "undecided", "reason": f"sample: {note}", "note": note}
     s = group["agreement"].to_numpy(float)
-    row |= {**undefined, "agreement": float(s.mean())}
-    if group["k"].nunique() > 1:
-        row["note"] = "the studies differ in their number of repeats"
-    if len(s) < LEAST:
-        reason = f"sample: an interval needs {LEAST} dense networks; there are {len(s)}"
-        return {**row, "verdict": "undecided", "reason": reason}
-    reach = float(student.ppf(0.975, len(s) - 1) * s.std(ddof=1) / np.sqrt(len(s)))
-    row |= {"agreement_low": row["agreement"] - reach, "agreement_high": row["agreement"] + reach}
-    lacking = group["reason"].astype(str) if "reason" in group else pd.Series(dtype=str)
+    networks, mean, reach, note = group["dense_hash"].nunique(), float(s.mean()), np.nan, ""
+    if networks < len(group):
+        mean, note = np.nan, "some studies are of one dense network, under several names: choose one each"
+        verdict, reason = "undecided", f"sample: {note}"
+    else:
+        if len(s) >= LEAST:
+            reach = float(student.ppf(0.975, len(s) - 1) * s.std(ddof=1) / np.sqrt(len(s)))
+        note = "the studies differ in their number of repeats" if group["k"].nunique() > 1 else ""
+        lacking = group["reason"].astype(str) if "reason" in group else ()
+        verdict, reason = _verdict(mean - reach, mean + reach, len(s), list(lacking))
+    interval = {"agreement": mean, "agreement_low": mean - reach, "agreement_high": mean + reach}
+    found = {"verdict": verdict, "reason": reason, "note": note}
+    return {"networks": networks, **interval, "studies": group["study"].tolist(), **found}
+
+
+def _verdict(low: float, high: float, networks: int, lacking: Sequence[str]) -> tuple[str, str]:
+    """The verdict by the interval over networks, and the reason for it; `lacking` are the reasons of their studies."""
+    if networks < LEAST:
+        return "undecided", f"sample: an interval needs {LEAST} dense networks; there are {networks}"
     if biased := [reason for reason in lacking if "are no random sample" in reason]:
-        return {**row, "verdict": "undecided", "reason": biased[0]}
-    if row["agreement_low"] > VALID_AGREEMENT:
-        return {**row, "verdict": "valid", "reason": f"the interval over networks lies above {VALID_AGREEMENT}"}
-    if row["agreement_high"] <= VALID_AGREEMENT:
-        if noisy := [reason for reason in lacking if reason.startswith("noise:")]:
-            return {**row, "verdict": "undecided", "reason": noisy[0]}
-        return {**row, "verdict": "invalid", "reason": f"the interval over networks lies at or below {VALID_AGREEMENT}"}
-    reason = f"sample: the interval over {len(s)} networks holds {VALID_AGREEMENT}"
-    return {**row, "verdict": "undecided", "reason": reason}
+        return "undecided", biased[0]
+    if low > VALID_AGREEMENT:
+        return "valid", f"the interval over networks lies above {VALID_AGREEMENT}"
+    if high > VALID_AGREEMENT:
+        return "undecided", f"sample: the interval over {networks} networks holds {VALID_AGREEMENT}"
+    if noisy := [reason for reason in lacking if reason.startswith("noise:")]:
+        return "undecided", noisy[0]
+    return "invalid", f"the interval over networks lies at or below {VALID_AGREEMENT}"

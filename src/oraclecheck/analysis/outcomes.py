@@ -1,7 +1,6 @@
 """What the runs of a study came to, as arrays over its combinations (rows) and repeats (columns)."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.metrics import HIGHER_IS_BETTER, METRIC_COLUMNS
 from oraclecheck.analysis.statistics.balance import balanced
+from oraclecheck.analysis.words import combination_name
 from oraclecheck.records.combination_key import Key, combination_keys, knows_filters
 from oraclecheck.study.identity import ONE_RUN
 
@@ -139,25 +139,24 @@ def outcomes(study: pd.DataFrame) -> Outcomes:
     Args:
         study: The rows of one study from `checked`.
     """
+    numbers = [(True, 0) if pd.isna(combo) else (False, int(combo)) for combo in study["combo"]]
+    places = list(zip(_picked_by(study), numbers, strict=True))
+    study = study.iloc[sorted(range(len(study)), key=places.__getitem__)]
     codes: dict[tuple[str, Key], int] = {}
     keys = zip(_picked_by(study), study[_KEY], strict=True)
     rows = np.array([codes.setdefault(key, len(codes)) for key in keys], dtype=int)
-    records = study.iloc[np.unique(rows, return_index=True)[1]]
-    place = sorted(range(len(records)), key=lambda i: _place(records["picked_by"].iloc[i], records["combo"].iloc[i]))
-    where = np.empty(len(place), dtype=int)
-    where[place] = np.arange(len(place))
-    rows = where[rows]
+    first = study.iloc[np.unique(rows, return_index=True)[1]].reset_index(drop=True)
     repeats, columns = np.unique(study["repeat"].to_numpy(), return_inverse=True)
     status = study["status"].to_numpy(str)
-    counts = {word: np.bincount(rows[status == word], minlength=len(place)) for word in STATUSES}
+    counts = {word: np.bincount(rows[status == word], minlength=len(first)) for word in STATUSES}
     outcome, diverged = np.isin(status, _OUTCOMES), status == "diverged"
-    there = np.zeros((len(place), len(repeats)), dtype=bool)
+    there = np.zeros((len(first), len(repeats)), dtype=bool)
     there[rows[outcome], columns[outcome]] = True
     finals = {}
     for column, metric in METRIC_COLUMNS.items():
         worst = -np.inf if HIGHER_IS_BETTER[metric] else np.inf
         values = np.where(diverged, worst, study[column].to_numpy())
-        finals[column] = np.full((len(place), len(repeats)), np.nan)
+        finals[column] = np.full((len(first), len(repeats)), np.nan)
         # A metric that the study does not have stays NaN, diverged runs included.
         if study[column].notna().any() or not (status == "ok").any():
             finals[column][rows[outcome], columns[outcome]] = values[outcome]
@@ -165,7 +164,6 @@ def outcomes(study: pd.DataFrame) -> Outcomes:
     score = np.where(there.any(axis=1), np.inf, np.nan)
     finite = outcome & np.isfinite(study[_SCORE].to_numpy())
     score[rows[finite][::-1]] = study[_SCORE].to_numpy()[finite][::-1]  # the first record's is written last
-    first = records.iloc[place].reset_index(drop=True)
     return Outcomes(first, list(first[_KEY]), score, there, finals, pd.DataFrame(counts))
 
 
@@ -175,9 +173,4 @@ def _picked_by(runs: pd.DataFrame) -> list[str]:
 
 def _name(run: pd.Series) -> str:
     """A run as a user finds it on disk."""
-    combination = run["picked_by"] if pd.isna(run["combo"]) else int(run["combo"])
-    return f"{run['study']}: combination {combination}, repeat {run['repeat']}"
-
-
-def _place(picked_by: Any, combo: Any) -> tuple[str, bool, int]:
-    return "" if pd.isna(picked_by) else picked_by, bool(pd.isna(combo)), 0 if pd.isna(combo) else int(combo)
+    return f"{run['study']}: combination {combination_name(run)}, repeat {run['repeat']}"

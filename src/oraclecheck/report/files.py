@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from oraclecheck.analysis.figures.agreement import save_complexity, save_forest
 from oraclecheck.analysis.figures.comparison import save_comparison
-from oraclecheck.analysis.figures.scatter import save_scatter, save_scatter_grid
+from oraclecheck.analysis.figures.complexity import save_complexity
+from oraclecheck.analysis.figures.forest import save_forest
+from oraclecheck.analysis.figures.scatter import save_scatter
+from oraclecheck.analysis.figures.scatter_grid import save_scatter_grid
 from oraclecheck.analysis.words import FOR_READERS, describe, short_names, varying
 from oraclecheck.files import write_atomically
 from oraclecheck.report.findings import Findings

@@ -13,10 +13,12 @@ from matplotlib.figure import Figure
 from scipy.stats import kendalltau
 
 import oraclecheck as oc
-from oraclecheck.analysis.figures.agreement import plot_complexity, plot_forest
 from oraclecheck.analysis.figures.comparison import plot_comparison
+from oraclecheck.analysis.figures.complexity import plot_complexity
+from oraclecheck.analysis.figures.forest import plot_forest
 from oraclecheck.analysis.figures.print_style import PRINT
-from oraclecheck.analysis.figures.scatter import grid_shape, plot_scatter, plot_scatter_grid
+from oraclecheck.analysis.figures.scatter import plot_scatter
+from oraclecheck.analysis.figures.scatter_grid import grid_shape, plot_scatter_grid
 
 NAN = float("nan")
 GREEN, VERMILLION, GREY = "#009E73", "#D55E00", "#666666"
