@@ -9,7 +9,6 @@ import pandas as pd
 from rich.console import Console
 
 from oraclecheck.report.findings import Findings
-from oraclecheck.report.grids import paper_grids
 from oraclecheck.report.layouts import COLUMNS, FEWER, FEWEST
 from oraclecheck.report.typesetting import latex, markdown, terminal, terminal_cells
 
@@ -83,5 +82,5 @@ def _print_tables(findings: Findings) -> None:
     summary = summaries[fitting.index(True) % len(summaries)] if any(fitting) else summaries[-1]
     if not any(fitting):
         console = Console(width=widths[-1].minimum)  # the terminal then breaks lines, and nothing is lost
-    for layout in (summary, *findings.settings(), *paper_grids(findings.table), *findings.compared()):
+    for layout in (summary, *findings.settings(), *findings.paper_grids(), *findings.compared()):
         console.print(terminal(layout))

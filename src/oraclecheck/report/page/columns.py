@@ -1,7 +1,7 @@
 """What each number of the report is called, how it is computed, and how it is printed.
 
 Paper 1 is Feng, Tao and Wang, "Is Oracle Pruning the True Oracle?" (arXiv 2412.00143). In the formulas c is the
-criterion's score (the pruned train loss), y the final metric, ȳ its mean over a combination's k repeats, and d is −1
+criterion's score, y the final metric, ȳ its mean over a combination's k repeats, and d is −1
 for accuracy and +1 for loss. An underscore makes a subscript on the page.
 """
 
@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from oraclecheck.analysis.criterion import Criterion
 from oraclecheck.analysis.rounding import UNDEFINED, agreement, decimal
 
 ALWAYS, TELLING, ON_DEMAND = "always", "telling", "on demand"
@@ -32,7 +33,7 @@ class Column:
             side of 0.2), "share" in percent, "p" as a p-value, "unit" in the metric's unit (percentage points for
             accuracy).
         shown: Whether it is there unasked.
-        meaning: Definition with formula, as text.
+        meaning: Definition with formula, as text; {score} stands for what the criterion's score is called.
         source: Who defined it; empty if it is plain counting.
         ends: Names of the columns with its interval's lower and upper end, printed in the same cell.
     """
@@ -44,6 +45,10 @@ class Column:
     meaning: str
     source: str = ""
     ends: tuple[str, str] | None = None
+
+    def meaning_for(self, criterion: Criterion) -> str:
+        """The definition in the criterion's words."""
+        return self.meaning.replace("{score}", criterion.score)
 
     def applies(self, table: pd.DataFrame) -> bool:
         """Whether the table has this column."""
@@ -163,7 +168,7 @@ GROUPS: dict[str, tuple[Column, ...]] = {
         ),
         Column(
             "error", "Error", "text", TELLING,
-            "What contradicts itself in the records: the pruned train loss of one combination, or a metric of the "
+            "What contradicts itself in the records: the {score} of one combination, or a metric of the "
             "dense network, differs between two of them by more than 10⁻⁵ of its value.",
         ),
         Column("note", "Note", "text", ON_DEMAND, "What is not defined, and why."),
@@ -199,8 +204,8 @@ GROUPS: dict[str, tuple[Column, ...]] = {
     "Agreement": (
         Column(
             "agreement", "s", "signed", ALWAYS,
-            "Agreement s = d · τ_b(c, ȳ), between −1 and 1: positive where the combination with the lower pruned train "
-            "loss ends better, 0 where the one says nothing about the other. The interval holds 95 %; the column "
+            "Agreement s = d · τ_b(c, ȳ), between −1 and 1: positive where the combination with the lower {score} "
+            "ends better, 0 where the one says nothing about the other. The interval holds 95 %; the column "
             "Interval says what was resampled for it.",
             "Kendall's τ_b as in scipy; paper 1, Eq. 3, prints τ_a",
             _ends("agreement"),
@@ -289,7 +294,7 @@ GROUPS: dict[str, tuple[Column, ...]] = {
         Column(
             "anomaly_ratio", "Anomaly ratio", "share", ALWAYS,
             "Share of the n combinations whose ȳ is strictly better than that of the criterion's choice, the one with "
-            "the least pruned train loss; tied choices are averaged. The interval takes the choice as given: Wilson's "
+            "the least {score}; tied choices are averaged. The interval takes the choice as given: Wilson's "
             "for a sample, the retraining noise of the choice for a census.",
             "paper 1, Eq. 4", ("anomaly_low", "anomaly_high"),
         ),
@@ -304,13 +309,13 @@ GROUPS: dict[str, tuple[Column, ...]] = {
     "Pairs": (
         Column(
             "counterexample_ratio", "Counterexamples", "share", ALWAYS,
-            "Share of all n(n−1)/2 pairs in which the combination with the strictly lower pruned train loss ends "
+            "Share of all n(n−1)/2 pairs in which the combination with the strictly lower {score} ends "
             "strictly worse.",
             "paper 1, Table A5",
         ),
         Column("counterexamples", "Counterexample pairs", "count", ON_DEMAND, "The number of these pairs."),
         Column("pairs", "Pairs", "count", ON_DEMAND, "n(n−1)/2."),
-        Column("tied_score", "Tied scores", "count", ON_DEMAND, "Pairs with equal pruned train loss."),
+        Column("tied_score", "Tied scores", "count", ON_DEMAND, "Pairs with equal {score}."),
         Column("tied_final", "Tied finals", "count", ON_DEMAND, "Pairs with equal final metric."),
         Column(
             "tie_share", "Ties", "share", ON_DEMAND,

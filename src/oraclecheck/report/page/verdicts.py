@@ -5,34 +5,38 @@ from typing import Any
 
 import pandas as pd
 
+from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.identity import heading, short_layers, short_names, spell, varying
 from oraclecheck.analysis.rounding import agreement, magnitude
+from oraclecheck.report.cells import number_of
 from oraclecheck.report.page.columns import p_value
 
 FINALS = {"last": "after the last epoch", "best": "at the best epoch"}
 
 _CLAIMS = {
-    "valid": "The pruned train loss is a valid criterion for the {outcome}",
-    "invalid": "The pruned train loss is not a valid criterion for the {outcome}",
-    "undecided": "It is undecided whether the pruned train loss is a valid criterion for the {outcome}",
+    "valid": "The {score} is a valid criterion for the {outcome}",
+    "invalid": "The {score} is not a valid criterion for the {outcome}",
+    "undecided": "It is undecided whether the {score} is a valid criterion for the {outcome}",
 }
 _IN_TITLE = ("model", "data", "layers", "pruning_ratio")
-_UNJUDGED = "The pruned train loss and the {outcome}"
+_UNJUDGED = "The {score} and the {outcome}"
 
 
-def sentence(row: Mapping[str, Any]) -> str:
+def sentence(row: Mapping[str, Any], criterion: Criterion = ORACLE) -> str:
     """The verdict with every number it rests on.
 
     Args:
         row: A row of `tables.correlate` or `networks.across_networks`; higher agreement is better.
+        criterion: What it is about.
     """
     outcome = f"test {row['metric']} {FINALS.get(row.get('final', ''), 'after retraining')}"
-    claim = _CLAIMS.get(row.get("verdict") or "", _UNJUDGED).format(outcome=outcome)
+    claim = _CLAIMS.get(row.get("verdict") or "", _UNJUDGED).format(score=criterion.score, outcome=outcome)
     if "networks" in row:
         claim = f"Over dense networks, {claim[0].lower()}{claim[1:]}"
         numbers = [_agreement(row), f"{int(row['networks'])} dense networks"]
     else:
-        numbers = [_agreement(row), _ceiling(row), *_p(row), *_counts(row)]
+        counts = [f"{int(row['n']):,} combinations", number_of(int(row["k"]), "repeat")]
+        numbers = [_agreement(row), _ceiling(row), *_p(row), *counts]
     reason = str(row.get("reason") or "").strip().rstrip(".")
     return f"{claim}: {', '.join(numbers)}.{f' {reason[:1].upper()}{reason[1:]}.' if reason else ''}"
 
@@ -137,8 +141,3 @@ def _p(row: Mapping[str, Any]) -> list[str]:
             value = p_value(row[name])
             return [f"{words} {value if value.startswith('<') else f'= {value}'}"]
     return []
-
-
-def _counts(row: Mapping[str, Any]) -> list[str]:
-    repeats = f"{int(row['k'])} repeat{'' if row['k'] == 1 else 's'}"
-    return [f"{int(row['n']):,} combinations", repeats]
