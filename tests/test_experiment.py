@@ -16,12 +16,13 @@ from torch.nn.functional import cross_entropy
 
 from data.test_sources import write_idx
 from oraclecheck import experiment
+from oraclecheck.criteria.registry import FILTER_SCORES
 from oraclecheck.data import sources
 from oraclecheck.data.loading import Preparation, load
 from oraclecheck.networks.lenet import LeNet5Mini
 from oraclecheck.pipelines import dense
 from oraclecheck.records import store
-from oraclecheck.study.setting import CRITERIA, Setting
+from oraclecheck.study.setting import Setting
 
 
 def the_record(combination: str = "0", repeat: int = 0) -> dict:
@@ -226,10 +227,10 @@ def test_lock_that_fails_costs_its_own_run(command, monkeypatch):
 
 
 def test_criterion_that_fails_costs_its_own_run(command, monkeypatch):
-    def choose(*_):
+    def score(*_):
         raise ZeroDivisionError("no weights")
 
-    monkeypatch.setitem(CRITERIA, "l1", choose)
+    monkeypatch.setitem(FILTER_SCORES, "l1", score)
     code, _, err = command(*QUICK, "logger=none", 'combo="0,l1,1"')
     assert code == 1 and outcomes() == {"0": "ok", "1": "ok"}
     assert "combination l1, repeat 0 has left no record: ZeroDivisionError: no weights" in err

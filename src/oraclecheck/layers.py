@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from oraclecheck.cli import INTERRUPTED, USER_ERROR, _initialised, _parse, _tell
 from oraclecheck.command import schema as config
+from oraclecheck.spelling import spell_names
 
 if TYPE_CHECKING:
     from oraclecheck.pruning.survey import SurveyedLayer
-
-MOST_NAMES = 4  # in a cell
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,7 +44,8 @@ def _survey(parsed: Any) -> "list[SurveyedLayer]":
     from oraclecheck.command.interpret_data import plain
     from oraclecheck.networks.shadow import shadow_network
     from oraclecheck.pruning.layers import prunable_layers
-    from oraclecheck.pruning.proof import double_precision, specimen
+    from oraclecheck.pruning.probe import double_precision
+    from oraclecheck.pruning.specimen import specimen
     from oraclecheck.pruning.survey import survey
     from oraclecheck.waiting import waiting
 
@@ -71,8 +71,7 @@ def _print(layers: "Sequence[SurveyedLayer]") -> None:
 
 
 def _verdict(layer: "SurveyedLayer") -> str:
-    more = len(layer.others) - MOST_NAMES
-    others = ", ".join(layer.others[:MOST_NAMES]) + (f" and {more} others" if more > 0 else "")
+    others = spell_names(layer.others)
     if layer.standing == "refused":
         return f"refused: {layer.why}"
     if layer.standing == "prunable":

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import vision_transformer
 
-from oraclecheck.criteria.magnitude import l1_choice
 from oraclecheck.networks.vit import SelfAttention, VisionTransformer
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.layers import filter_weights
@@ -112,17 +111,6 @@ def test_pruned_parameters_are_those_that_are_left():
     assert torch.equal(attention.in_proj_bias, dense.in_proj_bias[rows])
     assert torch.equal(attention.out_proj.weight, dense.out_proj.weight[:, kept])
     assert attention.heads == 2 and attention.out_proj.in_features == 12 and dense.heads == 4
-
-
-def test_l1_choice_takes_the_heads_with_the_least_weights():
-    network, name = dense_network(), f"{BLOCK.format(1)}.self_attention"
-    weight = network.get_submodule(name).in_proj_weight
-    norms = [
-        sum(weight[part * 24 + head * 6 : part * 24 + head * 6 + 6].abs().sum() for part in range(3))
-        for head in range(4)
-    ]
-    expected = tuple(sorted(sorted(range(4), key=norms.__getitem__)[:2]))
-    assert l1_choice(network, [LayerChoice(name, 4, 2)]) == {name: expected}
 
 
 @pytest.mark.parametrize("layer", ["conv_proj", f"{BLOCK.format(0)}.mlp.3"])

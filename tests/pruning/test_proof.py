@@ -41,11 +41,13 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, group_norm, layer_norm, linear, relu
 from torch.nn.utils.parametrizations import weight_norm
 
-from oraclecheck.pruning import proof, structured
+from oraclecheck.pruning import dependency, examination
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.layers import filter_weights
-from oraclecheck.pruning.proof import UnprovenError, double_precision, prove, specimen
+from oraclecheck.pruning.probe import double_precision
+from oraclecheck.pruning.proof import UnprovenError, prove
 from oraclecheck.pruning.reference import observe
+from oraclecheck.pruning.specimen import specimen
 from oraclecheck.pruning.structured import prune
 
 EXACT = "must name layers whose filters can be taken out exactly"
@@ -56,12 +58,13 @@ GROUPED = "must not take channels from grouped convolutions"
 RAISES = "must name layers that the network's forward lets lose filters"
 
 
-def proven(make, removed: dict[str, int], **options) -> dict[str, tuple[str, ...]]:
-    """What `prove` says of so many filters of these layers."""
+def proven(make, removed: dict[str, int], *, released: bool = False) -> dict[str, tuple[str, ...]]:
+    """What `prove` says of so many filters of these layers, with the layers behind them losing others or the same."""
     with double_precision():
         network = specimen(make, SHAPE, CLASSES)
         layers = [LayerChoice(name, len(filter_weights(network, name)), n) for name, n in removed.items()]
-        return prove(network, layers, SHAPE, **options)
+        behind = {layer.name: tuple(range(1, layer.filters, 2))[: layer.removed] for layer in layers}
+        return prove(network, layers, SHAPE, behind=behind if released else None)
 
 
 def flattened(order: tuple[int, ...]) -> nn.Sequential:
@@ -171,10 +174,10 @@ def test_networks_that_cannot_be_studied_are_refused_before_training(make, sente
 
 
 def test_indices_that_multiply_are_refused_before_memory_is_full(monkeypatch):
-    monkeypatch.setattr(structured, "MOST_INDICES", 71)  # a flattened map of 6x6 has 72 of two filters
+    monkeypatch.setattr(dependency, "MOST_INDICES", 71)  # a flattened map of 6x6 has 72 of two filters
     with pytest.raises(ValueError, match="more than 71 indices of one layer hang on its filters"):
         proven(lambda: flattened((0, 1, 2, 3)), {"0": 2})
-    monkeypatch.setattr(structured, "MOST_INDICES", 72)
+    monkeypatch.setattr(dependency, "MOST_INDICES", 72)
     assert proven(lambda: flattened((0, 1, 2, 3)), {"0": 2}) == {}
 
 
@@ -233,7 +236,7 @@ def test_the_proof_notices_a_pruner_that_errs(spoil, sentence, monkeypatch):
         spoil(pruned)
         return pruned
 
-    monkeypatch.setattr(proof, "prune", erring)
+    monkeypatch.setattr(examination, "prune", erring)
     with pytest.raises(UnprovenError) as error:
         proven(lambda: Chain(8, nn.BatchNorm2d(8), nn.ReLU()), {"first": 3})
     assert sentence in str(error.value)

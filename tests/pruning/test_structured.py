@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear, max_pool2d, relu
 
 from oraclecheck.networks.lenet import LeNet5Mini
-from oraclecheck.pruning.combination import CombinationSpace, LayerChoice
+from oraclecheck.pruning.combination import LayerChoice
+from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.pruning.structured import prune, prune_as_released
 
 EXAMPLE = torch.zeros(2, 1, 32, 32, dtype=torch.float64)
@@ -129,7 +130,7 @@ def released_reference(network: LeNet5Mini, removed: tuple[int, ...], l1: tuple[
     return state
 
 
-def test_released_wiring_is_correct_for_the_l1_choice_alone():
+def test_released_wiring_is_correct_for_the_choice_behind_alone():
     network = dense_network()
     space = CombinationSpace((LayerChoice("conv1", 10, 2),))
     norms = [network.conv1.weight[i].abs().sum().item() for i in range(10)]
@@ -137,7 +138,7 @@ def test_released_wiring_is_correct_for_the_l1_choice_alone():
     equal = []
     for index in range(45):
         removed = space.unrank(index)
-        released = prune_as_released(network, removed, space.layers, EXAMPLE)
+        released = prune_as_released(network, removed, {"conv1": l1}, EXAMPLE)
         reference = released_reference(network, removed["conv1"], l1)
         assert all(torch.equal(tensor, reference[name]) for name, tensor in released.state_dict().items())
         correct = prune(network, removed, EXAMPLE)
@@ -148,10 +149,9 @@ def test_released_wiring_is_correct_for_the_l1_choice_alone():
 
 def test_released_wiring_slices_behind_every_pruned_layer():
     network, removed = dense_network(), {"conv1": (0, 1), "conv2": (2, 3, 4)}
-    layers = (LayerChoice("conv1", 10, 2), LayerChoice("conv2", 10, 3))
-    released = prune_as_released(network, removed, layers, EXAMPLE)
-    order = {name: network.get_submodule(name).weight.abs().sum((1, 2, 3)).argsort().tolist() for name in removed}
-    inputs = {"conv1": sorted(order["conv1"][2:]), "conv2": sorted(order["conv2"][3:])}
+    behind = {"conv1": (3, 8), "conv2": (0, 4, 9)}
+    released = prune_as_released(network, removed, behind, EXAMPLE)
+    inputs = {name: [i for i in range(10) if i not in behind[name]] for name in behind}
     kept = {name: [i for i in range(10) if i not in removed[name]] for name in removed}
     assert torch.equal(released.conv1.weight, network.conv1.weight[kept["conv1"]])
     assert torch.equal(released.conv2.weight, network.conv2.weight[kept["conv2"]][:, inputs["conv1"]])
@@ -171,8 +171,22 @@ def test_both_wirings_slice_batch_norm_behind_the_layer():
     masked = copy.deepcopy(network)
     masked[3].weight.data[:, [1, 4]] = 0
     torch.testing.assert_close(prune(network, removed, example)(x), masked(x), rtol=0, atol=1e-12)
-    released = prune_as_released(network, removed, (LayerChoice("0", 6, 2),), example)
-    behind = sorted(network[0].weight.abs().sum((1, 2, 3)).argsort()[2:].tolist())
+    released = prune_as_released(network, removed, {"0": (0, 5)}, example)
+    behind = [1, 2, 3, 4]
     assert torch.equal(released[0].weight, network[0].weight[[0, 2, 3, 5]])
     assert torch.equal(released[1].running_mean, network[1].running_mean[behind])
     assert torch.equal(released[3].weight, network[3].weight[:, behind])
+
+
+@pytest.mark.parametrize(
+    ("behind", "reason"),
+    [
+        ({"conv1": (0,)}, "removed filters of conv1 must number 2; got 1"),
+        ({"conv1": (0, 10)}, "must lie in 0..9; got 10"),
+        ({"conv2": (0, 1)}, "must name only layers of the space; got 'conv2'"),
+        ({}, "got none for conv1"),
+    ],
+)
+def test_released_wiring_refuses_a_choice_behind_of_other_layers_or_numbers(behind, reason):
+    with pytest.raises(ValueError, match=reason):
+        prune_as_released(dense_network(), {"conv1": (0, 1)}, behind, EXAMPLE)

@@ -8,7 +8,8 @@ from strange_networks import CLASSES, SHAPE, Chain, inverted_residual, squeeze_e
 from torch import nn
 from torchvision.models.mobilenetv2 import InvertedResidual
 
-from oraclecheck.pruning.proof import double_precision, specimen
+from oraclecheck.pruning.probe import double_precision
+from oraclecheck.pruning.specimen import specimen
 from oraclecheck.pruning.survey import SurveyedLayer, survey
 
 

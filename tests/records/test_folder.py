@@ -9,7 +9,8 @@ from pandas.testing import assert_frame_equal
 from quick import QUICK
 
 from oraclecheck.files import write_json
-from oraclecheck.pruning.combination import CombinationSpace, LayerChoice
+from oraclecheck.pruning.combination import LayerChoice
+from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.records import cache
 from oraclecheck.records.record import to_json
 from oraclecheck.records.store import claimed, is_done, record_path, write_record

@@ -21,7 +21,8 @@ from pandas.testing import assert_frame_equal
 from quick import QUICK
 
 from oraclecheck.cli import main
-from oraclecheck.pruning.combination import CombinationSpace, LayerChoice
+from oraclecheck.pruning.combination import LayerChoice
+from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.records.columns import NAMES
 from oraclecheck.records.record import MEASURED, SCHEMA, Record
 from oraclecheck.records.runs_file import save_runs

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from oraclecheck.files import digest, write_json
-from oraclecheck.pruning.combination import CombinationSpace, LayerChoice
+from oraclecheck.pruning.combination import LayerChoice
+from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.records.record import MEASURED, Record
 from oraclecheck.records.store import record_path, write_record
 from oraclecheck.study.folder import STUDY_FILE

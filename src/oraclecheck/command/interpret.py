@@ -8,14 +8,17 @@ from omegaconf import DictConfig
 from torch import nn
 
 from oraclecheck.command.interpret_data import interpret_preparation, interpret_source, plain
+from oraclecheck.command.sets import parse_set
+from oraclecheck.criteria.registry import FILTER_SCORES
 from oraclecheck.engines.recipe import Recipe, parse_recipe
 from oraclecheck.engines.trainer import TF32, TrainerSettings
 from oraclecheck.networks.shadow import shadow_network
-from oraclecheck.pruning.combination import CombinationSpace, LayerChoice, parse_set
+from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_ratio
+from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.pruning.width import width_choices
 from oraclecheck.records.wandb.mirror import WandbSettings
-from oraclecheck.study.setting import CRITERIA, Setting
+from oraclecheck.study.setting import Setting
 
 PRECISIONS = (
     "32-true",
@@ -67,7 +70,7 @@ def interpret(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
         space=CombinationSpace.of(layers, cfg.pruning.order.name, cfg.pruning.order_seed),
         scheme=scheme,
         wiring=wiring,
-        combinations=parse_set(cfg.combo, "combo", tuple(CRITERIA)),
+        combinations=parse_set(cfg.combo, "combo", FILTER_SCORES),
         repeats=parse_repeats([cfg.repeat]),
         seed=cfg.seed,
         pretrain=_recipe("pretrain", cfg.pretrain, given),

@@ -13,7 +13,8 @@ from oraclecheck.data.augmentation import Augmentation
 from oraclecheck.data.loading import Preparation
 from oraclecheck.data.module import ModuleSource, is_data_module
 from oraclecheck.data.sources import Source
-from oraclecheck.networks.target import check_targets, tell
+from oraclecheck.errors import tell
+from oraclecheck.networks.target import check_targets
 
 MOST_SCALE = 1e6
 """Of a mean or standard deviation: float32 holds seven digits, so beyond it all pixels of an image become alike."""

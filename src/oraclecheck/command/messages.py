@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
-from oraclecheck.networks.target import tell
+from oraclecheck.errors import tell
 
 USER_ERRORS = (ValueError, HydraException, OmegaConfBaseException)
 """Exceptions that a user's input can raise; anything else is a defect of ours."""

@@ -12,10 +12,12 @@ from hydra.core.override_parser.types import Override
 from oraclecheck.command.interpret import interpret, parse_repeats
 from oraclecheck.command.overrides import alternatives, parse, sweeper_params, values
 from oraclecheck.command.schema import replacing
-from oraclecheck.pruning.combination import SET_LIMIT, parse_set
+from oraclecheck.command.sets import SET_LIMIT, parse_set
+from oraclecheck.criteria.registry import FILTER_SCORES
+from oraclecheck.pruning.combination import spell_removed
 from oraclecheck.records.record import Record
 from oraclecheck.records.store import is_done, read_record, record_path
-from oraclecheck.study.setting import CRITERIA, Setting
+from oraclecheck.study.setting import Setting
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def _alternatives(override: Override, multirun: bool) -> list[str]:
 
 
 def _union(values: Sequence[Any]) -> list[int | str]:
-    members = [member for value in values for member in parse_set(value, "combo", tuple(CRITERIA))]
+    members = [member for value in values for member in parse_set(value, "combo", FILTER_SCORES)]
     return list(dict.fromkeys(members))
 
 
@@ -117,7 +119,7 @@ def _quote(value: Any) -> str:
 
 
 MOST_LINES = 10  # a run's own line, for commands of a few runs
-MOST_FILTERS = 20  # listed in it
+MOST_FILTERS = 20  # named in it
 
 
 def summary(parts: Sequence[Part]) -> list[str]:
@@ -169,11 +171,7 @@ def _folder(record: Record) -> int | str:
 
 
 def _describe(record: Record) -> str:
-    count = sum(map(len, record.removed.values()))
-    if count > MOST_FILTERS:
-        removed = f"{count:,} filters of {len(record.removed)} layers"
-    else:
-        removed = "; ".join(f"{layer} {' '.join(map(str, filters))}" for layer, filters in record.removed.items())
+    removed = spell_removed(record.removed, MOST_FILTERS)
     head = f"combination {_folder(record)} (without {removed}), repeat {record.repeat}"
     if record.status == "diverged":
         return f"{head}: diverged"

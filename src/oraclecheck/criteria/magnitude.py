@@ -1,26 +1,20 @@
-"""The L1-norm criterion (Li et al., Pruning Filters for Efficient ConvNets, ICLR 2017)."""
+"""Scores by the magnitude of weights."""
 
-from collections.abc import Sequence
+from torch import Tensor, nn
 
-import torch
-from torch import nn
-
-from oraclecheck.pruning.combination import LayerChoice, Removed
 from oraclecheck.pruning.layers import filter_weights
 
 
-def l1_choice(network: nn.Module, layers: Sequence[LayerChoice]) -> Removed:
-    """The combination the L1 norm chooses: in each layer the filters with the least sum of absolute weights.
+def l1(network: nn.Module, layer_name: str) -> Tensor:
+    """The L1 norm of each filter (Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017, section 3.1).
 
     A head's weights are its rows of queries, keys and values.
 
     Args:
         network: The dense network.
-        layers: How many filters of which layers go.
+        layer_name: One of its layers.
+
+    Returns:
+        Sums of absolute weights, float64 of shape (filters,); lower is better to remove.
     """
-    chosen = {}
-    for layer in layers:
-        norms = filter_weights(network, layer.name).detach().abs().double().sum(1)
-        order = torch.argsort(norms, stable=True).tolist()
-        chosen[layer.name] = tuple(sorted(order[: layer.removed]))
-    return chosen
+    return filter_weights(network, layer_name).detach().abs().double().sum(1)

@@ -14,7 +14,8 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from torch import nn
 
-from oraclecheck.networks.target import check_targets, tell
+from oraclecheck.errors import tell
+from oraclecheck.networks.target import check_targets
 
 
 def shadow_network(network: dict[str, Any]) -> nn.Module:

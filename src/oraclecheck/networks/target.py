@@ -7,6 +7,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from oraclecheck.errors import tell
+
 
 def check_targets(description: Any, key: str) -> None:
     """Import everything that a description names; Hydra would do it too, but hides why something cannot be imported.
@@ -25,11 +27,6 @@ def check_targets(description: Any, key: str) -> None:
         found = _locate(target, rule)
         if not callable(found):
             raise ValueError(f"{rule}: that is of type {type(found).__name__}")
-
-
-def tell(error: BaseException) -> str:
-    """An exception on one line: its type, and the first line of what it says, if it says anything."""
-    return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
 
 
 def _targets(description: Any) -> Iterator[Any]:

@@ -78,6 +78,21 @@ def filter_weights(network: nn.Module, name: str) -> Tensor:
     return layer.weight.flatten(1)
 
 
+def outputs_of(module: nn.Module) -> int | None:
+    """How many outputs a module has that mixes channels; None for others."""
+    if isinstance(module, nn.modules.conv._ConvNd):
+        return module.weight.shape[1] * module.groups if module.transposed else module.weight.shape[0]
+    if isinstance(module, nn.Linear | nn.Bilinear):
+        return module.weight.shape[0]
+    if isinstance(module, nn.MultiheadAttention):
+        return module.embed_dim
+    if isinstance(module, SelfAttention):
+        return module.heads
+    if isinstance(module, nn.Embedding):
+        return module.weight.shape[1]
+    return module.hidden_size if isinstance(module, nn.RNNBase) else None
+
+
 def resolve_ratio(
     network: nn.Module, ratio: Any, default: Any, patterns: Sequence[LayerPattern] = ()
 ) -> dict[str, float]:

@@ -25,6 +25,7 @@ from torch.utils.hooks import RemovableHandle
 
 from oraclecheck.networks.vit import SelfAttention
 from oraclecheck.pruning.combination import Removed
+from oraclecheck.pruning.partial_normalisation import PARTIAL
 
 COPIES = 5
 REFERENCE, RAISED, LOWERED, STILL, STIRRED = range(COPIES)
@@ -125,7 +126,7 @@ class _Watch(TorchFunctionMode):
             return self._attend
         if function in CHANNELWISE:
             return self._pass
-        if function in NORMALISATIONS:
+        if function in PARTIAL:
             return self._normalise
         return None
 
@@ -160,7 +161,7 @@ class _Watch(TorchFunctionMode):
         if not elements.any():
             return self._stir(function(*arguments, **keywords), None)
         kept = (~elements).to(arguments[0].dtype).expand_as(arguments[0])
-        output = NORMALISATIONS[function](kept, *arguments, **keywords)
+        output = PARTIAL[function](kept, *arguments, **keywords)
         return self._pass_on(output, elements, _alone(arguments[0], elements))
 
     def _pass_on(self, output: Tensor, elements: Tensor, alone: Tensor | None = None) -> Tensor:
@@ -269,66 +270,6 @@ def differ(one: Tensor, other: Tensor) -> Tensor:
     """Where two tensors differ by more than rounding does, or hold NaN."""
     largest = torch.stack([one, other]).nan_to_num(0, 0, 0).abs().amax()
     return ~(((one - other).abs() <= CHANGE * largest) | (one == other))
-
-
-def _mean(x: Tensor, kept: Tensor, dims: list[int]) -> Tensor:
-    return (x * kept).sum(dims, keepdim=True) / kept.sum(dims, keepdim=True).clamp(min=1)
-
-
-def _standardised(x: Tensor, kept: Tensor, dims: list[int], eps: float) -> Tensor:
-    centred = x - _mean(x, kept, dims)
-    return centred / (_mean(centred**2, kept, dims) + eps).sqrt()
-
-
-def _layer_norm(
-    kept: Tensor,
-    input: Tensor,
-    normalized_shape: Sequence[int],
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
-) -> Tensor:
-    dims = list(range(-len(normalized_shape), 0))
-    return _scaled(_standardised(input, kept, dims, eps), weight, bias)
-
-
-def _rms_norm(
-    kept: Tensor,
-    input: Tensor,
-    normalized_shape: Sequence[int],
-    weight: Tensor | None = None,
-    eps: float | None = None,
-) -> Tensor:
-    dims = list(range(-len(normalized_shape), 0))
-    eps = torch.finfo(input.dtype).eps if eps is None else eps
-    return _scaled(input / (_mean(input**2, kept, dims) + eps).sqrt(), weight, None)
-
-
-def _group_norm(
-    kept: Tensor,
-    input: Tensor,
-    num_groups: int,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
-) -> Tensor:
-    groups = (len(input), num_groups, -1)
-    x = _standardised(input.reshape(groups), kept.reshape(groups), [2], eps).view_as(input)
-    shape = (-1, *[1] * (input.ndim - 2))
-    return _scaled(x, *(None if parameter is None else parameter.view(shape) for parameter in (weight, bias)))
-
-
-def _scaled(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    x = x if weight is None else x * weight
-    return x if bias is None else x + bias
-
-
-NORMALISATIONS: dict[Any, Callable[..., Tensor]] = {
-    functional.layer_norm: _layer_norm,
-    functional.rms_norm: _rms_norm,
-    functional.group_norm: _group_norm,
-}
-"""Normalisations over channels, with statistics over the elements that are kept."""
 
 
 @contextmanager

@@ -7,9 +7,10 @@ from torch import nn
 
 from oraclecheck.networks.vit import SelfAttention
 from oraclecheck.pruning.combination import LayerChoice
+from oraclecheck.pruning.dependency import ties
 from oraclecheck.pruning.layers import filter_weights, prunable_layers
-from oraclecheck.pruning.proof import UnprovenError, affordable_images, prove
-from oraclecheck.pruning.structured import ties
+from oraclecheck.pruning.probe import affordable_images
+from oraclecheck.pruning.proof import UnprovenError, prove
 
 FEW = 4
 """Layers that are tied: so many may be an expansion and what goes with it; more are a residual stream."""
@@ -42,7 +43,7 @@ def survey(
     """Every layer with filters, in the network's order, judged by proofs with half of its filters gone.
 
     Args:
-        dense: In float64 and eval mode, with weights that are all in use (`proof.specimen`).
+        dense: In float64 and eval mode, with weights that are all in use (`specimen.specimen`).
         input_shape: Shape of one image.
         step: Called whenever a layer is judged.
     """

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from oraclecheck.networks.vit import VisionTransformer
-from oraclecheck.pruning.combination import CombinationSpace, LayerChoice, Removed, removed_count
+from oraclecheck.pruning.combination import LayerChoice, Removed, removed_count
 from oraclecheck.pruning.layers import is_number
+from oraclecheck.pruning.space import CombinationSpace
 
 RESIDUAL, FFN = "residual", "ffn"
 """The two index sets, which stand where other studies have layers."""

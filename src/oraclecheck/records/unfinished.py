@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from oraclecheck.files import read_file, write_json
-from oraclecheck.pruning.combination import CombinationSpace, LayerChoice
+from oraclecheck.pruning.combination import LayerChoice
+from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.records.columns import UNFINISHED, default
 from oraclecheck.records.record import KINDS, NewerSchemaError, check_schema
 from oraclecheck.records.validation import Flaw, deviation, flaw_of, gap_of, mistyped

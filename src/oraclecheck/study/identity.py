@@ -6,7 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from oraclecheck.files import digest
-from oraclecheck.pruning.combination import CombinationSpace, Removed
+from oraclecheck.pruning.combination import Removed
+from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.study.seeds import run_seed
 
 SCHEMA = 2

@@ -15,7 +15,7 @@ from filelock import FileLock
 from hydra.utils import instantiate
 from torch import nn
 
-from oraclecheck.criteria.magnitude import l1_choice
+from oraclecheck.criteria.registry import pick
 from oraclecheck.data import loading
 from oraclecheck.data.images import ImageData
 from oraclecheck.data.loading import Preparation
@@ -30,7 +30,10 @@ from oraclecheck.networks.shadow import describe, identity, shadow_network, shad
 from oraclecheck.networks.vit import SelfAttention
 from oraclecheck.pipelines.dense import Checkpoint, load_checkpoint, train_once
 from oraclecheck.pruning import proof
-from oraclecheck.pruning.combination import CombinationSpace, Removed
+from oraclecheck.pruning.combination import Removed
+from oraclecheck.pruning.probe import double_precision
+from oraclecheck.pruning.space import CombinationSpace
+from oraclecheck.pruning.specimen import specimen
 from oraclecheck.pruning.structured import prune, prune_as_released
 from oraclecheck.pruning.width import prune_width
 from oraclecheck.records.store import record_path
@@ -38,10 +41,6 @@ from oraclecheck.records.wandb.mirror import WandbSettings, usable_mode
 from oraclecheck.study.folder import check_folder
 from oraclecheck.study.identity import Study
 from oraclecheck.waiting import waiting
-
-CRITERIA: dict[str, Callable[..., Removed]] = {"l1": l1_choice}
-"""Criteria that may pick a combination, by the name `combo=` takes."""
-
 
 _proven: set[str] = set()
 """Definitions of what was proven in this process."""
@@ -121,7 +120,7 @@ class Setting:
     def removed(self, combination: int | str, dense: nn.Module) -> Removed:
         """The filters that a combination removes from the dense network."""
         if isinstance(combination, str):
-            return CRITERIA[combination](dense, self.space.layers)
+            return pick(combination, dense, self.space.layers)
         return self.space.unrank(combination)
 
     def prune(self, dense: nn.Module, removed: Removed) -> nn.Module:
@@ -130,12 +129,16 @@ class Setting:
         if self.scheme == "width":
             pruned: nn.Module = prune_width(dense, removed)
         elif self.wiring == "released_code":
-            pruned = prune_as_released(dense, removed, self.space.layers, example)
+            pruned = prune_as_released(dense, removed, self._behind(dense), example)
         else:
             pruned = prune(dense, removed, example)
         if self.channels_last:  # which slicing loses
             pruned = pruned.to(memory_format=torch.channels_last)
         return pruned
+
+    def _behind(self, dense: nn.Module) -> Removed:
+        """The filters whose inputs the layers behind lose in the released code."""
+        return pick("l1", dense, self.space.layers)
 
     def check(self) -> None:
         """Find out now what would stop the command later.
@@ -205,17 +208,17 @@ class Setting:
             return
         what = "proving the pruning of the dense network" if dense else "proving that these layers can be pruned"
         lock = FileLock(f"{path}.lock") if dense else nullcontext()  # the driver is alone; workers are many
-        with lock, waiting(f"{what}, once"), proof.double_precision(self.trainer.threads):
+        with lock, waiting(f"{what}, once"), double_precision(self.trainer.threads):
             if path.is_file():
                 return
             start = time.perf_counter()
             if dense is None:
-                network = proof.specimen(self.make_network, self.input_shape, self.classes)
+                network = specimen(self.make_network, self.input_shape, self.classes)
             else:
                 network = self.make_network()
                 network.load_state_dict(dense.state)
-            released = self.wiring == "released_code"
-            partners = proof.prove(network, self.space.layers, self.input_shape, released=released)
+            behind = self._behind(network) if self.wiring == "released_code" else None
+            partners = proof.prove(network, self.space.layers, self.input_shape, behind=behind)
             seconds = time.perf_counter() - start
             write_json(path, {"definition": definition, "partners": partners, "seconds": seconds})
         _proven.add(key)

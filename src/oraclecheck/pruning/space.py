@@ -1,0 +1,150 @@
+"""Combination spaces: the integer that names each combination of a study.
+
+A combination space is the product, over the prunable layers, of all ways to remove a given number of filters. Every
+combination has an index, so thousands of processes can share a study without talking to each other: each turns its
+index into filters alone. Small spaces are enumerated in lexicographic order; large ones are visited in the order of a
+keyed permutation of [0, size), which gives distinct, prefix-stable samples without drawing the earlier ones first.
+"""
+
+import math
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from oraclecheck.pruning.combination import LayerChoice, Removed
+from oraclecheck.pruning.permutation import permute
+from oraclecheck.spelling import SPELT_OUT, spell_number, suggest
+
+ENUMERATION_LIMIT = 1000
+"""Largest space that `order="auto"` enumerates: the number of combinations the paper retrains per setting."""
+
+
+@dataclass(frozen=True)
+class CombinationSpace:
+    """All combinations of a choice of layers, each named by an index in [0, size).
+
+    Attributes:
+        layers: The prunable layers; the last one varies fastest in lexicographic order.
+        order: "lexicographic", that of `itertools.product` over `itertools.combinations` of removed filters, or
+            "sampled", the same list shuffled by a permutation that `seed` keys.
+        seed: Key of the sampled order, any integer; without effect in lexicographic order.
+
+    Raises:
+        ValueError: If two layers share a name or the order is unknown.
+    """
+
+    layers: tuple[LayerChoice, ...]
+    order: str = "lexicographic"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse an order or layers that would make an index ambiguous."""
+        if self.order not in ("lexicographic", "sampled"):
+            raise ValueError(
+                f"order must be lexicographic, sampled, or auto where a space is built with of(); got {self.order!r}"
+            )
+        names = [layer.name for layer in self.layers]
+        repeated = next((name for name in names if names.count(name) > 1), None)
+        if repeated is not None:
+            raise ValueError(f"layers must be named once each; got {repeated} more than once")
+
+    @classmethod
+    def of(cls, layers: Iterable[LayerChoice], order: str = "auto", seed: int = 0) -> "CombinationSpace":
+        """Space of the layers in which "auto" has become the order that suits its size.
+
+        Args:
+            layers: The prunable layers, with distinct names.
+            order: "lexicographic", "sampled", or "auto": lexicographic up to `ENUMERATION_LIMIT` combinations.
+            seed: Key of the sampled order.
+
+        Raises:
+            ValueError: If two layers share a name or the order is unknown.
+        """
+        enumerated = cls(tuple(layers), "lexicographic", seed)
+        if order == "auto":
+            order = "lexicographic" if enumerated.size <= ENUMERATION_LIMIT else "sampled"
+        return cls(enumerated.layers, order, seed)
+
+    @cached_property
+    def _layer_sizes(self) -> tuple[int, ...]:
+        return tuple(math.comb(layer.filters, layer.removed) for layer in self.layers)
+
+    @cached_property
+    def size(self) -> int:
+        """Number of combinations, exact."""
+        return math.prod(self._layer_sizes)
+
+    @property
+    def recorded_size(self) -> int | None:
+        """The size, or None from 10^300 on: neither floats nor JSON parsers hold such a number."""
+        return self.size if self.size < 10**300 else None
+
+    def unrank(self, index: int) -> Removed:
+        """Combination with this index, at the same cost for every index.
+
+        Args:
+            index: In [0, size).
+
+        Raises:
+            ValueError: If the index lies outside [0, size).
+        """
+        index = operator.index(index)  # a NumPy integer would overflow below
+        if not 0 <= index < self.size:
+            last = self.size - 1 if self.size < SPELT_OUT else "size-1"
+            size = f"{spell_number(self.size)} combination{'s' if self.size > 1 else ''}"
+            raise ValueError(f"combo must lie in 0..{last} (the space has {size}); got {spell_number(index)}")
+        if self.order == "sampled":
+            index = permute(index, self.size, self.seed)
+        chosen: list[tuple[int, ...]] = []
+        for layer, layer_size in zip(reversed(self.layers), reversed(self._layer_sizes), strict=True):
+            index, layer_index = divmod(index, layer_size)
+            chosen.append(_unrank_layer(layer_index, layer))
+        return {layer.name: filters for layer, filters in zip(self.layers, reversed(chosen), strict=True)}
+
+    def validate(self, removed: Mapping[str, Sequence[int]]) -> None:
+        """Accept exactly the combinations of this space.
+
+        Nothing behind this check notices a wrong index: pruning would remove other filters than the record says.
+
+        Args:
+            removed: For each layer of the space, its removed filters, ascending.
+
+        Raises:
+            ValueError: If a layer is unknown or missing, or its filters are none of its choices (see
+                `LayerChoice.validate`).
+        """
+        names = [layer.name for layer in self.layers]
+        for name in removed:
+            if name not in names:
+                hint = suggest(name, names)
+                raise ValueError(
+                    f"removed must name only layers of the space; got {name!r}{f'; {hint}' if hint else ''}"
+                )
+        for layer in self.layers:
+            if layer.name not in removed:
+                raise ValueError(f"removed must name every layer of the space; got none for {layer.name}")
+            layer.validate(removed[layer.name])
+
+
+def _unrank_layer(index: int, layer: LayerChoice) -> tuple[int, ...]:
+    """Combination number `index` of one layer in the order of `itertools.combinations`."""
+    missing = layer.removed
+    if missing == 0:
+        return ()
+    chosen = []
+    # Combinations that begin with the candidate: C(behind, missing - 1). It is carried from candidate to candidate by
+    # one exact multiplication and division; a fresh binomial at each step would cost the square of the layer's width.
+    beginning = math.comb(layer.filters - 1, missing - 1)
+    for candidate in range(layer.filters):
+        behind = layer.filters - 1 - candidate
+        if index < beginning:
+            chosen.append(candidate)
+            missing -= 1
+            if missing == 0:
+                break
+            beginning = beginning * missing // behind
+        else:
+            index -= beginning
+            beginning = beginning * (behind - missing + 1) // behind
+    return tuple(chosen)
