@@ -12,6 +12,7 @@ from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.identity import heading, shared, short_names, spell, varying
 from oraclecheck.analysis.rounding import UNDEFINED, agreement, decimal, outcome
 from oraclecheck.analysis.tables import FINALS
+from oraclecheck.pruning.combination import spell_removed
 from oraclecheck.report.cells import UNIT, cells, count, lacks, ranged, statistics
 from oraclecheck.report.typesetting import Layout
 
@@ -116,7 +117,7 @@ def combinations_layout(
         picked = not pd.isna(combo["picked_by"])
         name = (f"pick of {combo['picked_by']}" if picked else str(combo["combo"]),)
         finals = (outcome(UNIT[metric] * combo[f"{FINALS[final]}_test_{metric}"], 4) for metric in metrics)
-        label = (*name, removed(combo["removed"])) if known else name
+        label = (*name, spell_removed(combo["removed"])) if known else name
         rows.append((*label, outcome(combo["score"], 4), *finals, str(combo["k"])))
     units = {"accuracy": " (%)", "loss": ""}
     names = (f"{metric_name(final, metric)}{units[metric]}" for metric in metrics)
@@ -147,13 +148,6 @@ def comparison_layout(comparison: pd.DataFrame) -> Layout:
     alone = f"left out: {first['only_a']} combinations only in A, {first['only_b']} only in B"
     notes = [alone] if first["only_a"] or first["only_b"] else []
     return Layout("comparison", title, *_by_metric(comparison, columns), _once([*notes, *comparison["note"]]))
-
-
-def removed(filters: dict[str, list[int]]) -> str:
-    """Removed filters for a reader: "conv1 0, 3" or "conv1 0; conv2 1, 5"."""
-    if not isinstance(filters, dict):
-        return UNDEFINED
-    return "; ".join(f"{layer} {', '.join(map(str, indices))}" for layer, indices in filters.items())
 
 
 def _by_metric(

@@ -54,13 +54,15 @@ def _concatenated(findings: Findings) -> pd.DataFrame:
 
 
 def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): _plain(value) for name, value in row.items()} for row in rows.to_dict("records")]
+    return [{str(name): plain(value) for name, value in row.items()} for row in rows.to_dict("records")]
 
 
-def _plain(value: Any) -> Any:
-    """A cell as JSON knows it, at full precision (pandas' own writer rounds p = 1e-20 to 0)."""
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
+def plain(value: Any) -> Any:
+    """A value as JSON knows it, at full precision (pandas' own writer rounds p = 1e-20 to 0)."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
     if value is None or pd.isna(value):
         return None
     if isinstance(value, float) and math.isinf(value):

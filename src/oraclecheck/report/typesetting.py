@@ -13,6 +13,7 @@ from rich.text import Text
 
 # What LaTeX would read as a command, or what its 8-bit fonts lack. \textsuperscript works in text and in every class.
 _LATEX = {
+    "\0": "$-$",  # stands for the minus of a negative number
     "\\": r"\textbackslash{}",
     "&": r"\&",
     "%": r"\%",
@@ -138,8 +139,7 @@ def _markdown(text: str) -> str:
 
 
 def _latex(text: str) -> str:
-    negative = _NEGATIVE.sub("\0", text)
-    return "".join(_LATEX.get(character, character) for character in negative).replace("\0", "$-$")
+    return _NEGATIVE.sub("\0", text).translate(str.maketrans(_LATEX))
 
 
 def _size(width: int) -> str:

@@ -21,9 +21,10 @@ from oraclecheck.report.findings import Findings
 from oraclecheck.report.invocation import sweep_commands
 from oraclecheck.report.page.columns import GROUPS, Column
 from oraclecheck.report.page.gaps import gaps
-from oraclecheck.report.page.points import plain, scatter_points
+from oraclecheck.report.page.points import scatter_points
 from oraclecheck.report.page.settings import flat, provenance
 from oraclecheck.report.page.verdicts import FINALS, distinct_titles, particulars, sentence, strip, tallies, title
+from oraclecheck.report.printing import plain
 
 _HERE = Path(__file__).parent
 

@@ -1,25 +1,22 @@
 """What each number of the report is called, how it is computed, and how it is printed.
 
 Paper 1 is Feng, Tao and Wang, "Is Oracle Pruning the True Oracle?" (arXiv 2412.00143). In the formulas c is the
-criterion's score, y the final metric, ȳ its mean over a combination's k repeats, and d is −1
-for accuracy and +1 for loss. An underscore makes a subscript on the page.
+criterion's score, y the final metric, ȳ its mean over a combination's k repeats, and d is −1 for accuracy and +1 for
+loss. An underscore makes a subscript on the page.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
 
 from oraclecheck.analysis.criterion import Criterion
-from oraclecheck.analysis.rounding import UNDEFINED, agreement, decimal
+from oraclecheck.analysis.rounding import UNDEFINED, agreement, decimal, p_value
 
 ALWAYS, TELLING, ON_DEMAND = "always", "telling", "on demand"
 """When a column is shown unasked; telling: where a row has a value other than zero and empty text."""
 
-_PAPER_1 = "paper 1"
-_P_DIGITS = 0.001
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -63,58 +60,47 @@ class Column:
 
     def sort_key(self, row: Mapping[str, Any]) -> str:
         """What the page sorts by; empty where the number is not defined."""
-        value = row.get(self.name)
-        if value is None and self.ends:
-            value = row.get(self.ends[0])
-        if value is None or _undefined(value):
+        name = self.ends[0] if self.ends and self.name not in row else self.name
+        if not known(row, name):
             return ""
-        return str(value) if self.kind == "text" else repr(float(value))
+        return str(row[name]) if self.kind == "text" else repr(float(row[name]))
 
     def text(self, row: Mapping[str, Any]) -> str:
         """The number as it is printed."""
-        return _text(row.get(self.name), self.kind, row) if self.name in row else ""
+        return _text(row, self.name, self.kind) if self.name in row else ""
 
     def interval(self, row: Mapping[str, Any]) -> str:
         """The interval as it is printed; empty if there is none."""
-        if not self.ends or any(_undefined(row.get(end)) for end in self.ends):
+        if not self.ends or not all(known(row, end) for end in self.ends):
             return ""
-        low, high = (_text(row[end], self.kind, row).removesuffix(" pp").removesuffix(" %") for end in self.ends)
+        low, high = (_text(row, end, self.kind).removesuffix(" pp").removesuffix(" %") for end in self.ends)
         return f"[{low}, {high}]"
 
 
-def p_value(p: float) -> str:
-    """A p-value with two significant digits; one too small for a computer's numbers says so."""
-    if p == 0:
-        return "< 10⁻³⁰⁰"
-    if p >= _P_DIGITS:
-        return f"{p:.2g}"
-    mantissa, exponent = f"{p:.1e}".split("e")
-    return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+def known(row: Mapping[str, Any], name: str) -> bool:
+    """Whether a row has a value under a name; a list is one."""
+    value = row.get(name)
+    return isinstance(value, list) or not pd.isna(value)
 
 
-def _undefined(value: Any) -> bool:
-    return value is None or (not isinstance(value, list) and bool(pd.isna(value)))
+_FORMS: dict[str, Callable[[Any], str]] = {
+    "text": str,
+    "count": "{:,.0f}".format,
+    "signed": lambda value: f"{'+' if value > 0 else ''}{agreement(value)}",
+    "unsigned": agreement,
+    "share": lambda value: f"{decimal(100 * value, 1)} %",
+    "p": lambda value: p_value(value, "unicode"),
+    "flag": lambda value: "yes" if value else "no",
+    "unit of accuracy": lambda value: f"{decimal(100 * value)} pp",
+    "unit of loss": lambda value: decimal(value, 4),
+}
 
 
-def _text(value: Any, kind: str, row: Mapping[str, Any]) -> str:
-    if _undefined(value):
+def _text(row: Mapping[str, Any], name: str, kind: str) -> str:
+    if not known(row, name):
         return UNDEFINED
-    if kind == "text":
-        return str(value)
-    if kind == "flag":
-        return "yes" if value else "no"
-    if kind == "p":
-        return p_value(value)
-    if kind == "unit":
-        text = f"{decimal(100 * value)} pp" if row.get("metric") == "accuracy" else decimal(value, 4)
-    elif kind == "share":
-        text = f"{decimal(100 * value, 1)} %"
-    elif kind == "count":
-        text = f"{value:,.0f}"
-    else:
-        text = agreement(value)
-        text = f"+{text}" if kind == "signed" and value > 0 else text
-    return text.replace("-", "\N{MINUS SIGN}")
+    text = _FORMS[f"unit of {row['metric']}" if kind == "unit" else kind](row[name])
+    return text if kind == "text" else text.replace("-", "\N{MINUS SIGN}")
 
 
 def _ends(name: str) -> tuple[str, str]:
@@ -124,6 +110,7 @@ def _ends(name: str) -> tuple[str, str]:
 GROUPS: dict[str, tuple[Column, ...]] = {
     "Study": (
         Column("study", "Study", "text", ALWAYS, "Everything that is fixed while combinations and repeats vary."),
+        Column("criterion", "Criterion", "text", ON_DEMAND, "The criterion that is judged, by its name."),
         Column(
             "final", "Final", "text", ON_DEMAND,
             "Which epoch the metric is taken from: the last retraining epoch, or the one with the best test accuracy "

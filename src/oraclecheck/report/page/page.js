@@ -19,7 +19,10 @@
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   /* plotly reads some HTML in its texts; in those that come from data nothing may be read. */
   const inert = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-  const folded = (text) => text && text.match(/.{1,60}(?:\s|$)|.{60}/g).map(inert).join("<br>");
+  function folded(text) {
+    const most = Math.max(20, Math.min(60, Math.floor(plot.clientWidth / 9))); // characters in a line
+    return text && text.match(new RegExp(`.{1,${most}}(?:\\s|$)|.{${most}}`, "g")).map(inert).join("<br>");
+  }
 
   /* One combination in words, a line each. */
   function words(row) {
@@ -99,7 +102,7 @@
     const layout = {
       xaxis: axis(inert(score)), yaxis: axis(title), shapes: guides, hovermode: "closest", hoverdistance: 16, dragmode: "zoom",
       hoverlabel: { align: "left", bgcolor: paper, bordercolor: color("rule"), font: { color: ink } },
-      legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0, itemsizing: "constant" },
+      legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0, font: { size: 14 } },
       margin: { l: 56, r: 12, t: 32, b: 48 }, modebar: { bgcolor: "transparent", color: soft, activecolor: ink },
       paper_bgcolor: "transparent", plot_bgcolor: "transparent", font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: ink },
       uirevision: `${state.study} ${state.metric} ${state.final}`,
