@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from scipy.stats import kendalltau
 
-from oraclecheck.analysis.outcomes import METRIC_COLUMNS
+from oraclecheck.analysis.metrics import METRIC_COLUMNS
 from oraclecheck.analysis.tables import combinations_table, correlate
 from oraclecheck.records.table import load_runs
 from oraclecheck.report.layouts import study_layout

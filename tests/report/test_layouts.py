@@ -15,9 +15,9 @@ from rich.console import Console
 from statsmodels.stats.multitest import multipletests
 
 from oraclecheck.analysis import rounding
-from oraclecheck.analysis.identity import group, short_layers
-from oraclecheck.analysis.networks import across_networks
+from oraclecheck.analysis.grouping import group
 from oraclecheck.analysis.statistics.correlation import is_valid, kendall
+from oraclecheck.analysis.words import short_layers
 from oraclecheck.report.grids import honest_grids, paper_grids
 from oraclecheck.report.layouts import combinations_layout, comparison_layout, studies_layout, study_layout
 from oraclecheck.report.typesetting import Layout, csv_text, latex, markdown, terminal
@@ -203,13 +203,9 @@ def test_means_over_networks_follow_the_studies():
     assert (last["s"], last["tau / p"], last["ceiling"], last["Def. 3.1"]) == ("0.50", "–", "–", "–")
 
 
-def across(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.iloc[[0]].assign(networks=len(rows))
-
-
 def test_rows_are_grouped_by_the_columns_that_a_user_names():
     seeds = [{"dense_hash": str(seed), "pretrain_seed": seed, "study": f"s{seed}"} for seed in range(3)]
-    alone, joined = group(correlated(*seeds, {"layers": "conv2", "study": "other"}), ["layers"], across)
+    alone, joined = group(correlated(*seeds, {"layers": "conv2", "study": "other"}), ["layers"])
     assert alone["study"].tolist() == ["other"]
     assert joined["networks"].tolist() == [3]
 
@@ -234,7 +230,7 @@ def test_rows_are_grouped_by_the_columns_that_a_user_names():
 )
 def test_rows_that_mix_studies_are_refused_with_the_column_that_would_help(rows, by, message):
     with pytest.raises(ValueError, match=message):
-        group(correlated(*rows), by, across_networks)
+        group(correlated(*rows), by)
 
 
 def test_combinations_are_printed_as_in_table_a5(data_root):

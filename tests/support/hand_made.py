@@ -28,6 +28,7 @@ ROW: dict[str, Any] = {
     "retrain_fraction": 1.0,
     "dense_hash": "d" * 64,
     "pretrain_seed": 0,
+    "criterion": "oracle",
     "final": "last",
     "metric": "accuracy",
     "n": 45,

@@ -10,14 +10,16 @@ from scipy.stats import rankdata
 from scipy.stats import t as student
 
 from oraclecheck.analysis.contradiction import contradiction
-from oraclecheck.analysis.outcomes import HIGHER_IS_BETTER, Counted, Outcomes, checked, mean_of_repeats, outcomes
+from oraclecheck.analysis.criterion import ORACLE, Criterion
+from oraclecheck.analysis.metrics import HIGHER_IS_BETTER, metric_columns
+from oraclecheck.analysis.outcomes import Counted, Outcomes, checked, outcomes
 from oraclecheck.analysis.pairing import BY_NUMBER, by_number, paired
 from oraclecheck.analysis.statistics.bootstrap import DRAWS, kendall_draws, resamples
 from oraclecheck.analysis.statistics.correlation import kendall, linear_correlations, signed
 from oraclecheck.analysis.statistics.intervals import LEAST, ends
+from oraclecheck.analysis.statistics.repeats import mean_of_repeats
 from oraclecheck.analysis.statistics.retraining_noise import agreement_error
 from oraclecheck.analysis.summary import counted_runs
-from oraclecheck.analysis.tables import metric_columns
 from oraclecheck.records.combination_key import Key
 
 Array = NDArray[np.float64]
@@ -27,6 +29,7 @@ def compare(
     runs_a: pd.DataFrame,
     runs_b: pd.DataFrame,
     *,
+    criterion: Criterion = ORACLE,
     final: str = "last",
     metric: str = "both",
     draws: int = DRAWS,
@@ -44,6 +47,7 @@ def compare(
     Args:
         runs_a: Runs of one study, with the columns of a record.
         runs_b: Runs of another.
+        criterion: Whose agreement it is.
         final: "last" or "best", as for `correlate`.
         metric: "accuracy", "loss" or "both".
         draws: Bootstrap resamples.
@@ -60,7 +64,7 @@ def compare(
             itself, or they share no combination.
     """
     columns = metric_columns(final, metric)
-    sides = [_one_study(name, runs) for name, runs in (("runs_a", runs_a), ("runs_b", runs_b))]
+    sides = [_one_study(name, runs, criterion) for name, runs in (("runs_a", runs_a), ("runs_b", runs_b))]
     shared = paired(sides[0].first, sides[0].keys, sides[1].first, sides[1].keys)
     if not shared:
         raise ValueError("runs_a and runs_b must share combinations that count in both; got none in both")
@@ -120,11 +124,11 @@ class _Study:
         return cls(study.first[counted.rows], keys, counted, space.kind == "enumerated")
 
 
-def _one_study(name: str, runs: pd.DataFrame) -> _Study:
-    runs = checked(runs)
+def _one_study(name: str, runs: pd.DataFrame, criterion: Criterion) -> _Study:
+    runs = checked(runs, criterion)
     if (studies := runs["study"].nunique()) != 1:
         raise ValueError(f"{name} must hold the runs of one study; got {studies}: select one by its column study")
-    if error := contradiction(runs):
+    if error := contradiction(runs, criterion):
         raise ValueError(f"{name} must hold the runs of a study that does not contradict itself; {error}")
     return _Study.of(outcomes(runs[runs["picked_by"].isna()]))
 

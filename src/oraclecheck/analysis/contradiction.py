@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from oraclecheck.analysis.outcomes import SCORE
+from oraclecheck.analysis.criterion import ORACLE, Criterion
 
-DENSE = tuple(f"dense_{part}_{metric}" for part in ("train", "test") for metric in ("loss", "accuracy"))
+_DENSE = tuple(f"dense_{part}_{metric}" for part in ("train", "test") for metric in ("loss", "accuracy"))
+_PRUNED = "pruned_train_loss"
 
 TOLERANCE = 1e-5
 """Relative difference up to which two measurements of one network are the same, computed in another order."""
@@ -14,21 +15,25 @@ _RESOLUTION = float(np.finfo(np.float32).eps)
 """Absolute difference that a loss near 0 may show besides: float32 resolves no less in a log-softmax."""
 
 
-def contradiction(study: pd.DataFrame) -> str:
+def contradiction(study: pd.DataFrame, criterion: Criterion = ORACLE) -> str:
     """What contradicts itself in the records of a study, in a sentence; empty if nothing does.
 
-    The pruned train loss belongs to a combination and the dense metrics to the study: neither depends on the repeat, so
-    that every record measures them anew. Records that disagree come from different networks, data or arithmetic, and no
-    average of them means anything.
+    The loss right after pruning and the criterion's score belong to a combination, the dense metrics to the study: none
+    depends on the repeat, so that every record measures them anew. Records that disagree come from different networks,
+    data or arithmetic, and no average of them means anything.
 
     Args:
         study: The rows of one study from `outcomes.checked`, those of picked combinations included.
+        criterion: Whose score they were checked for.
     """
     of_combination = pd.Series(pd.factorize(study["_key"])[0], index=study.index)
     of_study = pd.Series(0, index=study.index)
-    for column, network in ((SCORE, of_combination), *((column, of_study) for column in DENSE if column in study)):
-        if differing := _differing(study, column, network):
-            return differing
+    measured = {_PRUNED: of_combination, criterion.column: of_combination, **dict.fromkeys(_DENSE, of_study)}
+    for column, network in measured.items():
+        if column in study and (differing := _differing(study, column, network)):
+            what = "one study" if network is of_study else "one combination"
+            alarm = f"records of {what} contradict each other, so that no number of this study can be believed"
+            return f"{alarm}: {differing}"
     return ""
 
 
@@ -45,11 +50,7 @@ def _differing(study: pd.DataFrame, column: str, network: pd.Series) -> str:
     different = (network == network[apart].iloc[0]).to_numpy()
     rows, values = measured[different], values[different]
     least, most = (_record(rows.iloc[place]) for place in (values.argmin(), values.argmax()))
-    what = "one combination" if column == SCORE else "one study"
-    return (
-        f"records of {what} contradict each other, so that no number of this study can be believed: {column} is "
-        f"{values.min():.9g} in {least} and {values.max():.9g} in {most}"
-    )
+    return f"{column} is {values.min():.9g} in {least} and {values.max():.9g} in {most}"
 
 
 def _record(run: pd.Series) -> str:

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from oraclecheck.analysis.identity import SETTING, look_alikes
 from oraclecheck.analysis.rounding import UNDEFINED
 from oraclecheck.analysis.statistics.correlation import VALID_AGREEMENT
-from oraclecheck.study.identity import differences
+from oraclecheck.analysis.words import look_alikes
+from oraclecheck.study.identity import SETTING, differences
 
 LEAST = 3
 """Networks that an interval needs: with two, its t quantile is 12.7."""
@@ -28,16 +28,16 @@ def across_networks(table: pd.DataFrame) -> pd.DataFrame:
         table: From `correlate`.
 
     Returns:
-        One row per metric and `setting_hash` that at least two studies share: what they share for a reader, `final`,
-        `metric`, `networks`, `agreement` (mean of s; higher is better), `agreement_low`, `agreement_high` (95 %; NaN
-        for fewer than 3 networks), `studies` (list), `verdict` (valid if the interval lies above 0.2, invalid if at or
-        below it, otherwise undecided) with `reason`, and `note`. Empty if there is none; files of points are of no
-        setting.
+        One row per criterion, metric and `setting_hash` that at least two studies share: what they share for a reader,
+        `criterion`, `final`, `metric`, `networks`, `agreement` (mean of s; higher is better), `agreement_low`,
+        `agreement_high` (95 %; NaN for fewer than 3 networks), `studies` (list), `verdict` (valid if the interval lies
+        above 0.2, invalid if at or below it, otherwise undecided) with `reason`, and `note`. Empty if there is none;
+        files of points are of no setting.
     """
     rows = []
     # A study that has only begun has no s, and would stand for its dense network a second time.
     defined = table[table["agreement"].notna() & table["dense_hash"].notna() & table["setting_hash"].notna()]
-    for _, group in defined.groupby(["setting_hash", "final", "metric"], sort=False):
+    for _, group in defined.groupby(_JUDGED, sort=False):
         if len(group) >= 2:
             row: dict[str, Any] = dict(zip(_SHARED, group.iloc[0][_SHARED], strict=True))
             rows.append({**row, **_summary(group)})
@@ -65,7 +65,8 @@ def unlike_settings(table: pd.DataFrame, definitions: Mapping[str, Mapping[str, 
     return tables
 
 
-_SHARED = ["setting_hash", *SETTING, "final", "metric"]
+_JUDGED = ["setting_hash", "criterion", "final", "metric"]
+_SHARED = ["setting_hash", *SETTING, "criterion", "final", "metric"]
 
 
 def _spelt(definitions: Sequence[Mapping[str, Any] | None]) -> list[str]:

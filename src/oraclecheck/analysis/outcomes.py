@@ -7,21 +7,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from oraclecheck.analysis.criterion import ORACLE, Criterion
+from oraclecheck.analysis.metrics import HIGHER_IS_BETTER, METRIC_COLUMNS
 from oraclecheck.analysis.statistics.balance import balanced
 from oraclecheck.records.combination_key import Key, combination_keys, knows_filters
-
-HIGHER_IS_BETTER = {"accuracy": True, "loss": False}
-METRIC_COLUMNS = {f"{final}_test_{metric}": metric for final in ("final", "best") for metric in HIGHER_IS_BETTER}
-SCORE = "pruned_train_loss"
+from oraclecheck.study.identity import ONE_RUN
 
 STATUSES = ("ok", "diverged", "failed", "unfinished")
 _OUTCOMES = ("ok", "diverged")
 
-# Means of the same accuracies can differ in the 16th digit, which would break ties. Distinct ones differ by at least
-# one test image in one repeat, far above this.
-_MEAN_DECIMALS = 12
-
-_NEEDED = ["study", "study_hash", "order", "space_size", "combo", "removed", "picked_by", "repeat", "status", SCORE]
+_NEEDED = (*ONE_RUN, "study_hash", "order", "space_size", "removed", "status")
+_SCORE = "_score"
+_KEY = "_key"
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,7 @@ class Outcomes:
     Attributes:
         first: One record of each combination, for its identity; n rows.
         keys: Key of each combination, n of them; see `records.combination_key`.
-        score: Pruned train loss, shape (n,); +inf where it is not finite, NaN where there is no outcome.
+        score: The criterion's, shape (n,); +inf where it is not finite, NaN where there is no outcome.
         there: Whether there is an outcome, shape (n, K).
         finals: Metric column -> values, shape (n, K); NaN where there is no outcome (of that run, or of that metric in
             the whole study), the worst value where the run diverged.
@@ -86,15 +83,15 @@ class Counted:
         return next(iter(self.finals.values())).shape[1]
 
 
-def checked(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs with every metric column and a column `_key` that names the combination.
+def checked(runs: pd.DataFrame, criterion: Criterion = ORACLE) -> pd.DataFrame:
+    """The runs with every metric column, and columns `_score` (the criterion's) and `_key` (names the combination).
 
     Raises:
         ValueError: If there is no record, a column is missing, two records are of the same run, a study has two
             hashes or says only of some combinations which filters they lack, a status is unknown, or a run with status
             ok lacks its score or a metric that its study has.
     """
-    if absent := [column for column in _NEEDED if column not in runs.columns]:
+    if absent := [column for column in (*_NEEDED, criterion.column) if column not in runs.columns]:
         raise ValueError(f"runs must have the columns of a record; got none called {', '.join(absent)}")
     if not any(column in runs.columns for column in METRIC_COLUMNS):
         raise ValueError(f"runs must have a metric after retraining; got no column {', '.join(METRIC_COLUMNS)}")
@@ -106,18 +103,20 @@ def checked(runs: pd.DataFrame) -> pd.DataFrame:
     if unknown := sorted(set(map(str, runs["status"])) - set(STATUSES)):
         raise ValueError(f"runs must have a status out of {', '.join(STATUSES)}; got {unknown[0]!r}")
     runs = runs.copy()
-    for column in (SCORE, *METRIC_COLUMNS):
+    for column in (criterion.column, *METRIC_COLUMNS):
         runs[column] = pd.to_numeric(runs[column]).astype("float64") if column in runs else np.nan
-    runs["_key"] = pd.Series(combination_keys(runs), dtype=object, index=runs.index)
-    if (twice := runs.assign(picked_by=_picked_by(runs)).duplicated(["study", "picked_by", "_key", "repeat"])).any():
+    runs[_SCORE] = runs[criterion.column]
+    runs[_KEY] = pd.Series(combination_keys(runs), dtype=object, index=runs.index)
+    if (twice := runs.assign(picked_by=_picked_by(runs), combo=runs[_KEY]).duplicated(list(ONE_RUN))).any():
         raise ValueError(f"runs must hold one record per run; got two of {_name(runs[twice].iloc[0])}")
-    _refuse_lacking(runs)
+    for column in (criterion.column, *METRIC_COLUMNS):
+        _refuse_lacking(runs, column, by_all=column == criterion.column)
     _refuse_two_kinds_of_key(runs[runs["picked_by"].isna()])
     return runs
 
 
 def _refuse_two_kinds_of_key(runs: pd.DataFrame) -> None:
-    kinds = runs["_key"].map(knows_filters).groupby(runs["study"]).nunique()
+    kinds = runs[_KEY].map(knows_filters).groupby(runs["study"]).nunique()
     if len(kinds) and kinds.max() > 1:
         raise ValueError(
             f"runs of a study must all say which filters they removed, or none; some of {kinds.idxmax()} have an empty "
@@ -125,15 +124,13 @@ def _refuse_two_kinds_of_key(runs: pd.DataFrame) -> None:
         )
 
 
-def _refuse_lacking(runs: pd.DataFrame) -> None:
-    for column in (SCORE, *METRIC_COLUMNS):
-        measured = runs.groupby("study")[column].transform(lambda values: values.notna().any())
-        lacking = runs[(runs["status"] == "ok") & runs[column].isna() & (measured | (column == SCORE))]
-        if len(lacking):
-            run = lacking.iloc[0]
-            raise ValueError(
-                f"runs with status ok must have {column}; got none for {len(lacking)} runs, the first {_name(run)}"
-            )
+def _refuse_lacking(runs: pd.DataFrame, column: str, *, by_all: bool) -> None:
+    """Refuse runs with status ok that lack a number which all need, or which another run of their study has."""
+    needed = by_all | runs.groupby("study")[column].transform(lambda values: values.notna().any())
+    lacking = runs[(runs["status"] == "ok") & runs[column].isna() & needed]
+    if len(lacking):
+        first = _name(lacking.iloc[0])
+        raise ValueError(f"runs with status ok must have {column}; got none for {len(lacking)} runs, the first {first}")
 
 
 def outcomes(study: pd.DataFrame) -> Outcomes:
@@ -143,7 +140,7 @@ def outcomes(study: pd.DataFrame) -> Outcomes:
         study: The rows of one study from `checked`.
     """
     codes: dict[tuple[str, Key], int] = {}
-    keys = zip(_picked_by(study), study["_key"], strict=True)
+    keys = zip(_picked_by(study), study[_KEY], strict=True)
     rows = np.array([codes.setdefault(key, len(codes)) for key in keys], dtype=int)
     records = study.iloc[np.unique(rows, return_index=True)[1]]
     place = sorted(range(len(records)), key=lambda i: _place(records["picked_by"].iloc[i], records["combo"].iloc[i]))
@@ -166,17 +163,10 @@ def outcomes(study: pd.DataFrame) -> Outcomes:
             finals[column][rows[outcome], columns[outcome]] = values[outcome]
     # The score is the same in every repeat, or the study contradicts itself; a record that diverged may lack it.
     score = np.where(there.any(axis=1), np.inf, np.nan)
-    finite = outcome & np.isfinite(study[SCORE].to_numpy())
-    score[rows[finite][::-1]] = study[SCORE].to_numpy()[finite][::-1]  # the first record's is written last
+    finite = outcome & np.isfinite(study[_SCORE].to_numpy())
+    score[rows[finite][::-1]] = study[_SCORE].to_numpy()[finite][::-1]  # the first record's is written last
     first = records.iloc[place].reset_index(drop=True)
-    return Outcomes(first, list(first["_key"]), score, there, finals, pd.DataFrame(counts))
-
-
-def mean_of_repeats(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of each row over the values that are not NaN, rounded far below one test image; NaN if there is none."""
-    there = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        return np.round(np.where(there, values, 0).sum(axis=1) / there.sum(axis=1), _MEAN_DECIMALS)
+    return Outcomes(first, list(first[_KEY]), score, there, finals, pd.DataFrame(counts))
 
 
 def _picked_by(runs: pd.DataFrame) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from oraclecheck.analysis.identity import as_text, heading
+from oraclecheck.analysis.words import as_text, heading
 from oraclecheck.records.combination_key import Key, knows_filters
 
 # What numbers two spaces differently. Files of points know it at most in part.

@@ -1,6 +1,7 @@
 """Numbers as they are printed: rounded for the reader, never across the line that decided something."""
 
 import math
+from typing import Literal
 
 import pandas as pd
 
@@ -8,6 +9,11 @@ from oraclecheck.analysis.statistics.correlation import VALID_AGREEMENT
 
 UNDEFINED = "–"
 MOST_DECIMALS = 6
+
+_P_DIGITS = 0.001
+"""From here on a p-value needs no power of ten."""
+_TOO_SMALL = {"ascii": "<1e-300", "unicode": "< 10⁻³⁰⁰", "mathtext": "$<10^{-300}$"}
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def decimal(value: float | None, decimals: int = 2) -> str:
@@ -36,11 +42,26 @@ def agreement_interval(low: float, high: float) -> str:
     return UNDEFINED if pd.isna(low) or pd.isna(high) else f"[{agreement(low)}, {agreement(high)}]"
 
 
-def p_value(p: float | None) -> str:
-    """A p-value as paper 1 prints it, 4.9e-09."""
+def p_value(p: float | None, style: Literal["ascii", "unicode", "mathtext"] = "ascii") -> str:
+    """A p-value with two significant digits; one too small for a computer's numbers says so.
+
+    Args:
+        p: The p-value.
+        style: "ascii", as paper 1 prints it, 4.9e-09; "unicode", 4.9 × 10⁻⁹, and "mathtext", the same for matplotlib,
+            both with 0.012 as it is.
+    """
     if p is None or pd.isna(p):
         return UNDEFINED
-    return "<1e-300" if p == 0 else f"{p:.1e}"
+    if p == 0:
+        return _TOO_SMALL[style]
+    mantissa, exponent = f"{p:.1e}".split("e")
+    if style == "ascii":
+        return f"{mantissa}e{exponent}"
+    if p >= _P_DIGITS:
+        return f"{p:.2g}"
+    if style == "mathtext":
+        return rf"${mantissa}\times10^{{{int(exponent)}}}$"
+    return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
 
 
 def percent(share: float | None, decimals: int = 1) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oraclecheck.analysis.outcomes import HIGHER_IS_BETTER, METRIC_COLUMNS, Counted, Outcomes, mean_of_repeats
+from oraclecheck.analysis.metrics import HIGHER_IS_BETTER, METRIC_COLUMNS
+from oraclecheck.analysis.outcomes import Counted, Outcomes
 from oraclecheck.analysis.rounding import magnitude
 from oraclecheck.analysis.statistics.choice import anomaly_of_census, anomaly_of_sample, regret
 from oraclecheck.analysis.statistics.correlation import (
@@ -23,6 +24,7 @@ from oraclecheck.analysis.statistics.correlation import (
 )
 from oraclecheck.analysis.statistics.intervals import noise_and_intervals
 from oraclecheck.analysis.statistics.permutation import RELABELLINGS, permutation_p, relabellings
+from oraclecheck.analysis.statistics.repeats import mean_of_repeats
 from oraclecheck.analysis.verdict import Evidence, verdict
 from oraclecheck.records.combination_key import knows_filters
 

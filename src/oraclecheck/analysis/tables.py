@@ -11,31 +11,27 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from oraclecheck.analysis.contradiction import contradiction
-from oraclecheck.analysis.outcomes import (
-    HIGHER_IS_BETTER,
-    METRIC_COLUMNS,
-    Outcomes,
-    checked,
-    mean_of_repeats,
-    outcomes,
-)
+from oraclecheck.analysis.criterion import ORACLE, Criterion
+from oraclecheck.analysis.metrics import METRIC_COLUMNS, metric_columns
+from oraclecheck.analysis.outcomes import Outcomes, checked, outcomes
 from oraclecheck.analysis.statistics.bootstrap import DRAWS
-from oraclecheck.analysis.statistics.multiplicity import with_holm
+from oraclecheck.analysis.statistics.repeats import mean_of_repeats
 from oraclecheck.analysis.summary import PAIR_COUNTS, counted_runs, space_of, summarise, unbelievable
+from oraclecheck.analysis.verdict import with_holm
+from oraclecheck.analysis.words import as_text
+from oraclecheck.study.identity import OF_STUDY
 
-FINALS = {"last": "final", "best": "best"}
-_IDENTITY = ["model", "data", "layers", "pruning_ratio", "wiring", "order", "retrain_fraction", "dense_hash"]
 
-
-def combinations_table(runs: pd.DataFrame) -> pd.DataFrame:
+def combinations_table(runs: pd.DataFrame, *, criterion: Criterion = ORACLE) -> pd.DataFrame:
     """One row per combination, in the order of the combination space, those that a criterion picked last.
 
     Args:
-        runs: One row per record, with the columns of a record. Accuracies are fractions.
+        runs: One row per record, with the columns of a record and that of the criterion. Accuracies are fractions.
+        criterion: Whose score the combinations get.
 
     Returns:
         Columns `study`, `study_hash`, `combo` (Python int, None if picked by its filters), `removed`, `picked_by` (None
-        or the criterion), `score` (pruned train loss; lower is better to remove; +inf where it is not finite; NaN in a
+        or the criterion), `score` (the criterion's; lower is better to remove; +inf where it is not finite; NaN in a
         study whose records contradict each other), `k` (repeats that count: as many for every combination, see
         `balance`, or 0; of a picked one, all with an outcome), `failed`, `diverged` (runs), the means over these
         repeats of `{final,best}_test_{accuracy,loss}`: -inf (accuracy) and +inf (loss) if one diverged, NaN if k is 0;
@@ -46,36 +42,43 @@ def combinations_table(runs: pd.DataFrame) -> pd.DataFrame:
         ValueError: If there is no record, a column is missing, two records are of the same run, a study has two
             hashes, or a run with status ok lacks its score or a metric that its study has.
     """
-    tables = [_combinations(study) for _, study in checked(runs).groupby("study")]
+    tables = [_combinations(study, criterion) for _, study in checked(runs, criterion).groupby("study")]
     return pd.concat(tables, ignore_index=True)
 
 
 def correlate(
-    runs: pd.DataFrame, *, final: str = "last", metric: str = "both", draws: int = DRAWS, seed: int = 0
+    runs: pd.DataFrame,
+    *,
+    criterion: Criterion = ORACLE,
+    final: str = "last",
+    metric: str = "both",
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Every number about a criterion, one row per study and metric.
 
     Agreements are positive where the criterion points the right way; `_low` and `_high` are ends of 95 % intervals.
 
     Args:
-        runs: One row per record, with the columns of a record; several studies may be mixed.
+        runs: One row per record, with the columns of a record and that of the criterion; several studies may be mixed.
+        criterion: What is judged; the oracle, paper 1's, unless another is named.
         final: "last" (after the last epoch) or "best" (at the epoch with the best test accuracy).
         metric: "accuracy", "loss" or "both". A metric that a study does not have gives no row.
         draws: Bootstrap resamples.
         seed: Seed of resamples and relabellings; the same seed gives the same table.
 
     Returns:
-        What the study is: its identity columns, `space` ("enumerated": a census; "sampled"; "unknown"), `final` and
-        `metric`. Counts: `n` (combinations) and `k` (repeats of each), on which all numbers rest; `runs` (records),
-        the runs `missing`, `failed`, `diverged` and `unfinished`, `incomplete` (combinations that lack an outcome of a
-        repeat that was begun), and the runs with an outcome that are `left_out`, so that all combinations have equally
-        many repeats (see `balance`), among them all those of `left_out_combinations`.
+        What the study is: its identity columns, `space` ("enumerated": a census; "sampled"; "unknown"), `criterion`
+        (its name), `final` and `metric`. Counts: `n` (combinations) and `k` (repeats of each), on which all numbers
+        rest; `runs` (records), the runs `missing`, `failed`, `diverged` and `unfinished`, `incomplete` (combinations
+        that lack an outcome of a repeat that was begun), and the runs with an outcome that are `left_out`, so that all
+        combinations have equally many repeats (see `balance`), among them all those of `left_out_combinations`.
 
         Agreement: `agreement` (s) with the kind of its `interval` ("combinations": they were resampled; "repeats": all
         there are would be retrained again; "none"), `tau` (b), `p` (scipy), `valid` (Definition 3.1 of paper 1),
         `tau_a`, `spearman`, `pearson`; `agreement_without_diverged`; `agreement_missing_low` and `_high`: what s could
         be if the missing combinations were known. `p_permutation` (filters relabelled), `p_holm` (of the p that
-        `p_used` names, adjusted over the `p_family` rows of this table that `multiplicity.FAMILY` names), `verdict` and
+        `p_used` names, adjusted over the `p_family` rows of this table that `verdict.FAMILY` names), `verdict` and
         its `reason`.
 
         Noise: `repeat_tau`, `rho_1`, `rho_k`, `ceiling` (from `ceiling_n` combinations), `noise_free` (s freed of
@@ -93,37 +96,23 @@ def correlate(
     if draws < 1:
         raise ValueError(f"draws must be at least 1; got {draws}")
     rows: list[dict[str, Any]] = []
-    for _, study in checked(runs).groupby("study", sort=False):
+    for _, study in checked(runs, criterion).groupby("study", sort=False):
         counted = study[study["picked_by"].isna()]
         results = outcomes(counted)
-        identity, counts, error = _identity(study), _counts(counted, results), contradiction(study)
+        identity, counts, error = _identity(study), _counts(counted, results), contradiction(study, criterion)
+        judged = {**identity, "space": space_of(results).kind, "criterion": criterion.name, "final": final}
         for column, name in columns.items():
             if study[column].isna().all() and (study["status"] == "ok").any():
                 continue
             statistics = unbelievable(error) if error else summarise(results, column, draws=draws, seed=seed)
-            identified = {**identity, "space": space_of(results).kind, "final": final, "metric": name}
-            rows.append({**identified, **counts, **statistics, "error": error})
+            rows.append({**judged, "metric": name, **counts, **statistics, "error": error})
     if not rows:
         raise ValueError(f"runs must have {' or '.join(columns)}; got none: choose another final or metric")
     table = with_holm(pd.DataFrame(rows))
     return table.astype({"valid": "boolean", **dict.fromkeys(PAIR_COUNTS, "Int64")})
 
 
-def metric_columns(final: str, metric: str) -> dict[str, str]:
-    """Column of the runs -> metric, for the words that a user gives.
-
-    Raises:
-        ValueError: If final is not last or best, or metric not accuracy, loss or both.
-    """
-    if final not in FINALS:
-        raise ValueError(f"final must be last or best; got {final}")
-    if metric not in (*HIGHER_IS_BETTER, "both"):
-        raise ValueError(f"metric must be accuracy, loss or both; got {metric}")
-    metrics = HIGHER_IS_BETTER if metric == "both" else (metric,)
-    return {f"{FINALS[final]}_test_{name}": name for name in metrics}
-
-
-def _combinations(study: pd.DataFrame) -> pd.DataFrame:
+def _combinations(study: pd.DataFrame, criterion: Criterion) -> pd.DataFrame:
     results = outcomes(study)
     table = results.first[["study", "study_hash", "combo", "removed", "picked_by"]].copy()
     combos = [None if pd.isna(combo) else int(combo) for combo in table["combo"]]
@@ -131,7 +120,7 @@ def _combinations(study: pd.DataFrame) -> pd.DataFrame:
     table["combo"] = pd.Series(combos, dtype=object, index=table.index)
     table["picked_by"] = pd.Series(picks, dtype=object, index=table.index)
     counted, k = _means_that_count(results)
-    table["score"], table["k"] = np.nan if contradiction(study) else results.score, k
+    table["score"], table["k"] = np.nan if contradiction(study, criterion) else results.score, k
     table["failed"], table["diverged"] = results.status["failed"], results.status["diverged"]
     for column in METRIC_COLUMNS:
         table[column] = counted[column]
@@ -154,29 +143,12 @@ def _means_that_count(results: Outcomes) -> tuple[dict[str, NDArray[np.float64]]
 
 
 def _identity(study: pd.DataFrame) -> dict[str, Any]:
+    """The identity columns that a study's runs share, in one cell each."""
     first = study.iloc[0]
-    row = {
-        column: first[column] if column in study else None
-        for column in ["study", "study_hash", "setting_hash", *_IDENTITY]
-    }
-    row["layers"] = _spell_layers(row["layers"])
-    row["pruning_ratio"] = _spell_ratio(row["pruning_ratio"])
-    for column in ("space_size", "pretrain_seed"):
-        value = first[column] if column in study else None
-        row[column] = None if pd.isna(value) else int(value)
-    return row
-
-
-def _spell_layers(layers: Any) -> str | None:
-    return "/".join(map(str, layers)) if isinstance(layers, list | tuple) else layers
-
-
-def _spell_ratio(ratio: Any) -> str | None:
-    if not isinstance(ratio, dict):
-        return ratio if ratio is None else str(ratio)
-    if len(set(ratio.values())) == 1:
-        return str(next(iter(ratio.values())))
-    return ", ".join(f"{layer} {value}" for layer, value in ratio.items())
+    row = {name: first.get(name) for name in OF_STUDY if name != "schema"}
+    row |= {name: as_text(value) for name, value in row.items() if isinstance(value, list | tuple | dict)}
+    whole = {name: row[name] for name in ("space_size", "pretrain_seed")}
+    return row | {name: None if pd.isna(value) else int(value) for name, value in whole.items()}
 
 
 def _counts(runs: pd.DataFrame, results: Outcomes) -> dict[str, int]:

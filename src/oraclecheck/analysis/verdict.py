@@ -3,8 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from oraclecheck.analysis.statistics.correlation import VALID_AGREEMENT, VALID_P
+from oraclecheck.analysis.statistics.multiplicity import holm
+
+FAMILY = ("final", "metric", "wiring", "pretrain_seed")
+"""Rows of one table that are equal in these are judged together: its cells, each of another setting.
+
+Networks that differ in their pre-training seed are replicates of one setting and not further questions.
+"""
 
 
 @dataclass(frozen=True)
@@ -65,3 +73,30 @@ def _lacking(e: Evidence) -> str:
     if e.census or e.s_high <= VALID_AGREEMENT:
         return f"noise: retraining noise leaves both sides of {VALID_AGREEMENT} open"
     return f"sample: the interval of s holds {VALID_AGREEMENT}"
+
+
+def used_p(table: pd.DataFrame) -> pd.Series:
+    """The p that a row is judged by: the filter-permutation p where there is one, else scipy's."""
+    return table["p_permutation"].fillna(table["p"])
+
+
+def with_holm(table: pd.DataFrame) -> pd.DataFrame:
+    """Add `p_used`, `p_holm` and `p_family`, and take back verdicts of validity that rested on an unadjusted p.
+
+    The family of a row is all rows of this table that are equal in `FAMILY`; `p_family` says how many of them have a p.
+    What is adjusted is `used_p`.
+
+    Args:
+        table: Rows with the columns of `FAMILY`, `p`, `p_permutation`, `verdict` and `reason`.
+    """
+    table = table.copy()
+    p = used_p(table)
+    table["p_used"] = np.where(table["p_permutation"].notna(), "permutation", "scipy")
+    families = p.groupby([table[name].map(str) for name in FAMILY], sort=False)
+    table["p_holm"] = families.transform(holm)
+    table["p_family"] = families.transform("count")
+    chance = (table["verdict"] == "valid") & (table["p_holm"] >= VALID_P)
+    adjusted = f"sample: p < {VALID_P} by itself, but not when adjusted (Holm) for the {{}} cells judged together"
+    table.loc[chance, "reason"] = table.loc[chance, "p_family"].map(adjusted.format)
+    table.loc[chance, "verdict"] = "undecided"
+    return table

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from oraclecheck.analysis.metrics import UNIT
 from oraclecheck.analysis.rounding import (
     UNDEFINED,
     agreement,
@@ -14,7 +15,6 @@ from oraclecheck.analysis.rounding import (
     percent,
 )
 
-UNIT = {"accuracy": 100, "loss": 1}
 _DECIMALS = {"accuracy": 2, "loss": 4}
 
 

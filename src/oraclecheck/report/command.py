@@ -20,6 +20,7 @@ COMPLETE, INCOMPLETE, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 SUMMARISED = ("n", "k", "agreement", "tau", "p", "ceiling", "anomaly_ratio", "counterexample_ratio")
 """Columns of a study that go into the summary of the report's W&B run."""
 
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(USER_ERROR, f"oraclecheck: {message}\n")
@@ -77,7 +78,7 @@ def _report(options: argparse.Namespace, command: str) -> int:
     with waiting("reading the runs"):
         if options.out is not None:
             check_folder(options.out, "--out")
-        from oraclecheck.analysis.identity import check_columns
+        from oraclecheck.analysis.grouping import check_columns
         from oraclecheck.records.table import load_runs
         from oraclecheck.records.wandb.report import usable_project
         from oraclecheck.report.findings import find

@@ -11,7 +11,7 @@ import pandas as pd
 from oraclecheck.analysis.figures.agreement import save_complexity, save_forest
 from oraclecheck.analysis.figures.comparison import save_comparison
 from oraclecheck.analysis.figures.scatter import save_scatter, save_scatter_grid
-from oraclecheck.analysis.identity import describe, short_names, varying
+from oraclecheck.analysis.words import describe, short_names, varying
 from oraclecheck.files import write_atomically
 from oraclecheck.report.findings import Findings
 from oraclecheck.report.layouts import combinations_layout, study_layout

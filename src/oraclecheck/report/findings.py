@@ -8,9 +8,10 @@ import pandas as pd
 
 from oraclecheck.analysis.comparison import compare
 from oraclecheck.analysis.criterion import ORACLE, Criterion
-from oraclecheck.analysis.identity import group, in_reading_order, varying
+from oraclecheck.analysis.grouping import group
 from oraclecheck.analysis.networks import across_networks, unlike_settings
 from oraclecheck.analysis.tables import combinations_table, correlate
+from oraclecheck.analysis.words import in_reading_order, varying
 from oraclecheck.report.cells import lacks
 from oraclecheck.report.grids import honest_grids, paper_grids
 from oraclecheck.report.layouts import COLUMNS, comparison_layout, settings_layout, studies_layout, study_layout
@@ -122,7 +123,7 @@ def find(
         criterion: What is judged; the runs have its column.
 
     Raises:
-        ValueError: As `correlate`, `identity.group` and `compare`.
+        ValueError: As `correlate`, `grouping.group` and `compare`.
     """
     asked: dict[str, Any] = {"final": final, "metric": metric, "criterion": criterion}
     comparison = None
@@ -133,7 +134,7 @@ def find(
         comparison = compare(*(runs[runs["study"] == name] for name in names), **asked)
     table = in_reading_order(correlate(runs, **asked)).reset_index(drop=True)
     networks = across_networks(table)
-    rows, means = group(table, by, across_networks) if by else (table, networks)
+    rows, means = group(table, by) if by else (table, networks)
     files = study_files or {}
     unlike = unlike_settings(table, {study: content["definition"] for study, content in files.items()})
     combos = combinations_table(runs, criterion=criterion)

@@ -7,18 +7,19 @@ from typing import Any
 import pandas as pd
 
 from oraclecheck.analysis.criterion import ORACLE, Criterion
-from oraclecheck.analysis.identity import IDENTITY, heading, in_reading_order, shared, spell, varying
+from oraclecheck.analysis.metrics import metric_name
 from oraclecheck.analysis.rounding import agreement, agreement_interval, decimal, p_value
 from oraclecheck.analysis.statistics.correlation import VALID_P
-from oraclecheck.analysis.statistics.multiplicity import holm, used_p
+from oraclecheck.analysis.statistics.multiplicity import holm
+from oraclecheck.analysis.verdict import used_p
+from oraclecheck.analysis.words import FOR_READERS, heading, in_reading_order, shared, spell, varying
 from oraclecheck.report.cells import definition, tau_and_p, verdict
-from oraclecheck.report.layouts import metric_name
 from oraclecheck.report.typesetting import Layout
 
 INVALID, CHANCE = "†", "‡"
 
 _CELL = ["layers", "pruning_ratio"]
-_SETTING = [name for name in IDENTITY if name not in (*_CELL, "order")]
+_SETTING = [name for name in FOR_READERS if name not in (*_CELL, "order")]
 """What is the same in all cells of a grid; a grid is made for each."""
 
 
@@ -57,7 +58,7 @@ def _paper_cell(row: pd.Series) -> str:
 def honest_grids(table: pd.DataFrame, criterion: Criterion = ORACLE) -> list[Layout]:
     """The grids of `paper_grids` with what a reader needs to believe them: interval, ceiling, permuted p, verdict.
 
-    The adjusted p is that of `multiplicity.used_p`, over all cells of the grid.
+    The adjusted p is that of `verdict.used_p`, over all cells of the grid.
     """
     lines: dict[str, Callable[[pd.Series], str]] = {
         "s": lambda row: agreement(row["agreement"]),

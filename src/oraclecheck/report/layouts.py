@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from oraclecheck.analysis.criterion import ORACLE, Criterion
-from oraclecheck.analysis.identity import heading, shared, short_names, spell, varying
-from oraclecheck.analysis.rounding import UNDEFINED, agreement, decimal, outcome
-from oraclecheck.analysis.tables import FINALS
+from oraclecheck.analysis.metrics import FINALS, UNIT, metric_name
+from oraclecheck.analysis.rounding import agreement, decimal, outcome
+from oraclecheck.analysis.words import heading, shared, short_names, spell, varying
 from oraclecheck.pruning.combination import spell_removed
-from oraclecheck.report.cells import UNIT, cells, count, lacks, ranged, statistics
+from oraclecheck.report.cells import cells, count, lacks, ranged, statistics
 from oraclecheck.report.typesetting import Layout
 
 COLUMNS = ("metric", "n", "k", "s", "95 %", "ceiling", "tau / p", "permuted p", "anomalies", "Def. 3.1", "verdict")
@@ -29,11 +29,6 @@ _EXPLAINED = {
     "permuted p": "permuted p: filters relabelled at random",
     "anomalies": "anomalies: % of combinations better than the criterion's choice",
 }
-
-
-def metric_name(final: str, metric: str) -> str:
-    """How a final metric is called in headings: the last epoch's is the final one, the best epoch's says so."""
-    return f"{'final' if final == 'last' else 'best-epoch'} test {metric}"
 
 
 def study_layout(table: pd.DataFrame) -> Layout:

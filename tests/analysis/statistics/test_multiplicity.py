@@ -8,7 +8,8 @@ import pytest
 from hand_made import correlated
 from statsmodels.stats.multitest import multipletests
 
-from oraclecheck.analysis.statistics.multiplicity import holm, with_holm
+from oraclecheck.analysis.statistics.multiplicity import holm
+from oraclecheck.analysis.verdict import with_holm
 from oraclecheck.report.grids import honest_grids, paper_grids
 from oraclecheck.report.typesetting import Layout
 

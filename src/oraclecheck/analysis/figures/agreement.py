@@ -20,10 +20,9 @@ from oraclecheck.analysis.figures.print_style import (
     notebook_figure,
     save_figure,
 )
-from oraclecheck.analysis.figures.scatter import study_labels
-from oraclecheck.analysis.identity import describe, in_reading_order, varying
+from oraclecheck.analysis.metrics import metric_name
 from oraclecheck.analysis.statistics.correlation import VALID_AGREEMENT
-from oraclecheck.report.layouts import metric_name
+from oraclecheck.analysis.words import describe, in_reading_order, study_labels, varying
 
 ROW_HEIGHT = 0.17
 """Inches of a study in a forest plot: seven-point type and a gap."""

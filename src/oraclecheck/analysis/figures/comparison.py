@@ -9,17 +9,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from oraclecheck.analysis.figures.print_style import COLUMN, axes_or_new, minus, save_figure, scientific
-from oraclecheck.analysis.figures.scatter import axis_label, combinations_of, study_labels
+from oraclecheck.analysis.criterion import ORACLE, Criterion
+from oraclecheck.analysis.figures.points import axis_label, combinations_of, points_of, tau_and_p
+from oraclecheck.analysis.figures.print_style import COLUMN, axes_or_new, save_figure
 from oraclecheck.analysis.pairing import paired
-from oraclecheck.analysis.rounding import decimal
-from oraclecheck.analysis.statistics.correlation import kendall
-from oraclecheck.analysis.tables import FINALS
+from oraclecheck.analysis.words import study_labels
 from oraclecheck.records.combination_key import combination_keys
 
 
 def plot_comparison(
-    runs: pd.DataFrame, ax: Axes | None = None, *, metric: str = "accuracy", final: str = "last"
+    runs: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    metric: str = "accuracy",
+    final: str = "last",
+    criterion: Criterion = ORACLE,
 ) -> Axes:
     """Draw the final metric of one study against another's, combination by combination, as paper 1's Figure A6.
 
@@ -32,6 +36,7 @@ def plot_comparison(
         ax: Where to draw; None makes Axes that a notebook shows.
         metric: "accuracy" or "loss".
         final: "last" or "best".
+        criterion: Whose score the runs are checked for; no score is drawn.
 
     Returns:
         The Axes.
@@ -42,10 +47,9 @@ def plot_comparison(
     studies = list(dict.fromkeys(runs["study"]))
     if len(studies) != 2:
         raise ValueError(f"plot_comparison must get two studies; got {len(studies)}: select two by the column study")
-    combos = combinations_of(runs, metric, final)
+    combos = combinations_of(runs, metric, final, criterion)
     fractions = runs.drop_duplicates("study").set_index("study").get("retrain_fraction", pd.Series(dtype=float))
     studies.sort(key=lambda study: fractions.get(study, 0))
-    column = f"{FINALS[final]}_test_{metric}"
     combos = combos[(combos["k"] > 0) & combos["picked_by"].isna()]
     sides = [combos[combos["study"] == study] for study in studies]
     records = [runs[runs["study"] == study] for study in studies]
@@ -54,9 +58,8 @@ def plot_comparison(
         raise ValueError(
             f"plot_comparison must get two studies of the same combinations; {' and '.join(studies)} share none"
         )
-    unit = 100 if metric == "accuracy" else 1
     rows = zip(*shared, strict=True)
-    xs, ys = (unit * side[column].to_numpy(float)[list(places)] for side, places in zip(sides, rows, strict=True))
+    xs, ys = (points_of(side, metric, final)[1][list(places)] for side, places in zip(sides, rows, strict=True))
     labels = study_labels(runs)
     with axes_or_new(ax, width=COLUMN, height=COLUMN) as ax:
         drawn = np.isfinite(xs) & np.isfinite(ys)
@@ -64,9 +67,7 @@ def plot_comparison(
         if max(xs[drawn].min(), ys[drawn].min()) < min(xs[drawn].max(), ys[drawn].max()):
             ax.axline((xs[drawn][0],) * 2, slope=1, color="0.6", linewidth=0.8, linestyle=":", zorder=0, label="equal")
             ax.legend(frameon=False)
-        title = [f"$n$ = {len(shared)}"]
-        if len(shared) > 1 and not np.isnan((result := kendall(xs, ys))[0]):
-            title += [f"$\\tau$ = {minus(decimal(result[0]))}", f"$p$ = {scientific(result[1])}"]
+        title = [f"$n$ = {len(shared)}", *tau_and_p(xs, ys)]
         if hidden := int((~drawn).sum()):
             title.append(f"{hidden} not drawn (diverged)")
         ax.set_title(", ".join(title))
@@ -77,10 +78,12 @@ def plot_comparison(
     return ax
 
 
-def save_comparison(runs: pd.DataFrame, stem: Path, *, metric: str, final: str) -> list[Path]:
+def save_comparison(
+    runs: pd.DataFrame, stem: Path, *, metric: str, final: str, criterion: Criterion = ORACLE
+) -> list[Path]:
     """Write the comparison one column wide; see `plot_comparison` and `print_style.save_figure`."""
     return save_figure(
-        lambda figure: plot_comparison(runs, figure.subplots(), metric=metric, final=final),
+        lambda figure: plot_comparison(runs, figure.subplots(), metric=metric, final=final, criterion=criterion),
         stem,
         width=COLUMN,
         height=COLUMN,

@@ -86,11 +86,3 @@ def notebook_figure(width: float, height: float) -> Iterator[Figure]:
 def minus(text: str) -> str:
     """A typographic minus before numbers, as matplotlib's own tick labels have."""
     return text.replace("-", "\N{MINUS SIGN}")
-
-
-def scientific(p: float) -> str:
-    """A p-value as mathematics: 0.012, or a power of ten."""
-    if p >= 0.001 or p == 0:
-        return f"{p:.2g}"
-    mantissa, exponent = f"{p:.1e}".split("e")
-    return rf"${mantissa}\times10^{{{int(exponent)}}}$"

@@ -8,7 +8,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 from statsmodels.stats.proportion import proportion_confint
 
-from oraclecheck.analysis.outcomes import mean_of_repeats
+from oraclecheck.analysis.statistics.repeats import mean_of_repeats
 
 Array = NDArray[np.float64]
 

@@ -48,9 +48,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from oraclecheck.analysis.outcomes import mean_of_repeats
 from oraclecheck.analysis.statistics.bootstrap import kendall_draws
 from oraclecheck.analysis.statistics.correlation import kendall, signed
+from oraclecheck.analysis.statistics.repeats import mean_of_repeats
 from oraclecheck.analysis.statistics.retraining_noise import agreement_error
 from oraclecheck.analysis.statistics.uncertainty import (
     ceiling,

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from oraclecheck.analysis.criterion import Criterion
-from oraclecheck.analysis.identity import look_alikes
+from oraclecheck.analysis.words import look_alikes
 from oraclecheck.files import write_atomically
 from oraclecheck.report.findings import Findings
 from oraclecheck.report.invocation import sweep_commands

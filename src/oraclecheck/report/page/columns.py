@@ -18,7 +18,6 @@ ALWAYS, TELLING, ON_DEMAND = "always", "telling", "on demand"
 """When a column is shown unasked; telling: where a row has a value other than zero and empty text."""
 
 
-
 @dataclass(frozen=True)
 class Column:
     """A column of `tables.correlate`.

@@ -47,10 +47,12 @@ def gaps(runs: pd.DataFrame, counts: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _kinds(group: pd.DataFrame) -> list[dict[str, Any]]:
     """The runs by what ended them; sizes and addresses differ between failures of one kind."""
-    alike = group["error"].map(lambda error: _NUMBER.sub("0", _last_line(error)))
+    alike: dict[str, list[int]] = {}
+    for row, error in enumerate(group["error"]):
+        alike.setdefault(_NUMBER.sub("0", _last_line(error)), []).append(row)
     kinds = [
-        _kind(list(rows["error"]), [_run(row) for _, row in rows.head(_NAMED_RUNS).iterrows()], len(rows))
-        for _, rows in group.groupby(alike, sort=False)
+        _kind([group["error"].iloc[row] for row in rows], [_run(group.iloc[row]) for row in rows[:_NAMED_RUNS]], len(rows))
+        for rows in alike.values()
     ]
     return sorted(kinds, key=lambda kind: -kind["count"])
 

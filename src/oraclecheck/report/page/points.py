@@ -5,12 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from oraclecheck.analysis.tables import HIGHER_IS_BETTER
+from oraclecheck.analysis.metrics import FINALS, HIGHER_IS_BETTER
 from oraclecheck.pruning.combination import spell_removed
 from oraclecheck.records.combination_key import Key, combination_keys
-
-# The page says last and best, the columns say final and best.
-COLUMNS = {"last": "final", "best": "best"}
 
 # Filters of one combination that are named before the rest is counted.
 _NAMED_FILTERS = 24
@@ -56,7 +53,7 @@ def scatter_points(runs: pd.DataFrame, combos: pd.DataFrame) -> dict[str, Any]:
 def _by_metric(values: Any) -> dict[str, dict[str, list]]:
     return {
         final: {metric: values(f"{column}_test_{metric}") for metric in HIGHER_IS_BETTER}
-        for final, column in COLUMNS.items()
+        for final, column in FINALS.items()
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from oraclecheck.analysis.identity import spell
+from oraclecheck.analysis.words import spell
 
 _METRICS = {"accuracy": lambda value: f"{100 * value:.2f} %", "loss": lambda value: f"{value:.4f}"}
 
@@ -21,7 +21,7 @@ def provenance(runs: pd.DataFrame) -> list[tuple[str, str]]:
     found = [("network", _sizes(runs)), ("dense network", _dense(runs))]
     found += [(name, _spread(runs[name])) for name in ("device", "threads")]
     versions = pd.DataFrame([value if isinstance(value, Mapping) else {} for value in runs["versions"]])
-    found += [(package, _spread(versions[package])) for package in sorted(versions)]
+    found += [(package, _spread(versions[package])) for package in sorted(map(str, versions))]
     if seconds := float(runs["duration_total"].sum()):
         found.append(("computing time", f"{seconds / 3600:.2f} hours in {runs['duration_total'].count():,} runs"))
     return [(name, value) for name, value in found if value]

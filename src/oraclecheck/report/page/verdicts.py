@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from oraclecheck.analysis.criterion import ORACLE, Criterion
-from oraclecheck.analysis.identity import heading, short_layers, short_names, spell, varying
 from oraclecheck.analysis.rounding import agreement, magnitude, p_value
+from oraclecheck.analysis.words import heading, short_layers, short_names, spell, varying
 from oraclecheck.report.cells import number_of
 from oraclecheck.report.page.columns import known
 

@@ -1,24 +1,22 @@
-"""What tells studies apart, in words for a reader, and which studies may share a row of a table."""
+"""What tells studies apart, in words for a reader."""
 
-import difflib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 
 from oraclecheck.analysis.rounding import UNDEFINED
+from oraclecheck.study.identity import OF_STUDY, SETTING
 
-IDENTITY = ("model", "data", "layers", "pruning_ratio", "wiring", "order", "retrain_fraction", "pretrain_seed")
-"""Columns that say to a reader what a study is; its name and hashes say it to the computer."""
+FOR_READERS = (*(name for name in SETTING if name != "space_size"), "pretrain_seed")
+"""Columns that say to a reader what a study is."""
 
-SETTING = (*(name for name in IDENTITY if name != "pretrain_seed"), "space_size")
-"""Those that networks of one setting have in common; what else they must have in common, `setting_hash` knows."""
+FOR_COMPUTERS = (*(name for name in OF_STUDY if name not in (*FOR_READERS, "schema")), "space")
+"""Columns that differ between studies but say little to a reader: names, hashes, sizes."""
 
 _PLAIN = ("model", "data", "layers", "pruning_ratio")
 """Columns whose values speak for themselves."""
-
-NAMES = ("study", "study_hash", "setting_hash", "dense_hash", "space", "space_size")
-"""Columns that differ between studies but say little to a reader."""
 
 HEADINGS = {
     "pruning_ratio": "ratio",
@@ -58,9 +56,9 @@ def describe(row: pd.Series, names: Iterable[str]) -> str:
     )
 
 
-def as_text(value: object) -> str:
+def as_text(value: Any) -> str:
     """A value of a table of runs as the table of studies has it: layers and ratios in one string."""
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return "/".join(map(str, value))
     if isinstance(value, dict):
         ratios = {str(ratio) for ratio in value.values()}
@@ -82,7 +80,7 @@ def short_layers(layers: str) -> str:
 
 def in_reading_order(table: pd.DataFrame) -> pd.DataFrame:
     """The rows by model, data, layers (single ones first, conv2 before conv10), ratio, and the rest of the identity."""
-    names = [name for name in IDENTITY if name in table]
+    names = [name for name in FOR_READERS if name in table]
     places = [[_place(as_text(row[name])) for name in names] for _, row in table.iterrows()]
     return table.iloc[sorted(range(len(places)), key=places.__getitem__)]
 
@@ -94,7 +92,7 @@ def _place(text: str) -> tuple[int, list[tuple[bool, int, str]]]:
 
 def varying(table: pd.DataFrame) -> list[str]:
     """The identity columns in which the rows differ, and `setting_hash` where no other tells settings apart."""
-    names = [name for name in IDENTITY if name in table and table[name].map(as_text).nunique() > 1]
+    names = [name for name in FOR_READERS if name in table and table[name].map(as_text).nunique() > 1]
     return [*names, "setting_hash"] if look_alikes(table) else names
 
 
@@ -108,8 +106,17 @@ def look_alikes(table: pd.DataFrame) -> list[pd.DataFrame]:
 
 def shared(table: pd.DataFrame) -> list[str]:
     """The identity columns in which all rows have the same known value."""
-    same = [name for name in IDENTITY if name in table and table[name].map(str).nunique() == 1]
+    same = [name for name in FOR_READERS if name in table and table[name].map(str).nunique() == 1]
     return [name for name in same if spell(name, table[name].iloc[0]) != UNDEFINED]
+
+
+def study_labels(runs: pd.DataFrame) -> dict[str, str]:
+    """Each study's short name for a figure, what tells it apart, else its name; in the order in which to read them."""
+    first = in_reading_order(runs.drop_duplicates("study"))
+    names = varying(first)
+    labels = {str(row["study"]): describe(row, names) for _, row in first.iterrows()}
+    unique = len(set(labels.values())) == len(labels)
+    return labels if names and unique else {study: study for study in labels}
 
 
 def short_names(studies: Iterable[str]) -> list[str]:
@@ -118,70 +125,3 @@ def short_names(studies: Iterable[str]) -> list[str]:
     tails = [name.rpartition("-")[2] for name in names]
     are_hashes = all(len(tail) == 8 and set(tail) <= set("0123456789abcdef") for tail in tails)
     return tails if are_hashes and len(set(tails)) == len(set(names)) else names
-
-
-def check_columns(by: Sequence[str]) -> None:
-    """Refuse columns that cannot name a row.
-
-    Raises:
-        ValueError: If a column is unknown or given twice.
-    """
-    known = [*IDENTITY, *NAMES]
-    for number, name in enumerate(by):
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=3)
-            hint = f": did you mean {' or '.join(close)}?" if close else f": it may be {', '.join(known)}"
-            raise ValueError(f"--by must name columns that tell studies apart; got {name!r}{hint}")
-        if name in by[:number]:
-            raise ValueError(f"--by must name every column once; got {name} twice")
-
-
-def group(
-    table: pd.DataFrame, by: Sequence[str], across: Callable[[pd.DataFrame], pd.DataFrame]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows told apart by chosen columns: single studies, and means over dense networks where several share a row.
-
-    Args:
-        table: Rows of `tables.correlate`.
-        by: Columns that name a row.
-        across: `across_networks`, which joins studies that differ only in the dense network.
-
-    Returns:
-        The rows of single studies, and the rows that `across` made of several.
-
-    Raises:
-        ValueError: If a column is unknown or given twice, or studies share a row but are no networks of one setting.
-    """
-    check_columns(by)
-    singles, joined = [], []
-    keys = table[list(by)].map(str)
-    for _, index in keys.groupby(
-        [*(keys[name] for name in by), table["final"], table["metric"]], sort=False
-    ).groups.items():
-        rows = table.loc[index]
-        if len(rows) == 1:
-            singles.append(rows)
-            continue
-        mean = across(rows)
-        if (mixed := _what_mixes(rows)) or len(mean) != 1:
-            names = ", ".join(rows["study"].astype(str))
-            raise ValueError(
-                f"--by must tell studies apart that are no networks of one setting; {names} share a row: add "
-                f"{mixed or 'study'}"
-            )
-        joined.append(mean)
-    return _concatenated(singles, table), _concatenated(joined, None)
-
-
-def _what_mixes(rows: pd.DataFrame) -> str:
-    """The column that keeps studies from being the networks of one setting; empty if none does."""
-    differing = [name for name in varying(rows) if name != "pretrain_seed"]
-    if differing:
-        return max(differing, key=lambda name: rows[name].map(str).nunique())
-    return "study" if rows["dense_hash"].isna().any() or rows["dense_hash"].duplicated().any() else ""
-
-
-def _concatenated(parts: list[pd.DataFrame], like: pd.DataFrame | None) -> pd.DataFrame:
-    if parts:
-        return pd.concat(parts, ignore_index=True)
-    return pd.DataFrame() if like is None else like.iloc[:0]
