@@ -51,7 +51,9 @@ def _kinds(group: pd.DataFrame) -> list[dict[str, Any]]:
     for row, error in enumerate(group["error"]):
         alike.setdefault(_NUMBER.sub("0", _last_line(error)), []).append(row)
     kinds = [
-        _kind([group["error"].iloc[row] for row in rows], [_run(group.iloc[row]) for row in rows[:_NAMED_RUNS]], len(rows))
+        _kind(
+            [group["error"].iloc[row] for row in rows], [_run(group.iloc[row]) for row in rows[:_NAMED_RUNS]], len(rows)
+        )
         for rows in alike.values()
     ]
     return sorted(kinds, key=lambda kind: -kind["count"])
