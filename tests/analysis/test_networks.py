@@ -22,6 +22,7 @@ def studies(agreements: list[float], **columns) -> pd.DataFrame:
                 "pruning_ratio": "0.2",
             },
             **{"wiring": "correct", "order": "lexicographic", "space_size": 45, "retrain_fraction": 1.0, "k": 3},
+            "criterion": "oracle",
             **{"dense_hash": f"h{i}", "pretrain_seed": i, "final": "last", "metric": "loss", "agreement": s},
             **columns,
         }

@@ -14,12 +14,12 @@ from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.metrics import HIGHER_IS_BETTER, metric_columns
 from oraclecheck.analysis.outcomes import Counted, Outcomes, checked, outcomes
 from oraclecheck.analysis.pairing import BY_NUMBER, by_number, paired
+from oraclecheck.analysis.space import counted_runs
+from oraclecheck.analysis.statistics.balance import mean_of_repeats
 from oraclecheck.analysis.statistics.bootstrap import DRAWS, kendall_draws, resamples
-from oraclecheck.analysis.statistics.correlation import kendall, linear_correlations, signed
+from oraclecheck.analysis.statistics.correlation import agreement, kendall, linear_correlations, signed
 from oraclecheck.analysis.statistics.intervals import LEAST, ends
-from oraclecheck.analysis.statistics.repeats import mean_of_repeats
 from oraclecheck.analysis.statistics.retraining_noise import agreement_error
-from oraclecheck.analysis.summary import counted_runs
 from oraclecheck.records.combination_key import Key
 
 Array = NDArray[np.float64]
@@ -105,7 +105,7 @@ class _Side:
         return cls(study.score[rows], finals, mean_of_repeats(finals))
 
     def agreement(self, higher_is_better: bool) -> float:
-        return signed(kendall(self.score, self.means)[0], higher_is_better=higher_is_better)
+        return agreement(self.score, self.means, higher_is_better=higher_is_better)
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class _Study:
     def of(cls, study: Outcomes) -> "_Study":
         counted, space = counted_runs(study)
         keys = [key for key, counts in zip(study.keys, counted.rows, strict=True) if counts]
-        return cls(study.first[counted.rows], keys, counted, space.kind == "enumerated")
+        return cls(study.first[counted.rows], keys, counted, space.is_enumerated)
 
 
 def _one_study(name: str, runs: pd.DataFrame, criterion: Criterion) -> _Study:

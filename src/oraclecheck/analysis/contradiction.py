@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from oraclecheck.analysis.criterion import ORACLE, Criterion
+from oraclecheck.analysis.words import combination_name
 
 _DENSE = tuple(f"dense_{part}_{metric}" for part in ("train", "test") for metric in ("loss", "accuracy"))
 _PRUNED = "pruned_train_loss"
@@ -49,10 +50,6 @@ def _differing(study: pd.DataFrame, column: str, network: pd.Series) -> str:
         return ""
     different = (network == network[apart].iloc[0]).to_numpy()
     rows, values = measured[different], values[different]
-    least, most = (_record(rows.iloc[place]) for place in (values.argmin(), values.argmax()))
+    ends = (rows.iloc[place] for place in (values.argmin(), values.argmax()))
+    least, most = (f"{combination_name(run)}/{run['repeat']}" for run in ends)
     return f"{column} is {values.min():.9g} in {least} and {values.max():.9g} in {most}"
-
-
-def _record(run: pd.Series) -> str:
-    name = run["picked_by"] if pd.isna(run["combo"]) else int(run["combo"])
-    return f"{name}/{run['repeat']}"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.metrics import HIGHER_IS_BETTER, METRIC_COLUMNS
 from oraclecheck.analysis.statistics.balance import balanced
+from oraclecheck.analysis.words import combination_name
 from oraclecheck.records.combination_key import Key, combination_keys, knows_filters
 from oraclecheck.study.identity import ONE_RUN
 
@@ -175,8 +176,7 @@ def _picked_by(runs: pd.DataFrame) -> list[str]:
 
 def _name(run: pd.Series) -> str:
     """A run as a user finds it on disk."""
-    combination = run["picked_by"] if pd.isna(run["combo"]) else int(run["combo"])
-    return f"{run['study']}: combination {combination}, repeat {run['repeat']}"
+    return f"{run['study']}: combination {combination_name(run)}, repeat {run['repeat']}"
 
 
 def _place(picked_by: Any, combo: Any) -> tuple[str, bool, int]:

@@ -14,9 +14,10 @@ from oraclecheck.analysis.contradiction import contradiction
 from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.metrics import METRIC_COLUMNS, metric_columns
 from oraclecheck.analysis.outcomes import Outcomes, checked, outcomes
+from oraclecheck.analysis.space import counted_runs, space_of
+from oraclecheck.analysis.statistics.balance import mean_of_repeats
 from oraclecheck.analysis.statistics.bootstrap import DRAWS
-from oraclecheck.analysis.statistics.repeats import mean_of_repeats
-from oraclecheck.analysis.summary import PAIR_COUNTS, counted_runs, space_of, summarise, unbelievable
+from oraclecheck.analysis.summary import PAIR_COUNTS, summarise, unbelievable
 from oraclecheck.analysis.verdict import with_holm
 from oraclecheck.analysis.words import as_text
 from oraclecheck.study.identity import OF_STUDY
@@ -154,7 +155,7 @@ def _identity(study: pd.DataFrame) -> dict[str, Any]:
 def _counts(runs: pd.DataFrame, results: Outcomes) -> dict[str, int]:
     counted, space = counted_runs(results)
     repeats = runs["repeat"].nunique()
-    expected = space.size if space.kind == "enumerated" and space.size is not None else len(results.first)
+    expected = space.size if space.is_enumerated and space.size is not None else len(results.first)
     sums = {word: int(results.status[word].sum()) for word in ("failed", "diverged", "unfinished")}
     incomplete, with_outcome = int((results.k < repeats).sum()), int((results.k > 0).sum())
     return {

@@ -1,10 +1,14 @@
 """A three-valued verdict beside Definition 3.1: valid, invalid, or undecided and why."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from oraclecheck.analysis.rounding import magnitude
+from oraclecheck.analysis.space import Space
 from oraclecheck.analysis.statistics.correlation import VALID_AGREEMENT, VALID_P
 from oraclecheck.analysis.statistics.multiplicity import holm
 
@@ -73,6 +77,40 @@ def _lacking(e: Evidence) -> str:
     if e.census or e.s_high <= VALID_AGREEMENT:
         return f"noise: retraining noise leaves both sides of {VALID_AGREEMENT} open"
     return f"sample: the interval of s holds {VALID_AGREEMENT}"
+
+
+def judge(row: Mapping[str, Any], space: Space) -> tuple[str, str]:
+    """The verdict on one metric of a study and the reason for it.
+
+    A part of an enumerated space decides nothing, unless s would lie on the same side of 0.2 whatever the missing
+    combinations show. A verdict of validity comes with what it takes for granted.
+
+    Args:
+        row: Its statistics.
+        space: How its combinations were chosen, with those that do not count as missing.
+    """
+    by_scipy = np.isnan(row["p_permutation"])
+    evidence = Evidence(
+        s=row["agreement"],
+        s_low=row["agreement_low"],
+        s_high=row["agreement_high"],
+        p=row["p"] if by_scipy else row["p_permutation"],
+        rho_k_low=row["rho_k_low"],
+        noise_free_high=row["noise_free_high"],
+        k=row["k"] if row["ceiling_n"] > 1 else 1,
+        census=space.is_enumerated,
+    )
+    word, reason = verdict(evidence)
+    sides = {row[f"agreement_missing_{end}"] > VALID_AGREEMENT for end in ("low", "high")}
+    if space.is_part and (space.size is None or len(sides) > 1):
+        of = "an unknown number" if space.size is None else magnitude(space.size)
+        part = f"{row['n']:,} of {of} combinations in lexicographic order"
+        return "undecided", f"sample: {part} are no random sample of them"
+    if word == "valid":
+        taken = ["that these combinations are a random sample"] if space.kind == "unknown" else []
+        taken += ["with scipy's p, that they are independent, though they share filters"] if by_scipy else []
+        reason += f"; it takes for granted {' and, '.join(taken)}" if taken else ""
+    return word, reason
 
 
 def used_p(table: pd.DataFrame) -> pd.Series:

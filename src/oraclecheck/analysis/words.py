@@ -110,6 +110,11 @@ def shared(table: pd.DataFrame) -> list[str]:
     return [name for name in same if spell(name, table[name].iloc[0]) != UNDEFINED]
 
 
+def combination_name(run: pd.Series) -> str:
+    """How a run's folder calls its combination: the criterion that picked it, else its number."""
+    return str(run["picked_by"] if pd.isna(run["combo"]) else int(run["combo"]))
+
+
 def study_labels(runs: pd.DataFrame) -> dict[str, str]:
     """Each study's short name for a figure, what tells it apart, else its name; in the order in which to read them."""
     first = in_reading_order(runs.drop_duplicates("study"))

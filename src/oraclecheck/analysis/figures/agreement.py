@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from oraclecheck.analysis.criterion import ORACLE
 from oraclecheck.analysis.figures.print_style import (
     COLUMN,
     FULL,
@@ -72,7 +73,7 @@ def plot_forest(
         ax.set_xlim(_least(everything) - 0.05, 1.02)
         ax.tick_params(axis="y", length=0)
         ax.spines[["top", "right", "left"]].set_visible(False)
-        ax.set_xlabel(f"agreement $s$ with {metric_name(rows['final'].iloc[0], metric)}")
+        ax.set_xlabel(f"{_agreement_label(rows)} with {metric_name(rows['final'].iloc[0], metric)}")
         ax.text(1.02, -0.75, "$n$, $k$", transform=ax.get_yaxis_transform(), va="bottom", size=7)
         _legend(ax, everything)
     return ax
@@ -111,7 +112,7 @@ def plot_complexity(table: pd.DataFrame, axes: Sequence[Axes] | None = None, *, 
             _draw_anomalies(right, row, x)
     _draw_threshold(left.axhline)
     left.set_ylim(_least(rows) - 0.05, 1.02)
-    left.set_ylabel("agreement $s$")
+    left.set_ylabel(_agreement_label(rows))
     right.set_ylim(bottom=0)
     right.set_ylabel("anomaly ratio (%)")
     labels = _model_labels(models, rows)
@@ -197,6 +198,12 @@ def _least(rows: pd.DataFrame) -> float:
 
 def _draw_threshold(line: Callable[..., object]) -> None:
     line(VALID_AGREEMENT, color="0.3", linewidth=0.8, linestyle="--", zorder=0)
+
+
+def _agreement_label(rows: pd.DataFrame) -> str:
+    """What an axis with agreements says; whose they are, unless the oracle's."""
+    names = list(rows["criterion"].unique())
+    return "agreement $s$" if names == [ORACLE.name] else f"agreement $s$ of {', '.join(names)}"
 
 
 def _legend(ax: Axes, rows: pd.DataFrame) -> None:

@@ -8,6 +8,10 @@ noisy) and not the reliability: s* came out at 1.00 instead of 0.87 with 40 % of
 import numpy as np
 from numpy.typing import NDArray
 
+# Means of the same accuracies can differ in the 16th digit, which would break ties. Distinct ones differ by at least
+# one test image in one repeat, far above this.
+_MEAN_DECIMALS = 12
+
 LEAST_SHARE = 0.9
 """Share of the combinations that a balanced block of a sample keeps at least."""
 
@@ -36,3 +40,10 @@ def balanced(there: NDArray[np.bool_], *, census: bool) -> tuple[NDArray[np.bool
     by_cover = np.argsort(-there.sum(axis=0), kind="stable")
     first = np.argsort(~there[:, by_cover], axis=1, kind="stable")[:, :k]
     return some & (outcomes >= k), by_cover[first]
+
+
+def mean_of_repeats(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of each row over the values that are not NaN, rounded far below one test image; NaN if there is none."""
+    there = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.round(np.where(there, values, 0).sum(axis=1) / there.sum(axis=1), _MEAN_DECIMALS)

@@ -8,7 +8,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 from statsmodels.stats.proportion import proportion_confint
 
-from oraclecheck.analysis.statistics.repeats import mean_of_repeats
+from oraclecheck.analysis.statistics.balance import mean_of_repeats
 
 Array = NDArray[np.float64]
 
@@ -23,9 +23,6 @@ class Estimate:
     value: float
     low: float
     high: float
-
-
-UNDEFINED = Estimate(float("nan"), float("nan"), float("nan"))
 
 
 def regret(score: Array, finals: Array, *, higher_is_better: bool, draws: int, seed: int) -> Estimate:

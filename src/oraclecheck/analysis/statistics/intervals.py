@@ -48,9 +48,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from oraclecheck.analysis.statistics.balance import mean_of_repeats
 from oraclecheck.analysis.statistics.bootstrap import kendall_draws
-from oraclecheck.analysis.statistics.correlation import kendall, signed
-from oraclecheck.analysis.statistics.repeats import mean_of_repeats
+from oraclecheck.analysis.statistics.correlation import agreement
 from oraclecheck.analysis.statistics.retraining_noise import agreement_error
 from oraclecheck.analysis.statistics.uncertainty import (
     ceiling,
@@ -98,7 +98,7 @@ def noise_and_intervals(
     k = finals.shape[1]
     complete = np.asarray(np.isfinite(finals).all(axis=1))
     row, notes = _ceiling(finals[complete], k)
-    s = signed(kendall(score, means)[0], higher_is_better=higher_is_better)
+    s = agreement(score, means, higher_is_better=higher_is_better)
     repeats = np.where(complete[:, None], finals, np.nan)
     pairs = [(repeats[:, r], repeats[:, q]) for r, q in combinations(range(k), 2)] if "rho_k" in row else []
     if not census:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from oraclecheck.analysis.statistics.repeats import mean_of_repeats
+from oraclecheck.analysis.statistics.balance import mean_of_repeats
 from oraclecheck.analysis.statistics.uncertainty import noise_ceiling, reliability
 
 Array = NDArray[np.float64]
