@@ -14,8 +14,9 @@ from base64 import b64encode
 from pathlib import Path
 
 from oraclecheck.files import write_json
-from oraclecheck.records.record import MEASURED, SCHEMA, Record, to_json
+from oraclecheck.records.record import MEASURED, Record, to_json
 from oraclecheck.records.store import record_path
+from oraclecheck.study.identity import OF_STUDY, SCHEMA
 
 RECORDS = 10_000
 EPOCHS = 30
@@ -56,9 +57,8 @@ def a_study(folder: Path, n: int = RECORDS) -> Path:
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(to_json(record), indent=1))
     definition = {**FIXED, "layers": {"conv2": [20, 10]}, "order_seed": 0, "seed": 0}
-    config = {"data": {"name": "mnist"}, "pretrain": {"checkpoint": None, "seed": 0}}
-    content = {"schema": SCHEMA, "study": study.name, "hash": "0" * 64, "setting_hash": "2" * 64}
-    write_json(study / "study.json", {**content, "definition": definition, "config": config})
+    identity = {name: getattr(record, name) for name in OF_STUDY}
+    write_json(study / "study.json", {"identity": identity, "definition": definition, "overrides": [], "config": {}})
     return study
 
 

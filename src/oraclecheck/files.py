@@ -3,13 +3,14 @@
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
@@ -24,9 +25,18 @@ def read_file(path: Path) -> bytes:
         ValueError: If it is no regular file.
     """
     with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        if not S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError("it is no regular file")
         return file.readall()
+
+
+def file_state(path: Path | str) -> tuple[int, int, int] | None:
+    """Modification time (ns), size and inode of a file, which tell whether it changed; None if there is none."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -70,6 +80,22 @@ def create_json(path: Path, content: Any) -> bool:
 def write_json(path: Path, content: Any) -> None:
     """Write `content` atomically as JSON that every parser accepts (no NaN or Infinity)."""
     write_atomically(path, lambda file: file.write(_json(content)))
+
+
+def encoded(value: Any, undefined: Any = "nan") -> Any:
+    """A value as every JSON parser reads it: what is infinite becomes "inf" or "-inf", a tuple a list.
+
+    Args:
+        value: Numbers, text, None, and mappings and sequences of them.
+        undefined: What NaN becomes: "nan" where it is to come back, None where it is only shown.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return undefined if math.isnan(value) else str(float(value))
+    if isinstance(value, dict):
+        return {key: encoded(item, undefined) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [encoded(item, undefined) for item in value]
+    return value
 
 
 def digest(content: Any) -> str:

@@ -16,34 +16,27 @@ from oraclecheck.records.record import to_json
 from oraclecheck.records.store import claimed, is_done, record_path, write_record
 from oraclecheck.records.table import load_runs
 from oraclecheck.records.unfinished import keep_choice
-from oraclecheck.study.identity import Study
+from oraclecheck.study.folder import open_folder
+from oraclecheck.study.identity import IDENTITY, Study
 from oraclecheck.study.seeds import run_seed
-from records.test_record import EPOCHS, METRICS, a_record
+from records.test_record import EPOCHS, a_record
 
 SPACE = CombinationSpace((LayerChoice("conv1", 10, 2),))
 FIXED = {"model": "m", "pruning_ratio": {"conv1": 0.2}, "wiring": "correct", "order": "lexicographic"}
 FIXED |= {"retrain_fraction": 1.0, "dense_hash": "1" * 64}
-STUDY = Study("s", {**FIXED, "layers": {"conv1": [10, 2]}, "order_seed": None, "seed": 0}, SPACE)
+STUDY = Study("s", {**FIXED, "layers": {"conv1": [10, 2]}, "order_seed": None, "seed": 0}, SPACE, "d", 0)
 
 
 @pytest.fixture
 def study(tmp_path) -> Path:
     folder = tmp_path / STUDY.name
-    STUDY.open(folder, {"data": {"name": "d"}, "pretrain": {"checkpoint": None, "seed": 0}})
+    open_folder(folder, STUDY, {}, [])
     return folder
 
 
 def put(study: Path, combo: int, repeat: int = 0, **changes) -> Path:
-    removed = {"conv1": list(SPACE.unrank(combo)["conv1"])}
-    own = {
-        "study": STUDY.name,
-        "study_hash": STUDY.hash,
-        "setting_hash": STUDY.setting_hash,
-        "removed": removed,
-        "seed": run_seed(0, removed, repeat, "retrain"),
-    }
     path = record_path(study, combo, repeat)
-    write_json(path, to_json(a_record(combo=combo, repeat=repeat, **{**own, **changes})))
+    write_json(path, to_json(a_record(**{**STUDY.run(combo, SPACE.unrank(combo), repeat), **changes})))
     return path
 
 
@@ -58,8 +51,7 @@ def test_run_that_was_begun_is_unfinished_until_its_record_is_there(study):
     put(study, 7, 1)
     finished = load_runs(study).to_dict("records")[1]
     assert finished["status"] == "ok"
-    identity = [name for name in finished if name not in METRICS and name not in ("status", "history")]
-    assert {name: begun[name] for name in identity[:19]} == {name: finished[name] for name in identity[:19]}
+    assert {name: begun[name] for name in IDENTITY} == {name: finished[name] for name in IDENTITY}
 
 
 def test_unfinished_run_of_a_criterions_choice_knows_its_filters(study):
@@ -78,8 +70,7 @@ def test_unfinished_runs_of_a_real_sweep_are_as_its_records_say(command):
         path.unlink()
     rebuilt = load_runs("multirun")
     assert rebuilt["status"].tolist() == ["unfinished", "unfinished"]
-    identity = list(before)[: list(before).index("status")]
-    assert_frame_equal(rebuilt[identity], before[identity])
+    assert_frame_equal(rebuilt[[*IDENTITY]], before[[*IDENTITY]])
     assert command(*QUICK, 'combo="3,l1"', "logger=none")[0] == 0
     assert load_runs("multirun")["status"].tolist() == ["ok", "ok"]
 

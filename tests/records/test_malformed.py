@@ -56,19 +56,10 @@ def with_junk(content: Any, path: tuple[Any, ...], value: Any) -> Any:
     return copy
 
 
-OF_STUDY = {
-    "study": STUDY.name,
-    "study_hash": STUDY.hash,
-    "setting_hash": STUDY.setting_hash,
-    "versions": {"torch": "2"},
-    "device": "cpu",
-    "threads": 1,
-}
-RECORD = to_json(a_record(**OF_STUDY, final_test_correct="AA=="))
-DEFINITION = {**STUDY.definition, "network": {"_target_": "x"}}
-CONFIG = {"data": {"name": "d"}, "model": {"name": "m"}, "pretrain": {"checkpoint": None, "seed": 0}}
-CONTENT = {"schema": 2, "study": STUDY.name, "hash": STUDY.hash, "setting_hash": STUDY.setting_hash}
-CONTENT |= {"definition": DEFINITION, "config": CONFIG}
+PROVENANCE = {"versions": {"torch": "2"}, "device": "cpu", "threads": 1}
+RECORD = to_json(a_record(**{**STUDY.run(0, {"conv1": [0, 1]}, 0), **PROVENANCE, "final_test_correct": "AA=="}))
+CONTENT = {"identity": STUDY.columns, "definition": {**STUDY.definition, "network": {"_target_": "x"}}}
+CONTENT |= {"overrides": ["model=m"], "config": {"data": {"name": "d"}, "model": {"name": "m"}}}
 
 changes = st.tuples(st.sampled_from([*places(RECORD)]), junk)
 study_changes = st.tuples(st.sampled_from([*places(CONTENT)]), junk)
@@ -220,7 +211,9 @@ def test_report_on_malformed_records_is_there_or_a_sentence(change, study_change
         assert (folder / "report" / "index.html").is_file() == (code != USER_ERROR)
 
 
-@pytest.mark.parametrize("content", [b"", b"\0", b"\xff\xfe", b"{", b"[" * 10**5, b'{"schema": 1e999}', b"null", b"5"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\0", b"\xff\xfe", b"{", b"[" * 10**5, b'{"schema": 1e999}', b"null", b"5", b"[1]"]
+)
 @pytest.mark.parametrize("name", ["study.json", "0/0/record.json", "removed.json"])
 def test_bytes_that_are_no_json_are_a_sentence(tmp_path, name, content):
     folder = study_with(tmp_path, (("combo",), 0))

@@ -1,16 +1,11 @@
-"""The same runs from disk, from W&B's logs and from W&B's server: one table. Logs are checked against W&B's inspector,
-the server is asked by W&B's own client."""
+"""The same runs from disk and from W&B's server: one table. What the mirror left is read by W&B's own inspector, the
+server is asked by W&B's own client."""
 
-import json
 import math
 import os
 import socket
-import struct
-import subprocess
-import sys
 import tempfile
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,49 +14,39 @@ import pytest
 from graphql import Server, node
 from pandas.testing import assert_frame_equal
 from quick import QUICK
+from wandb_logs import finished_runs
 
 from oraclecheck.cli import main
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.space import CombinationSpace
-from oraclecheck.records.columns import NAMES
-from oraclecheck.records.record import MEASURED, SCHEMA, Record
+from oraclecheck.records.record import MEASURED, Record
 from oraclecheck.records.runs_file import save_runs
 from oraclecheck.records.store import claimed, record_path, write_record
 from oraclecheck.records.table import load_runs
 from oraclecheck.records.unfinished import keep_choice
-from oraclecheck.records.wandb.log import HEADER, DamagedLogError, UnknownFormatError, log_records, read_log
 from oraclecheck.records.wandb.mirror import WandbMirror, WandbSettings
+from oraclecheck.study.folder import open_folder
 from oraclecheck.study.identity import Study
-from oraclecheck.study.seeds import run_seed
 from records.test_record import METRICS
 
-WANDB = Path(sys.executable).with_name("wandb")
 SPACE = CombinationSpace(tuple(LayerChoice(f"features.{i}", 512, 256) for i in range(16)), "sampled", 3)
 """As large as VGG19's: indices of a thousand digits, 4,096 removed filters a run."""
 
 
-def wide_study(out: Path) -> tuple[Study, dict[str, Any]]:
-    """A study of such runs, with the columns its runs share."""
+def wide_study(out: Path) -> Study:
+    """A study of such runs."""
     ratio = {layer.name: 0.5 for layer in SPACE.layers}
     fixed = {"model": "vgg", "pruning_ratio": ratio, "wiring": "correct", "order": "sampled", "retrain_fraction": 1.0}
-    fixed |= {"dense_hash": "1" * 64}
+    fixed |= {"dense_hash": "1" * 64, "order_seed": 3, "seed": 5}
     layers = {layer.name: [layer.filters, layer.removed] for layer in SPACE.layers}
-    study = Study("wide", {**fixed, "layers": layers, "order_seed": 3, "seed": 5}, SPACE)
-    study.open(out / study.name, {"data": {"name": "d"}, "pretrain": {"checkpoint": "dense.pt", "seed": 0}})
-    shared = {
-        "schema": SCHEMA,
-        "study": study.name,
-        "study_hash": study.hash,
-        "setting_hash": study.setting_hash,
-        "data": "d",
-        "space_size": SPACE.recorded_size,
-    }
-    return study, {**fixed, **shared, "layers": list(ratio), "pretrain_seed": None}
+    study = Study("wide", {**fixed, "layers": layers}, SPACE, "d", None)
+    open_folder(out / study.name, study, {}, [])
+    return study
 
 
 def add_runs(out: Path) -> None:
     """Runs of such a study, through the real records and mirror: whole, failed, diverged, picked, unfinished."""
-    study, shared = wide_study(out)
+    study = wide_study(out)
     entry = {"lr": 0.1, "train_loss": math.nan, "test_loss": math.inf, "test_accuracy": 0.1}
     history = [{"epoch": epoch, **entry} for epoch in range(160)]
     finite = [{"epoch": epoch, **dict.fromkeys(entry, 0.1)} for epoch in range(160)]
@@ -83,11 +68,7 @@ def add_runs(out: Path) -> None:
     for combination, outcome in outcomes.items():
         index = combination if isinstance(combination, int) else None
         removed = SPACE.unrank(index or 77)
-        identity = {
-            **shared, "combo": index, "picked_by": None if index is not None else combination, "repeat": 1,
-            "removed": {layer: list(filters) for layer, filters in removed.items()},
-            "seed": run_seed(5, removed, 1, "retrain"),
-        }  # fmt: skip
+        identity = study.run(combination, removed, 1)
         if index is None:
             keep_choice(out / study.name, combination, removed)
         path = record_path(out / study.name, combination, 1)
@@ -119,15 +100,7 @@ def sweep(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def inspected(sweep) -> dict[Path, dict[str, Any]]:
     """The finished logs of the sweep, as W&B's own inspector reads them."""
-    for _ in range(50):  # W&B's service may write them a moment after `finish`
-        found = {}
-        for path in sorted(sweep.glob("*/wandb/offline-run-*/run-*.wandb")):
-            shown = subprocess.run([WANDB, "leet", "inspect", "--summary", "--json", path], capture_output=True)
-            found[path] = json.loads(shown.stdout) if shown.returncode == 0 else {}
-        if len(found) == 10 and all("exit_code" in run for run in found.values()):
-            return found
-        time.sleep(0.2)
-    raise AssertionError(f"not 10 finished runs but {found}")
+    return finished_runs(sweep, 10)
 
 
 @pytest.fixture
@@ -163,27 +136,16 @@ def test_same_runs_give_the_same_table_from_every_source(sweep, inspected, serve
     disk = load_runs(sweep)
     assert disk["status"].value_counts().to_dict() == {"ok": 6, "failed": 1, "diverged": 1, "unfinished": 2}
     save_runs(disk, tmp_path / "disk.csv")
-    for source in (f"wandb-offline:{sweep}", "wandb:entity/plain", "wandb:entity/pleased", tmp_path / "disk.csv"):
+    for source in ("wandb:entity/plain", "wandb:entity/pleased", tmp_path / "disk.csv"):
         table = load_runs(source)
         assert_frame_equal(table, disk)
         save_runs(table, tmp_path / "other.csv")  # as text also 1 and 1.0, or the keys' order, would differ
         assert (tmp_path / "other.csv").read_bytes() == (tmp_path / "disk.csv").read_bytes()
-    assert_frame_equal(load_runs(sweep, f"wandb-offline:{sweep}", "wandb:entity/plain"), disk)
+    assert_frame_equal(load_runs(sweep, "wandb:entity/plain"), disk)
     study = disk["study"].iloc[0]
     of_study = disk[disk["study"] == study].reset_index(drop=True)
     assert 0 < len(of_study) < len(disk)
     assert_frame_equal(load_runs(f"wandb:entity/plain/{study}"), of_study)
-    for folder in (sweep / study, sweep / study / "wandb"):
-        assert_frame_equal(load_runs(f"wandb-offline:{folder}"), of_study)
-
-
-def test_log_reads_as_wandbs_own_inspector_reads_it(inspected):
-    assert max(path.stat().st_size for path in inspected) > 32 * 1024  # so that records cross blocks
-    for path, shown in inspected.items():
-        run, damage = read_log(path)
-        assert damage is None and run.id == shown["run_id"]
-        for part, own in (("config", run.config), ("summary", run.summary)):
-            assert {k: v for k, v in own.items() if k in NAMES} == {k: v for k, v in shown[part].items() if k in NAMES}
 
 
 def test_scalars_stay_numbers_under_the_records_names(inspected):
@@ -192,58 +154,6 @@ def test_scalars_stay_numbers_under_the_records_names(inspected):
     assert isinstance(shown["config"]["combo"], int) and isinstance(shown["config"]["repeat"], int)
     for name in MEASURED:
         assert isinstance(shown["summary"][name], int | float)
-
-
-def test_log_cut_anywhere_is_reported_and_never_fatal(sweep, inspected, tmp_path, capsys):
-    path = next(
-        path for path, run in inspected.items() if run["config"]["combo"] == 0 and run["config"]["model"] == "vgg"
-    )
-    content, whole = path.read_bytes(), load_runs(f"wandb-offline:{path.parent}")
-    copy = tmp_path / path.name
-    found = []
-    for end in [*range(len(HEADER) + 1), *range(100, len(content), 997), len(content) - 1, len(content)]:
-        copy.write_bytes(content[:end])
-        run, damage = read_log(copy)
-        assert damage is None or "ends in" in damage
-        if not run.id:
-            found.append("nothing")
-            continue
-        (row,) = load_runs(f"wandb-offline:{tmp_path}").to_dict("records")
-        found.append(row["status"])
-        assert row["removed"] == whole["removed"][0] and (damage or "") in capsys.readouterr().err
-    assert found == sorted(found, key=["nothing", "unfinished", "ok"].index) and {*found} == {
-        "nothing",
-        "unfinished",
-        "ok",
-    }
-
-
-def test_log_with_a_flipped_bit_is_reported(inspected, tmp_path):
-    path = next(iter(inspected))
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    (tmp_path / path.name).write_bytes(content)
-    assert "has a wrong checksum" in (read_log(tmp_path / path.name)[1] or "")
-
-
-def chunk(kind: int, data: bytes) -> bytes:
-    """A chunk of LevelDB's log framing, with W&B's checksum."""
-    return struct.pack("<IHB", zlib.crc32(bytes([kind]) + data), len(data), kind) + data
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b":W&B\xe1\xbe\x01", b":W&B\xe2\xbe\x00", b"PAR1aaa", HEADER + chunk(9, b"a"), HEADER + chunk(1, b"\xff")],
-)
-def test_log_in_another_format_is_refused(tmp_path, content):
-    (tmp_path / "run-x.wandb").write_bytes(content)
-    with pytest.raises(ValueError, match="must be a log of W&B in the format of version"):
-        load_runs(f"wandb-offline:{tmp_path}")
-
-
-def test_folder_without_logs_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="wandb-offline: must name a folder with runs that W&B kept"):
-        load_runs(f"wandb-offline:{tmp_path}")
 
 
 def test_two_thousand_runs_take_five_requests(inspected, serve, tmp_path):
@@ -334,17 +244,3 @@ def test_server_that_does_not_answer_is_said(monkeypatch, listening):
             ValueError, match=f"wandb:entity/project cannot be read: http://127.0.0.1:{port} does not answer"
         ):
             load_runs("wandb:entity/project")
-
-
-def test_log_records_that_span_blocks_are_whole():
-    """Framed by hand after LevelDB's description: a record of three blocks, padding, a record in one chunk."""
-    room = 32768 - 7
-    first = chunk(1, b"x" * (room - 7 - 3 - 7))  # leaves 10 bytes of the first block: a chunk of 3 bytes
-    content = HEADER + first + chunk(2, b"abc") + chunk(3, b"y" * room) + chunk(4, b"z" * (room - 5)) + b"\0" * 5
-    content += chunk(1, b"end")
-    records = list(log_records(content))
-    assert records[1:] == [b"abc" + b"y" * room + b"z" * (room - 5), b"end"]
-    with pytest.raises(UnknownFormatError, match="type 3 that is not expected"):
-        list(log_records(HEADER + chunk(3, b"middle")))
-    with pytest.raises(DamagedLogError):
-        list(log_records(content[:-5]))

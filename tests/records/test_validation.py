@@ -16,7 +16,9 @@ from oraclecheck.records.record import from_json, to_json
 from oraclecheck.records.runs_file import save_runs
 from oraclecheck.records.store import is_done
 from oraclecheck.records.table import load_runs
-from oraclecheck.records.wandb.columns import IDENTITY, WandbRun, rows_of, to_config, to_summary
+from oraclecheck.records.wandb.columns import WandbRun, rows_of, to_config, to_summary
+from oraclecheck.study.folder import open_folder
+from oraclecheck.study.identity import IDENTITY
 from records.test_folder import STUDY, put
 from records.test_record import EPOCHS, a_record
 from records.test_run_sources import serve  # noqa: F401  a fixture
@@ -109,7 +111,7 @@ def test_run_of_wandb_that_no_run_can_have_left_is_not_an_outcome(capsys, name):
 
 def study(tmp_path: Path) -> Path:
     folder = tmp_path / STUDY.name
-    STUDY.open(folder, {"data": {"name": "d"}, "pretrain": {"checkpoint": None, "seed": 0}})
+    open_folder(folder, STUDY, {}, [])
     return folder
 
 
@@ -198,9 +200,20 @@ CORRUPT: dict[str, Callable[[dict[str, Any]], Any]] = {
     "truncated": lambda content: json.dumps(content)[:-20],
     "nested too deep": lambda _: "[" * 100_000,
     "without a definition": lambda content: {key: content[key] for key in content if key != "definition"},
-    "without a config": lambda content: {key: content[key] for key in content if key != "config"},
-    "without a hash": lambda content: {key: content[key] for key in content if key != "hash"},
-    "a hash that is a number": lambda content: {**content, "hash": 5},
+    "without an identity": lambda content: {key: content[key] for key in content if key != "identity"},
+    "without a hash": lambda content: with_identity(content, study_hash=...),
+    "without a pretraining seed": lambda content: with_identity(content, pretrain_seed=...),
+    "without a schema": lambda content: with_identity(content, schema=...),
+    "a hash that is a number": lambda content: with_identity(content, study_hash=5),
+    "a data set that is a list": lambda content: with_identity(content, data=["d"]),
+    "an identity in words": lambda content: {**content, "identity": "x"},
+    "another model than defined": lambda content: with_identity(content, model="vgg"),
+    "other layers than defined": lambda content: with_identity(content, layers=["conv2"]),
+    "other layers with their ratios": lambda content: with_identity(
+        content, layers=["conv2"], pruning_ratio={"conv2": 0.2}
+    ),
+    "another size than defined": lambda content: with_identity(content, space_size=46),
+    "another network than defined": lambda content: with_identity(content, dense_hash="2" * 64),
     "a definition in words": lambda content: {**content, "definition": "x"},
     "layers in words": lambda content: with_definition(content, layers={"conv1": ["10", "2"]}),
     "layers as a list": lambda content: with_definition(content, layers=[["conv1", 10, 2]]),
@@ -217,6 +230,12 @@ CORRUPT: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 def with_definition(content: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {**content, "definition": {**content["definition"], **changes}}
+
+
+def with_identity(content: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Other columns of the study; those that become an ellipsis are left out."""
+    identity = {**content["identity"], **changes}
+    return {**content, "identity": {name: value for name, value in identity.items() if value is not ...}}
 
 
 @pytest.mark.parametrize("how", CORRUPT)
@@ -277,12 +296,6 @@ def test_a_pipe_of_runs_is_not_waited_for(tmp_path, suffix):
         load_runs(tmp_path / f"runs.{suffix}")
 
 
-def test_a_pipe_in_the_place_of_a_log_is_not_waited_for(tmp_path):
-    os.mkfifo(tmp_path / "run-x.wandb")
-    with pytest.raises(ValueError, match=r"run-x.wandb must be a log of W&B .*; it is no regular file"):
-        load_runs(f"wandb-offline:{tmp_path}")
-
-
 def test_folders_with_names_of_a_hundred_digits_are_said(tmp_path, capsys):
     folder = study(tmp_path)
     put(folder, 0)
@@ -294,7 +307,18 @@ def test_folders_with_names_of_a_hundred_digits_are_said(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "choice", ["[]", "null", '{"conv1": 1}', '{"conv1": [1, 1]}', '{"conv1": [0, 99]}', "[" * 10**5]
+    "choice",
+    [
+        "[]",
+        "[[0, 1]]",
+        "null",
+        '{"conv1": 1}',
+        '{"conv1": "01"}',
+        '{"conv1": null}',
+        '{"conv1": [1, 1]}',
+        '{"conv1": [0, 99]}',
+        "[" * 10**5,
+    ],
 )
 def test_corrupt_choice_of_a_criterion_is_said(tmp_path, capsys, choice):
     folder = study(tmp_path)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from oraclecheck import __version__
-from oraclecheck.files import read_file, write_atomically
+from oraclecheck.files import file_state, read_file, write_atomically
 from oraclecheck.records.columns import NAMES
 from oraclecheck.records.folder import places, study_rows
 from oraclecheck.records.frame import table_of_rows
@@ -35,7 +35,7 @@ def load_study(study: Path) -> pd.DataFrame:
         ValueError: If the study's file does not say what its runs are.
     """
     begun = places(study)
-    state = _digest(json.dumps([__version__, NAMES, _state(study / STUDY_FILE), begun]).encode())
+    state = _digest(json.dumps([__version__, NAMES, file_state(study / STUDY_FILE), begun]).encode())
     if (cached := _read(study / FOLDER, state)) is not None:
         return cached
     rows, complaints = study_rows(study, begun)
@@ -65,11 +65,6 @@ def _write(folder: Path, state: str, table: pd.DataFrame) -> None:
         write_atomically(path, lambda file: file.write(buffer.getvalue()))
         for outdated in old - {path}:
             outdated.unlink(missing_ok=True)
-
-
-def _state(path: Path) -> tuple[int, int, int]:
-    stat = path.stat()
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def _digest(content: bytes) -> str:

@@ -6,18 +6,18 @@ which may exceed 64 bits.
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from typing import Any
 
-from oraclecheck.records.record import KINDS, Record, decode, encode
+from oraclecheck.files import encoded
+from oraclecheck.records.record import KINDS, Record, decode
 
 NAMES = tuple(column.name for column in fields(Record))
 NESTED = frozenset(name for name, kinds in KINDS.items() if list in kinds or dict in kinds)
 UNBOUNDED = frozenset({"combo", "space_size"})
 
-UNFINISHED = "unfinished"
-"""Status of a run that was begun and has no valid record: not an outcome. Tables know it, records never have it."""
+ALWAYS = ("schema", "study", "study_hash", "repeat", "status")
+"""What every row says, also one of a file of points."""
 
 
 def dtype_of(name: str) -> str:
@@ -26,7 +26,7 @@ def dtype_of(name: str) -> str:
     if float in kinds:
         return "float64"
     if int in kinds and name not in UNBOUNDED:
-        return "int64" if name in ("schema", "repeat") else "Int64"
+        return "int64" if name in ALWAYS else "Int64"
     return "object"
 
 
@@ -41,7 +41,7 @@ def to_text(name: str, value: Any) -> str | None:
         try:
             return _JSON.encode(value)
         except ValueError:  # a number that is not finite, which is rare
-            return _JSON.encode(encode(value))
+            return _JSON.encode(encoded(value))
     if value is None or value != value:  # NaN
         return None
     return repr(float(value)) if float in KINDS[name] else str(value)
@@ -64,13 +64,9 @@ def from_text(name: str, text: str) -> Any:
     return int(text) if int in kinds else text
 
 
-def default(name: str) -> Any:
-    """What a record has in a column that nobody measured."""
-    return _DEFAULTS[name]() if name in _DEFAULTS else None
+def empty(name: str) -> Any:
+    """What a row has in a column of which nothing is known."""
+    return [] if list in KINDS[name] else {} if dict in KINDS[name] else None
 
-
-_DEFAULTS: dict[str, Callable[[], Any]] = {
-    column.name: column.default_factory for column in fields(Record) if column.default_factory is not MISSING
-}
 
 _JSON = json.JSONEncoder(allow_nan=False)

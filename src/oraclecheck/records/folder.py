@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from oraclecheck.files import file_state
 from oraclecheck.records.columns import row_of
 from oraclecheck.records.store import RECORD, read_record
 from oraclecheck.records.unfinished import BegunStudy, unfinished_row
@@ -16,7 +17,7 @@ class Place(NamedTuple):
     Attributes:
         combination: Its parent's name.
         repeat: Its name.
-        state: Modification time (ns), size and inode of its record; None if there is none.
+        state: `file_state` of its record; None if there is none.
     """
 
     combination: str
@@ -29,13 +30,9 @@ def places(study: Path) -> list[Place]:
     found = []
     for combination in _folders(study):
         for repeat in _folders(os.path.join(study, combination)):
-            try:
-                stat = os.stat(os.path.join(study, combination, repeat, RECORD))
-            except OSError:
-                if repeat.isdecimal():
-                    found.append(Place(combination, repeat, None))
-            else:
-                found.append(Place(combination, repeat, (stat.st_mtime_ns, stat.st_size, stat.st_ino)))
+            state = file_state(os.path.join(study, combination, repeat, RECORD))
+            if state or repeat.isdecimal():
+                found.append(Place(combination, repeat, state))
     return sorted(found)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from oraclecheck.records.columns import NAMES, default, dtype_of
+from oraclecheck.records.columns import NAMES, dtype_of, empty
 
 
 def table_of(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
@@ -26,10 +26,10 @@ def in_order(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def table_of_rows(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The table of runs from rows; what a row lacks is what a record has by default."""
-    return table_of({name: [row[name] if name in row else default(name) for row in rows] for name in NAMES})
+    """The table of runs from rows, which may lack columns."""
+    return table_of({name: [row[name] if name in row else empty(name) for row in rows] for name in NAMES})
 
 
 def values_of(column: pd.Series) -> list[Any]:
-    """A column's values as Python objects, None where pandas has NA."""
-    return [None if value is pd.NA else value for value in column]
+    """A column's values as Python objects, None where pandas has NA or NaN."""
+    return [None if value is pd.NA or value != value else value for value in column]

@@ -5,16 +5,14 @@ Losses are means in nats, lower is better; accuracies are fractions in [0, 1], h
 because JSON has no other way to say so.
 """
 
-import math
 import typing
 from dataclasses import dataclass, field, fields
 from itertools import chain
 from typing import Any
 
-from oraclecheck.records.validation import flaw_of, gap_of, mistyped
+from oraclecheck.files import encoded
+from oraclecheck.records.validation import OUTCOMES, flaw_of, gap_of, mistyped
 from oraclecheck.study.identity import SCHEMA, RunIdentity
-
-STATUSES = ("ok", "failed", "diverged")
 
 
 class NewerSchemaError(ValueError):
@@ -110,8 +108,8 @@ class Record(RunIdentity):
         row = self.__dict__
         if flaw := mistyped(row, KINDS):
             raise ValueError(f"record.{flaw}")
-        if self.status not in STATUSES:
-            raise ValueError(f"record.status must be one of {', '.join(STATUSES)}; got {self.status!r}")
+        if self.status not in OUTCOMES:
+            raise ValueError(f"record.status must be one of {', '.join(OUTCOMES)}; got {self.status!r}")
         if flaw := flaw_of(row) or gap_of(row, MEASURED):
             raise ValueError(f"record.{flaw}")
 
@@ -128,7 +126,7 @@ MEASURED = (
 
 def to_json(record: Record) -> dict[str, Any]:
     """A record as a JSON-serialisable mapping."""
-    return {column.name: encode(getattr(record, column.name)) for column in fields(record)}
+    return {column.name: encoded(getattr(record, column.name)) for column in fields(record)}
 
 
 def from_json(content: Any) -> Record:
@@ -171,19 +169,8 @@ KINDS = _kinds()
 """Column -> the types its values may have."""
 
 
-def encode(value: Any) -> Any:
-    """A column's value as JSON can say it; `decode` is the inverse."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {key: encode(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [encode(item) for item in value]
-    return value
-
-
 def decode(value: Any, kind: tuple[type, ...]) -> Any:
-    """The value that `encode` made JSON of.
+    """The column's value that `encoded` made JSON of.
 
     Args:
         value: As parsed from JSON.

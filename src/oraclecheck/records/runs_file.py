@@ -2,25 +2,26 @@
 
 import csv
 import io
-import math
 import reprlib
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pandas as pd
 
-from oraclecheck.files import digest, read_file, write_atomically
-from oraclecheck.records.columns import NAMES, NESTED, UNBOUNDED, dtype_of, from_text, to_text
+from oraclecheck.errors import first_line
+from oraclecheck.files import read_file, write_atomically
+from oraclecheck.records.columns import ALWAYS, NAMES, NESTED, UNBOUNDED, dtype_of, empty, from_text, to_text
+from oraclecheck.records.flaw import Flaw
 from oraclecheck.records.frame import table_of, values_of
-from oraclecheck.records.record import KINDS, SCHEMA, check_schema
-from oraclecheck.records.validation import Flaw, deviations, flaw_of
+from oraclecheck.records.points import check_measured, completed
+from oraclecheck.records.record import KINDS, check_schema
+from oraclecheck.records.siblings import deviations
+from oraclecheck.records.validation import flaw_of
 
 SUFFIXES = (".csv", ".parquet")
-SCORE = "pruned_train_loss"
-FINALS = tuple(f"{epoch}_test_{metric}" for epoch in ("final", "best") for metric in ("accuracy", "loss"))
 
 
 def save_runs(runs: pd.DataFrame, path: Path | str) -> None:
@@ -67,10 +68,8 @@ def write_parquet(runs: pd.DataFrame, file: Any) -> None:
 def load_file(path: Path) -> pd.DataFrame:
     """The table of runs in a CSV or Parquet file.
 
-    A file of points needs only `pruned_train_loss` and one of `{final,best}_test_{accuracy,loss}`. A column it lacks is
-    `study` = the file's name without its ending, `study_hash` = SHA-256 of the study's name, `combo` = the row's number
-    from 0, `repeat` 0, `status` "diverged" where one of those metrics is infinite, else "ok", an empty list or mapping
-    where the record has one, and nothing (None, NaN, NA) elsewhere. Unknown columns are named on stderr and left out.
+    A file of points, which lacks most columns, is completed: see `points`. Unknown columns are named on stderr and left
+    out.
 
     Raises:
         ValueError: If the file cannot be read, lacks those columns, or holds a value that no run could have, such as an
@@ -83,21 +82,14 @@ def load_file(path: Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise ValueError(f"the file with runs must exist; got {path}") from None
     except (OSError, ValueError, TypeError, KeyError, NotImplementedError, csv.Error) as error:  # pyarrow's are all
-        raise ValueError(f"{path} must be a {path.suffix[1:]} file: {' '.join(str(error).split())}") from None
-    finals = [name for name in FINALS if name in cells]
-    if SCORE not in cells or not finals:
-        raise ValueError(
-            f"{path} must have the column {SCORE} and at least one of {', '.join(FINALS)}; got {', '.join(cells)}"
-        )
+        raise ValueError(f"{path} must be a {path.suffix[1:]} file: {first_line(error)}") from None
+    check_measured(path, cells)
     if unknown := [name for name in cells if name not in NAMES]:
         print(f"oraclecheck: {path}: left out unknown columns {', '.join(unknown)}", file=sys.stderr)
-    columns = {name: _parsed(path, name, cells[name]) for name in NAMES if name in cells}
-    if not columns[SCORE]:
-        raise ValueError(f"{path} must have at least one row")
-    if "status" not in columns:
-        columns["status"] = _statuses(path, {name: columns[name] for name in (SCORE, *finals)})
-    columns = {**_defaults(path, columns), **columns}
-    _check_rows(path, columns)
+    columns = completed(path, {name: _parsed(path, name, cells[name]) for name in NAMES if name in cells})
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    for number, flaw in _flaws(rows):
+        raise ValueError(f"{path}: {flaw._replace(got=f'{flaw.got} in row {number}')}")
     return table_of(columns)
 
 
@@ -151,79 +143,33 @@ def _parsed(path: Path, name: str, cells: Sequence[Any]) -> list[Any]:
         try:
             values.append(_value(name, cell))
         except (ValueError, TypeError, RecursionError):
-            kinds = "JSON" if name in NESTED else " or ".join(kind.__name__ for kind in KINDS[name][:1])
-            raise ValueError(f"{path}: {name} must be {kinds}; got {reprlib.repr(cell)} in row {number}") from None
+            kind = "JSON" if name in NESTED else KINDS[name][0].__name__
+            raise ValueError(f"{path}: {name} must be {kind}; got {reprlib.repr(cell)} in row {number}") from None
     return values
 
 
 def _value(name: str, cell: Any) -> Any:
     kinds = KINDS[name]
     if cell is None or cell == "" or cell != cell:
-        return _empty(name)
+        if name in ALWAYS:
+            raise ValueError
+        return empty(name)
     if isinstance(cell, str):
-        return _bounded(name, from_text(name, cell))
-    if int in kinds and float not in kinds and isinstance(cell, float) and cell.is_integer():
+        cell = from_text(name, cell)
+    elif int in kinds and float not in kinds and isinstance(cell, float) and cell.is_integer():
         cell = int(cell)  # a column with gaps passed through pandas
-    if name in NESTED or not isinstance(cell, kinds) or isinstance(cell, bool):
+    elif name in NESTED or not isinstance(cell, kinds) or isinstance(cell, bool):
         raise ValueError
-    return _bounded(name, cell)
-
-
-def _bounded(name: str, value: Any) -> Any:
-    if dtype_of(name).lower() == "int64" and not -(2**63) <= value < 2**63:
+    if dtype_of(name).lower() == "int64" and not -(2**63) <= cell < 2**63:
         raise ValueError
-    return value
+    return cell
 
 
-def _empty(name: str) -> Any:
-    if name in NESTED:
-        return [] if list in KINDS[name] else {}
-    if name in _NEVER_EMPTY:
-        raise ValueError
-    return None
-
-
-_NEVER_EMPTY = ("schema", "study", "study_hash", "repeat", "status")
-
-
-def _check_rows(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+def _flaws(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Flaw]]:
+    """What is wrong, and in which row: first with rows alone, then with a study's rows together."""
     for number, row in enumerate(rows, 1):
         check_schema(row["schema"])
         if flaw := flaw_of(row):
-            _refuse(path, flaw, number)
+            yield number, flaw
     for number, (flaw, _) in deviations(rows).items():
-        _refuse(path, flaw, number + 1)
-
-
-def _refuse(path: Path, flaw: Flaw, row: int) -> NoReturn:
-    raise ValueError(f"{path}: {flaw._replace(got=f'{flaw.got} in row {row}')}")
-
-
-def _statuses(path: Path, metrics: Mapping[str, Sequence[float | None]]) -> list[str]:
-    statuses = []
-    for number, row in enumerate(zip(*metrics.values(), strict=True), 1):
-        for name, value in zip(metrics, row, strict=True):
-            if value is None or math.isnan(value):
-                raise ValueError(
-                    f"{path}: {name} must be a number where there is no column status; row {number} has none"
-                )
-        statuses.append("diverged" if any(math.isinf(value) for value in row) else "ok")
-    return statuses
-
-
-def _defaults(path: Path, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-    n = len(columns[SCORE])
-    studies = columns.get("study", [path.stem] * n)
-    picked_by = columns.get("picked_by", [None] * n)
-    defaults: dict[str, list[Any]] = {
-        name: [_empty(name) if name in NESTED else None for _ in range(n)] for name in NAMES
-    }
-    return {
-        **defaults,
-        "schema": [SCHEMA] * n,
-        "study": studies,
-        "study_hash": [digest(study) for study in studies],
-        "combo": [None if picked else row for row, picked in enumerate(picked_by)],
-        "repeat": [0] * n,
-    }
+        yield number + 1, flaw

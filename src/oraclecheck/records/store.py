@@ -1,7 +1,6 @@
 """Records on disk: `<study>/<combination>/<repeat>/record.json`, the place decided by what the run is."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -9,10 +8,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from oraclecheck.files import read_file, remove_remains, write_json
+from oraclecheck.files import file_state, read_file, remove_remains, write_json
+from oraclecheck.records.flaw import Flaw
 from oraclecheck.records.record import NewerSchemaError, Record, from_json, to_json
 from oraclecheck.records.unfinished import BegunStudy
-from oraclecheck.records.validation import MOST_DIGITS, Flaw
+from oraclecheck.records.validation import MOST_DIGITS
 from oraclecheck.study.folder import STUDY_FILE
 
 RECORD = "record.json"
@@ -67,16 +67,8 @@ def _read(path: Path) -> Record:
 
 def _deviation(path: Path, record: Record) -> Flaw | None:
     folder = path.parent.parent.parent
-    study = _begun(folder, _state(folder / STUDY_FILE))
+    study = _begun(folder, file_state(folder / STUDY_FILE))
     return study.deviation(vars(record)) if study else None
-
-
-def _state(path: Path) -> tuple[int, int, int] | None:
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 @lru_cache(maxsize=4)  # thousands of records are of one study

@@ -2,24 +2,24 @@
 
 import os
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from oraclecheck.records.cache import load_study
-from oraclecheck.records.columns import NAMES, UNFINISHED, to_text
+from oraclecheck.records.columns import NAMES, to_text
 from oraclecheck.records.folder import places
 from oraclecheck.records.frame import in_order, values_of
 from oraclecheck.records.runs_file import SUFFIXES, load_file
-from oraclecheck.records.validation import deviations
-from oraclecheck.records.wandb.offline import load_offline
+from oraclecheck.records.siblings import deviations
+from oraclecheck.records.validation import UNFINISHED
 from oraclecheck.records.wandb.source import load_online
 from oraclecheck.study.folder import STUDY_FILE
+from oraclecheck.study.identity import ONE_RUN
 
 Source = Path | str
-RUN = ["study", "picked_by", "combo", "repeat"]
 
 
 def load_runs(*sources: Source | Iterable[Source]) -> pd.DataFrame:
@@ -27,8 +27,8 @@ def load_runs(*sources: Source | Iterable[Source]) -> pd.DataFrame:
 
     Args:
         *sources: Each a study's folder, a folder of studies, a `.csv` or `.parquet` file (`save_runs` writes them; see
-            `runs_file.load_file` for files of points), `wandb:ENTITY/PROJECT[/GROUP]` (a W&B server's runs),
-            `wandb-offline:DIR` (those W&B kept on disk), or a list of such sources.
+            `points.completed` for files of points), `wandb:ENTITY/PROJECT[/GROUP]` (a W&B server's runs), or a list
+            of such sources.
 
     Returns:
         One row per run, ordered by study, combination and repeat, those a criterion picked last in their study; the
@@ -43,13 +43,11 @@ def load_runs(*sources: Source | Iterable[Source]) -> pd.DataFrame:
         raise ValueError("runs must have at least one source; got none")
     tables = [_load(source) for source in flat]
     _check_studies(tables)
-    return _each_run_once(pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0])
+    return _each_run_once(_joined(tables))
 
 
 def _load(source: Source) -> pd.DataFrame:
     scheme, _, rest = str(source).partition(":")
-    if scheme == "wandb-offline":
-        return load_offline(Path(rest))
     if scheme == "wandb":
         return load_online(rest)
     path = Path(source)
@@ -69,29 +67,30 @@ def _load_folder(root: Path) -> pd.DataFrame:
             )
     tables = [table for study in studies if len(table := load_study(study))]
     if not tables:
-        raise ValueError(f"the source must be a study's folder or a folder of studies with records; got {root}")
+        raise ValueError(
+            "the source must be a study's folder or a folder of studies with records, a .csv or .parquet file, or "
+            f"wandb:ENTITY/PROJECT; got {root}"
+        )
+    return _joined(tables)
+
+
+def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
 
 
-def _check_studies(tables: Sequence[pd.DataFrame]) -> None:
+def _check_studies(tables: list[pd.DataFrame]) -> None:
     """Refuse sources that call different studies by one name; each source has told its own apart."""
-    if len(tables) < 2:
-        return
-    firsts = pd.concat([table.drop_duplicates("study") for table in tables], ignore_index=True)
-    columns = {name: [None if _is_nothing(value) else value for value in firsts[name]] for name in NAMES}
+    firsts = _joined([table.drop_duplicates("study") for table in tables])
+    columns = {name: values_of(firsts[name]) for name in NAMES}
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     for number, (flaw, _) in deviations(rows).items():
         raise ValueError(f"sources must agree on what {rows[number]['study']} is; {flaw}")
 
 
-def _is_nothing(value: Any) -> bool:
-    return value is pd.NA or (isinstance(value, float) and value != value)
-
-
 def _each_run_once(table: pd.DataFrame) -> pd.DataFrame:
     """The rows in order, each run once: a record before a mark that its run is unfinished."""
     kept: dict[tuple[Any, ...], int] = {}
-    for row, key in enumerate(zip(*(table[name] for name in RUN), strict=True)):
+    for row, key in enumerate(zip(*(table[name] for name in ONE_RUN), strict=True)):
         known = kept.setdefault(key, row)
         if known == row or table["status"].iat[row] == UNFINISHED:
             continue

@@ -54,8 +54,7 @@ def _parser() -> _Parser:
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="a study, multirun/<study>; a folder of studies; wandb:ENTITY/PROJECT[/GROUP]; wandb-offline:DIR; "
-        "a CSV or Parquet file",
+        help="a study, multirun/<study>; a folder of studies; wandb:ENTITY/PROJECT[/GROUP]; a CSV or Parquet file",
     )
     add(
         "--out",

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from quick import QUICK
+from wandb_logs import finished_runs
 from oraclecheck.records.wandb import mirror
-
-WANDB = Path(sys.executable).with_name("wandb")
 
 
 @pytest.fixture(autouse=True)
@@ -31,17 +30,8 @@ def the_records() -> list[dict]:
 
 
 def offline_runs(n: int) -> list[dict]:
-    """Config and summary of n finished offline runs, as `wandb leet inspect` reads them."""
-    for _ in range(25):  # W&B's service may write them a moment after `finish`
-        found = []
-        for path in sorted(Path("multirun").glob("*/wandb/offline-run-*/run-*.wandb")):
-            call = [WANDB, "leet", "inspect", "--summary", "--json", path]
-            shown = subprocess.run(call, capture_output=True)
-            found.append(json.loads(shown.stdout) if shown.returncode == 0 else {})
-        if len(found) == n and all(run.get("state") in ("finished", "failed") for run in found):
-            return found
-        time.sleep(0.2)
-    raise AssertionError(f"not {n} finished runs but {[run.get('run_id') for run in found]}")
+    """Config and summary of n finished offline runs, as W&B's own inspector reads them."""
+    return [*finished_runs(Path("multirun"), n).values()]
 
 
 def test_offline_run_holds_the_record(command):

@@ -2,13 +2,13 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from graphql import Server
+from wandb_logs import events, inspected
 
-from oraclecheck.records.table import load_runs
-from oraclecheck.records.wandb.columns import WandbRun
-from oraclecheck.records.wandb.log import read_log
+from oraclecheck.records.wandb.columns import JOB_TYPE as SWEEPS
 from oraclecheck.records.wandb.report import JOB_TYPE, publish, usable_project
 
 PIXEL = bytes.fromhex(
@@ -27,14 +27,14 @@ def files(tmp_path: Path) -> list[Path]:
     return sorted((tmp_path / "report").iterdir())
 
 
-def logged(folder: Path) -> tuple[WandbRun, str | None]:
-    """What the run's log holds, once W&B's service has written it: `finish` may return before."""
+def logged(folder: Path) -> tuple[str, dict[str, Any]]:
+    """Job type and summary in the run's log, once W&B's service has written it: `finish` may return before."""
     (log,) = folder.glob("*.wandb")
     for _ in range(300):
-        if {"scatter", *SCALARS} <= read_log(log)[0].summary.keys():
+        if {"scatter", *SCALARS} <= (summary := inspected(log).get("summary", {})).keys():
             break
         time.sleep(0.1)
-    return read_log(log)
+    return next(entry["run"]["job_type"] for entry in events(log) if entry["type"] == "run"), summary
 
 
 def test_report_is_one_run_with_its_tables_and_images(tmp_path, monkeypatch, files):
@@ -42,14 +42,12 @@ def test_report_is_one_run_with_its_tables_and_images(tmp_path, monkeypatch, fil
     project = usable_project("me/pruning")
     assert (project.entity, project.name, project.mode) == ("me", "pruning", "offline")
     where = publish(project, "report of s", tmp_path / "report", tables={"studies": ROWS}, scalars=SCALARS, files=files)
-    run, trouble = logged(Path(where))
-    assert (run.job_type, trouble) == (JOB_TYPE, None)
-    assert run.summary["studies"]["_type"] == "table-file"
-    assert (run.summary["studies"]["nrows"], run.summary["studies"]["ncols"]) == (1, 4)
-    assert run.summary["scatter"]["_type"] == "image-file"
-    assert {name: run.summary[name] for name in SCALARS} == SCALARS
-    with pytest.raises(ValueError, match="must name a folder with runs"):
-        load_runs(f"wandb-offline:{tmp_path / 'report'}")  # a report is no run of a sweep
+    job_type, summary = logged(Path(where))
+    assert job_type == JOB_TYPE != SWEEPS
+    assert summary["studies"]["_type"] == "table-file"
+    assert (summary["studies"]["nrows"], summary["studies"]["ncols"]) == (1, 4)
+    assert summary["scatter"]["_type"] == "image-file"
+    assert {name: summary[name] for name in SCALARS} == SCALARS
 
 
 @pytest.mark.parametrize("path", ["", "a/b/c", "a/", "/b"])

@@ -7,16 +7,15 @@ other numbers stay numbers, under the record's names, for W&B's own panels.
 
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from oraclecheck.files import encoded
 from oraclecheck.records.columns import NAMES, NESTED, from_text, row_of, to_text
-from oraclecheck.records.record import KINDS, Record, check_schema, encode
+from oraclecheck.records.record import KINDS, Record, check_schema
 from oraclecheck.records.unfinished import identity_flaw, unfinished_row
-from oraclecheck.records.validation import SHARED, deviations
-
-IDENTITY = NAMES[: NAMES.index("status")]
-"""Columns that say what a run is."""
+from oraclecheck.records.siblings import SHARED, deviations
+from oraclecheck.study.identity import IDENTITY
 
 JOB_TYPE = "retrain"
 """W&B's word for what a mirrored run does; other runs of a project are not ours to read."""
@@ -25,23 +24,23 @@ EXACT = 2**53
 """Every integer up to here is a floating-point number."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class WandbRun:
     """A run as W&B has it.
 
     Attributes:
         id: Its id, the same whenever the run is tried again.
         job_type: Its job type.
-        started: When it started, in whatever unit its source has.
+        started: When it started; later is greater.
         config: Its config.
         summary: Its summary.
     """
 
-    id: str = ""
-    job_type: str = ""
-    started: Any = 0
-    config: dict[str, Any] = field(default_factory=dict)
-    summary: dict[str, Any] = field(default_factory=dict)
+    id: str
+    job_type: str
+    started: Any
+    config: Mapping[str, Any]
+    summary: Mapping[str, Any]
 
 
 def to_config(identity: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,7 +69,7 @@ def rows_of(runs: Iterable[WandbRun]) -> list[dict[str, Any]]:
         try:
             identities[run.id] = _identity(run.config)
         except ValueError as error:
-            say(f"run {run.id} is left out: {error}")
+            _say(f"run {run.id} is left out: {error}")
     deviating = deviations(list(identities.values()))
     rows = []
     for number, (name, identity) in enumerate(identities.items()):
@@ -81,13 +80,12 @@ def rows_of(runs: Iterable[WandbRun]) -> list[dict[str, Any]]:
                 raise ValueError(f"record.{flaw}")
             rows.append(_row(identity, latest[name].summary))
         except ValueError as error:
-            say(f"run {name} is not a valid record: {error}")
+            _say(f"run {name} is not a valid record: {error}")
             rows.append(unfinished_row(identity, str(error)))
     return rows
 
 
-def say(sentence: str) -> None:
-    """Tell the user what is wrong with a run."""
+def _say(sentence: str) -> None:
     print(f"oraclecheck: W&B: {sentence}", file=sys.stderr)
 
 
@@ -113,7 +111,7 @@ def _to_wandb(name: str, value: Any) -> Any:
         return to_text(name, value)
     if isinstance(value, int) and abs(value) > EXACT:
         return str(value)
-    return encode(value)
+    return encoded(value)
 
 
 def _from_wandb(name: str, value: Any) -> Any:

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from oraclecheck.errors import first_line
 from oraclecheck.records.record import Record
 from oraclecheck.records.wandb.columns import JOB_TYPE, to_config, to_summary
 
@@ -93,7 +94,7 @@ class WandbMirror:
             os.environ["WANDB_MODE"] = "offline"
             if not _failure_said:
                 _failure_said = True
-                _say(f"W&B failed ({_first_line(error)}); records are kept on disk all the same")
+                _say(f"W&B failed ({first_line(error)}); records are kept on disk all the same")
             run, self._run = self._run, None
             if run is not None:
                 with suppress(Exception):  # left open, it would receive the next run's numbers
@@ -151,7 +152,7 @@ def server_trouble() -> str | None:
     try:
         return _server_trouble()
     except Exception as error:  # a W&B that cannot be imported, or settings that it refuses
-        return _first_line(error)
+        return first_line(error)
 
 
 def _server_trouble() -> str | None:
@@ -166,7 +167,7 @@ def _server_trouble() -> str | None:
     except urllib.error.HTTPError:
         pass  # it answers
     except Exception as error:  # refused, timed out, not HTTP, not a URL: whatever it is, W&B would fail too
-        return f"{url} does not answer ({_first_line(error)})"
+        return f"{url} does not answer ({first_line(error)})"
     if not (os.environ.get("WANDB_API_KEY") or wandb.Settings().api_key or _key_in_netrc(url)):
         return "there is no API key (`wandb login` stores one)"
     return None
@@ -188,6 +189,3 @@ def _key_in_netrc(url: str) -> bool:
 def _say(sentence: str) -> None:
     print(f"oraclecheck: {sentence}", file=sys.stderr, flush=True)
 
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oraclecheck.errors import first_line
 from oraclecheck.records.wandb.mirror import lean_settings, quiet_environment, server_trouble
 
 JOB_TYPE = "aggregate"
@@ -95,8 +96,7 @@ def publish(
     except Exception as error:  # W&B raises whatever its transport, service or server does
         with suppress(Exception):
             run.finish(exit_code=1)
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"the report is written, but W&B did not take it: {reason}") from None
+        raise ValueError(f"the report is written, but W&B did not take it: {first_line(error)}") from None
     return where
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pandas as pd
 
+from oraclecheck.errors import first_line
 from oraclecheck.records.frame import table_of_rows
 from oraclecheck.records.wandb.mirror import server_trouble
 from oraclecheck.records.wandb.columns import WandbRun, rows_of
@@ -41,7 +42,7 @@ def load_online(path: str) -> pd.DataFrame:
             if "Could not find project" in str(error):
                 reason = f"there is no project {entity}/{project} that this API key may read"
             else:
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                reason = first_line(error)
             raise ValueError(f"wandb:{path} cannot be read: {reason}") from None
     rows = rows_of(runs)
     if not rows:

@@ -16,7 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from oraclecheck.analysis.criterion import Criterion
 from oraclecheck.analysis.words import look_alikes
-from oraclecheck.files import write_atomically
+from oraclecheck.files import encoded, write_atomically
 from oraclecheck.report.findings import Findings
 from oraclecheck.report.invocation import sweep_commands
 from oraclecheck.report.page.columns import GROUPS, Column
@@ -24,7 +24,6 @@ from oraclecheck.report.page.gaps import gaps
 from oraclecheck.report.page.points import scatter_points
 from oraclecheck.report.page.settings import flat, provenance
 from oraclecheck.report.page.verdicts import FINALS, distinct_titles, particulars, sentence, strip, tallies, title
-from oraclecheck.report.printing import plain
 
 _HERE = Path(__file__).parent
 
@@ -123,7 +122,7 @@ def _groups(table: pd.DataFrame) -> dict[str, list[tuple[Column, bool]]]:
 
 def _json(content: Any) -> str:
     """JSON that cannot end the script element it stands in."""
-    text = json.dumps(plain(content), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(encoded(content, undefined=None), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
 
 
