@@ -81,7 +81,7 @@
     const trace = (points, legendrank, name, marker, more) => ({
       type: "scatter", mode: "markers", name: folded(name), legendrank, showlegend: Boolean(name), marker,
       x: points.length ? points.map((i) => placeX[i]) : [null], y: points.length ? points.map((i) => placeY[i]) : [null],
-      customdata: points, hoverinfo: "text", hovertext: points.map((i) => words(i).map(folded).join("<br>")), ...more,
+      customdata: points, hoverinfo: "text", hovertext: points.map((i) => `<b>${words(i).map(folded).join("<br>").replace("<br>", "</b><br>")}`), ...more,
     });
     const traces = [
       trace(kinds.other, 3, counted.length ? "not better" : "", { color: color("other"), symbol: "circle", size, opacity }),
@@ -99,12 +99,13 @@
     ]);
     const name = `test ${state.metric} ${finals[state.final]}`, title = unit === 100 ? `${name} (%)` : name;
     const axis = (text) => ({ title: { text, standoff: 10 }, gridcolor: color("rule"), linecolor: soft, zeroline: false, showline: true, ticks: "outside", tickcolor: soft, automargin: true, exponentformat: "power", separatethousands: true });
+    const font = { family: getComputedStyle(document.body).fontFamily, size: 13, color: ink };
     const layout = {
       xaxis: axis(inert(score)), yaxis: axis(title), shapes: guides, hovermode: "closest", hoverdistance: 16, dragmode: "zoom",
-      hoverlabel: { align: "left", bgcolor: paper, bordercolor: color("rule"), font: { color: ink } },
-      legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0, font: { size: 14 } },
+      hoverlabel: { align: "left", bgcolor: paper, bordercolor: color("rule"), font: { ...font, size: 14 } },
+      legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0, font: { ...font, size: 14 } },
       margin: { l: 56, r: 12, t: 32, b: 48 }, modebar: { bgcolor: "transparent", color: soft, activecolor: ink },
-      paper_bgcolor: "transparent", plot_bgcolor: "transparent", font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: ink },
+      paper_bgcolor: "transparent", plot_bgcolor: "transparent", font,
       uirevision: `${state.study} ${state.metric} ${state.final}`,
     };
     const config = { responsive: true, displaylogo: false, modeBarButtons: [["toImage"], ["zoom2d", "pan2d"], ["zoomIn2d", "zoomOut2d", "resetScale2d"]], toImageButtonOptions: { format: "svg", filename: `${study.study}_${state.metric}_${state.final}` } };
