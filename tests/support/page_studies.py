@@ -6,7 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from oraclecheck.analysis.tables import combinations_table
 from oraclecheck.records.record import Record
+from oraclecheck.report.findings import Findings
 from oraclecheck.report.page import write_page
 
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
@@ -90,8 +92,15 @@ def make_table() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def made(runs: pd.DataFrame, table: pd.DataFrame, **known: Any) -> Findings:
+    """Findings of runs whose table was not computed of them."""
+    nothing = pd.DataFrame()
+    return Findings(runs, combinations_table(runs), table, nothing, [], table, nothing, **known)
+
+
 def write_studies(path: Path) -> Path:
     """The page of the two studies."""
-    settings = {"plain": {"config": {"retrain": {"lr": "0: 1e-3"}, "note": HOSTILE}, "definition": {"seed": 0}}}
-    write_page(path, make_runs(), make_table(), settings=settings, command=f"report {HOSTILE}")
+    config = {"retrain": {"lr": "0: 1e-3"}, "note": HOSTILE}
+    files = {"plain": {"config": config, "definition": {"seed": 0}, "overrides": []}}
+    write_page(path, made(make_runs(), make_table(), study_files=files), f"report {HOSTILE}")
     return path

@@ -69,12 +69,6 @@ def percent(share: float | None, decimals: int = 1) -> str:
     return UNDEFINED if share is None or pd.isna(share) else decimal(100 * share, decimals)
 
 
-def percent_interval(low: float, high: float, decimals: int = 1) -> str:
-    """Bounds of a share in percent, in brackets; a dash where there is no interval."""
-    undefined = pd.isna(low) or pd.isna(high)
-    return UNDEFINED if undefined else f"[{percent(low, decimals)}, {percent(high, decimals)}]"
-
-
 def outcome(value: float, decimals: int) -> str:
     """A final metric; "diverged" where it is infinite, as the worst of all outcomes is stored."""
     return "diverged" if not pd.isna(value) and math.isinf(value) else decimal(value, decimals)

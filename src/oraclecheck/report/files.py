@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,11 +13,12 @@ from oraclecheck.analysis.figures.complexity import save_complexity
 from oraclecheck.analysis.figures.forest import save_forest
 from oraclecheck.analysis.figures.scatter import save_scatter
 from oraclecheck.analysis.figures.scatter_grid import save_scatter_grid
-from oraclecheck.analysis.words import FOR_READERS, describe, short_names, varying
+from oraclecheck.analysis.words import describe, short_names, varying
 from oraclecheck.files import write_atomically
 from oraclecheck.report.findings import Findings
 from oraclecheck.report.layouts import combinations_layout, study_layout
 from oraclecheck.report.typesetting import Layout, csv_text, latex, markdown
+from oraclecheck.study.identity import SETTING
 
 MOST_PANELS = 60
 """Studies that one figure of scatters can show."""
@@ -35,18 +37,18 @@ def write_study(findings: Findings, study: str, folder: Path) -> Iterator[Path]:
         Each path, once it is written.
     """
     table, combos = findings.of_study(study)
-    final, metrics = table["final"].iloc[0], list(table["metric"])
+    asked, metrics = _asked(findings), list(table["metric"])
     folder.mkdir(parents=True, exist_ok=True)
     yield _write_csv(table, folder / "table.csv")
     yield from _typeset(study_layout(table), folder / "table")
     yield _write_csv(_flat(combos), folder / "combinations.csv")
-    yield from _typeset(combinations_layout(combos, final=final, metrics=metrics), folder / "combinations")
+    yield from _typeset(combinations_layout(combos, **asked, metrics=metrics), folder / "combinations")
     for metric in metrics:
         if table["error"].any():  # nothing can be drawn; a figure of an earlier report would be believed
             for suffix in ("png", "pdf"):
                 (folder / f"scatter_{metric}.{suffix}").unlink(missing_ok=True)
             continue
-        yield from save_scatter(combos, folder / f"scatter_{metric}", metric=metric, final=final)
+        yield from save_scatter(combos, folder / f"scatter_{metric}", metric=metric, **asked)
 
 
 def write_overview(findings: Findings, folder: Path) -> Iterator[Path]:
@@ -60,7 +62,7 @@ def write_overview(findings: Findings, folder: Path) -> Iterator[Path]:
     Yields:
         Each path, once it is written.
     """
-    table, final = findings.table, findings.table["final"].iloc[0]
+    table, asked = findings.table, _asked(findings)
     folder.mkdir(parents=True, exist_ok=True)
     yield _write_csv(table, folder / "studies.csv")
     yield from _typeset(findings.summary(), folder / "studies")
@@ -79,29 +81,33 @@ def write_overview(findings: Findings, folder: Path) -> Iterator[Path]:
         measured = table[(table["metric"] == metric) & (table["error"] == "")]
         yield from save_forest(table, findings.networks, folder / f"forest_{metric}", metric=metric)
         for name, setting in _settings_of_several_networks(measured):
-            sized = setting.assign(dense_params=setting["study"].map(_sizes(findings.runs)))
+            sizes = findings.runs.groupby("study")["dense_params"].first()
+            sized = setting.assign(dense_params=setting["study"].map(sizes))
             sized = sized if sized["dense_params"].notna().all() else setting
             yield from save_complexity(sized, folder / f"complexity_{metric}{name}", metric=metric)
         if 0 < measured["study"].nunique() <= MOST_PANELS:
             runs = findings.runs[findings.runs["study"].isin(measured["study"])]
-            yield from save_scatter_grid(runs, folder / f"scatters_{metric}", metric=metric, final=final)
+            yield from save_scatter_grid(runs, folder / f"scatters_{metric}", metric=metric, **asked)
         if findings.comparison is not None and (findings.comparison["metric"] == metric).any():
-            yield from save_comparison(findings.runs, folder / f"comparison_{metric}", metric=metric, final=final)
+            yield from save_comparison(findings.runs, folder / f"comparison_{metric}", metric=metric, **asked)
         for pair in findings.retraining_pairs():
             name = "_".join([f"retraining_{metric}", *short_names(pair["study"].unique())])
             if set(pair["study"]) <= set(measured["study"]):
-                yield from save_comparison(pair, folder / name, metric=metric, final=final)
+                yield from save_comparison(pair, folder / name, metric=metric, **asked)
+
+
+def _asked(findings: Findings) -> dict[str, Any]:
+    return {"final": findings.table["final"].iloc[0], "criterion": findings.criterion}
 
 
 def _settings_of_several_networks(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Studies of several networks alike in all else, which alone can be compared; with an ending for a file's name."""
-    same = [name for name in FOR_READERS if name not in ("model", "order", "pretrain_seed")]
+    same = [name for name in SETTING if name not in ("model", "order", "space_size")]
     groups = [rows for _, rows in table.groupby([table[name].map(str) for name in same], sort=False)]
     groups = [rows for rows in groups if rows["model"].nunique() > 1]
     if len(groups) < 2:
         return [("", rows) for rows in groups]
-    names = varying(pd.concat([rows.iloc[:1] for rows in groups]))
-    names = [name for name in names if name in same]
+    names = [name for name in varying(pd.concat([rows.iloc[:1] for rows in groups])) if name in same]
     return [("_" + re.sub(r"[^\w.]+", "-", describe(rows.iloc[0], names)), rows) for rows in groups]
 
 
@@ -123,8 +129,3 @@ def _typeset(layout: Layout, stem: Path) -> Iterator[Path]:
 def _write_text(text: str, path: Path) -> Path:
     write_atomically(path, lambda file: file.write(text.encode()))
     return path
-
-
-def _sizes(runs: pd.DataFrame) -> pd.Series:
-    """Parameters of each study's dense network."""
-    return runs.groupby("study")["dense_params"].first()

@@ -1,19 +1,22 @@
 """Everything that a report says about its runs, computed once and before anything is written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from oraclecheck.analysis.comparison import compare
+from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.grouping import group
 from oraclecheck.analysis.networks import across_networks, unlike_settings
 from oraclecheck.analysis.tables import combinations_table, correlate
 from oraclecheck.analysis.words import in_reading_order, varying
+from oraclecheck.report.cells import lacks
 from oraclecheck.report.grids import honest_grids, paper_grids
-from oraclecheck.report.layouts import COLUMNS, comparison_layout, gaps, settings_layout, studies_layout, study_layout
+from oraclecheck.report.layouts import COLUMNS, comparison_layout, settings_layout, studies_layout, study_layout
 from oraclecheck.report.typesetting import Layout
+from oraclecheck.study.identity import OF_DENSE, SETTING
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Findings:
         means: The means over networks that it shows.
         by: The columns that a user grouped them by.
         comparison: Rows of `compare`; None where it was not asked for.
+        criterion: The criterion that all of this is about.
+        study_files: Study -> content of its file, where it is at hand.
     """
 
     runs: pd.DataFrame
@@ -39,8 +44,10 @@ class Findings:
     unlike: list[pd.DataFrame]
     rows: pd.DataFrame
     means: pd.DataFrame
-    by: tuple[str, ...]
-    comparison: pd.DataFrame | None
+    by: tuple[str, ...] = ()
+    comparison: pd.DataFrame | None = None
+    criterion: Criterion = ORACLE
+    study_files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def studies(self) -> list[str]:
@@ -57,9 +64,13 @@ class Findings:
             return study_layout(self.table)
         return studies_layout(self.rows, self.means, self.by, columns=columns)
 
+    def paper_grids(self) -> list[Layout]:
+        """Layers and ratios as in the paper's Table 2; none of a single study."""
+        return paper_grids(self.table, self.criterion)
+
     def grids(self) -> list[Layout]:
-        """Layers and ratios as in the paper's Table 2, and with their uncertainty; none of a single study."""
-        return [*paper_grids(self.table), *honest_grids(self.table)]
+        """The same, and with their uncertainty."""
+        return [*self.paper_grids(), *honest_grids(self.table, self.criterion)]
 
     def settings(self) -> list[Layout]:
         """What tells settings apart that look alike in the table of studies, if there are such."""
@@ -72,21 +83,19 @@ class Findings:
     def retraining_pairs(self) -> list[pd.DataFrame]:
         """Runs of every two studies that differ in nothing but how much of the retraining was run."""
         first = self.table[self.table["error"] == ""].drop_duplicates("study")
-        same = [name for name in ("model", "data", "layers", "pruning_ratio", "wiring", "order", "pretrain_seed")]
-        pairs = []
-        for _, studies in first.groupby([first[name].map(str) for name in same], sort=False):
-            if len(studies) == 2 and varying(studies) == ["retrain_fraction"]:
-                pairs.append(self.runs[self.runs["study"].isin(studies["study"])])
-        return pairs
+        same = [first[name].map(str) for name in (*SETTING, *OF_DENSE) if name != "retrain_fraction"]
+        pairs = [rows for _, rows in first.groupby(same, sort=False) if len(rows) == 2]
+        pairs = [pair for pair in pairs if varying(pair) == ["retrain_fraction"]]
+        return [self.runs[self.runs["study"].isin(pair["study"])] for pair in pairs]
 
-    def gaps(self) -> list[str]:
+    def lacking(self) -> list[str]:
         """What the numbers lack, a sentence for each study that lacks something."""
         lines = []
         for study in self.studies:
             table, combos = self.of_study(study)
             picks = combos[combos["picked_by"].notna()]
             without = int((picks["failed"] + picks["unfinished"]).sum())
-            parts = [gaps(table.iloc[0])] if gaps(table.iloc[0]) else []
+            parts = [text] if (text := lacks(table.iloc[0])) else []
             parts += [f"{without} runs of combinations that a criterion picked have no outcome"] if without else []
             lines += [f"{study}: {'; '.join(parts)}"] if parts else []
         return lines
@@ -99,7 +108,8 @@ def find(
     metric: str,
     by: Sequence[str] = (),
     comparing: bool = False,
-    definitions: Mapping[str, Mapping[str, Any]] | None = None,
+    study_files: Mapping[str, Mapping[str, Any]] | None = None,
+    criterion: Criterion = ORACLE,
 ) -> Findings:
     """Compute what a report needs.
 
@@ -109,19 +119,23 @@ def find(
         metric: "accuracy", "loss" or "both".
         by: Columns that name a row of the table of studies; none: a row for each study.
         comparing: Whether to compare the two studies that the runs are of.
-        definitions: Study -> its definition, where it is at hand.
+        study_files: Study -> content of its file (`study.folder.read_studies`), where it is at hand.
+        criterion: What is judged; the runs have its column.
 
     Raises:
         ValueError: As `correlate`, `grouping.group` and `compare`.
     """
+    asked: dict[str, Any] = {"final": final, "metric": metric, "criterion": criterion}
     comparison = None
     if comparing:
         names = list(dict.fromkeys(runs["study"]))
         if len(names) != 2:
             raise ValueError(f"--compare must get two studies; got {len(names)}: {', '.join(names[:5])}")
-        comparison = compare(*(runs[runs["study"] == name] for name in names), final=final, metric=metric)
-    table = in_reading_order(correlate(runs, final=final, metric=metric)).reset_index(drop=True)
+        comparison = compare(*(runs[runs["study"] == name] for name in names), **asked)
+    table = in_reading_order(correlate(runs, **asked)).reset_index(drop=True)
     networks = across_networks(table)
     rows, means = group(table, by) if by else (table, networks)
-    unlike = unlike_settings(table, definitions or {})
-    return Findings(runs, combinations_table(runs), table, networks, unlike, rows, means, tuple(by), comparison)
+    files = study_files or {}
+    unlike = unlike_settings(table, {study: content["definition"] for study, content in files.items()})
+    combos = combinations_table(runs, criterion=criterion)
+    return Findings(runs, combos, table, networks, unlike, rows, means, tuple(by), comparison, criterion, files)

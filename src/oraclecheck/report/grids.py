@@ -6,23 +6,24 @@ from typing import Any
 
 import pandas as pd
 
+from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.metrics import metric_name
 from oraclecheck.analysis.rounding import agreement, agreement_interval, decimal, p_value
 from oraclecheck.analysis.statistics.correlation import VALID_P
 from oraclecheck.analysis.statistics.multiplicity import holm
 from oraclecheck.analysis.verdict import used_p
-from oraclecheck.analysis.words import heading, in_reading_order, shared, spell, varying
-from oraclecheck.report.layouts import definition, tau_and_p, verdict
+from oraclecheck.analysis.words import FOR_READERS, heading, in_reading_order, shared, spell, varying
+from oraclecheck.report.cells import definition, tau_and_p, verdict
 from oraclecheck.report.typesetting import Layout
 
 INVALID, CHANCE = "†", "‡"
 
 _CELL = ["layers", "pruning_ratio"]
-_SETTING = ["model", "data", "wiring", "retrain_fraction", "pretrain_seed"]
+_SETTING = [name for name in FOR_READERS if name not in (*_CELL, "order")]
 """What is the same in all cells of a grid; a grid is made for each."""
 
 
-def paper_grids(table: pd.DataFrame) -> list[Layout]:
+def paper_grids(table: pd.DataFrame, criterion: Criterion = ORACLE) -> list[Layout]:
     """Tau / p of every layers and ratio, the invalid ones marked, as Table 2 (accuracy) and A4 (loss) print them.
 
     Marked are also the cells whose p is not below 0.05 when adjusted by Holm's method for all cells of the grid, which
@@ -30,6 +31,7 @@ def paper_grids(table: pd.DataFrame) -> list[Layout]:
 
     Args:
         table: Rows of `tables.correlate`.
+        criterion: What they are about.
 
     Returns:
         One layout for each metric and setting that has several layers or ratios, one study each.
@@ -44,16 +46,16 @@ def paper_grids(table: pd.DataFrame) -> list[Layout]:
         sign = "tau < -0.2" if rows["metric"].iloc[0] == "accuracy" else "tau > 0.2"
         body = [(ratio, *cells) for ratio, cells in _cells(rows.assign(p_grid=holm(rows["p"])), _paper_cell)]
         notes = (note.format(sign=sign, cells=rows["p"].count()),)
-        grids.append(Layout(f"grid_{name}", _title(rows), _headings(rows), tuple(body), notes))
+        grids.append(Layout(f"grid_{name}", _title(rows, criterion), _headings(rows), tuple(body), notes))
     return grids
 
 
 def _paper_cell(row: pd.Series) -> str:
-    marks = INVALID * (definition(row["valid"]) == "invalid") + CHANCE * bool(row["p_grid"] >= VALID_P)
+    marks = INVALID * (definition(row) == "invalid") + CHANCE * bool(row["p_grid"] >= VALID_P)
     return f"{tau_and_p(row)} {marks}".strip()
 
 
-def honest_grids(table: pd.DataFrame) -> list[Layout]:
+def honest_grids(table: pd.DataFrame, criterion: Criterion = ORACLE) -> list[Layout]:
     """The grids of `paper_grids` with what a reader needs to believe them: interval, ceiling, permuted p, verdict.
 
     The adjusted p is that of `verdict.used_p`, over all cells of the grid.
@@ -82,7 +84,7 @@ def honest_grids(table: pd.DataFrame) -> list[Layout]:
             for i, (line, (ratio, cells)) in enumerate(zip(lines, block, strict=True)):
                 body.append(("" if i else ratio, line, *cells))
         head, notes = _headings(rows), (note.format(cells=rows["p_grid"].count()),)
-        layout = Layout(f"honest_{name}", _title(rows), (head[0], "", *head[1:]), tuple(body), notes, left=2)
+        layout = Layout(f"honest_{name}", _title(rows, criterion), (head[0], "", *head[1:]), tuple(body), notes, left=2)
         grids.append(layout)
     return grids
 
@@ -97,10 +99,11 @@ def _settings(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
             yield re.sub(r"[^\w.]+", "-", "_".join(words)), rows
 
 
-def _title(rows: pd.DataFrame) -> str:
+def _title(rows: pd.DataFrame, criterion: Criterion) -> str:
     row = rows.iloc[0]
     setting = [f"{heading(c)} {spell(c, row[c])}" for c in shared(rows) if c in _SETTING]
-    return f"Pruned train loss against {metric_name(row['final'], row['metric'])}: {', '.join(setting)}"
+    score = f"{criterion.score[0].upper()}{criterion.score[1:]}"
+    return f"{score} against {metric_name(row['final'], row['metric'])}: {', '.join(setting)}"
 
 
 def _headings(rows: pd.DataFrame) -> tuple[str, ...]:

@@ -1,15 +1,14 @@
 """What a report prints: tables that fit the terminal, or one document and nothing else."""
 
 import json
-import math
 import sys
 from typing import Any
 
 import pandas as pd
 from rich.console import Console
 
+from oraclecheck.files import encoded
 from oraclecheck.report.findings import Findings
-from oraclecheck.report.grids import paper_grids
 from oraclecheck.report.layouts import COLUMNS, FEWER, FEWEST
 from oraclecheck.report.typesetting import latex, markdown, terminal, terminal_cells
 
@@ -55,18 +54,8 @@ def _concatenated(findings: Findings) -> pd.DataFrame:
 
 
 def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): _plain(value) for name, value in row.items()} for row in rows.to_dict("records")]
-
-
-def _plain(value: Any) -> Any:
-    """A cell as JSON knows it, at full precision (pandas' own writer rounds p = 1e-20 to 0)."""
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if value is None or pd.isna(value):
-        return None
-    if isinstance(value, float) and math.isinf(value):
-        return str(float(value))
-    return value.item() if hasattr(value, "item") else value
+    """Rows at full precision (pandas' own writer of JSON rounds p = 1e-20 to 0)."""
+    return encoded(rows.astype(object).where(rows.notna(), None).to_dict("records"), undefined=None)
 
 
 def _print_tables(findings: Findings) -> None:
@@ -83,5 +72,5 @@ def _print_tables(findings: Findings) -> None:
     summary = summaries[fitting.index(True) % len(summaries)] if any(fitting) else summaries[-1]
     if not any(fitting):
         console = Console(width=widths[-1].minimum)  # the terminal then breaks lines, and nothing is lost
-    for layout in (summary, *findings.settings(), *paper_grids(findings.table), *findings.compared()):
+    for layout in (summary, *findings.settings(), *findings.paper_grids(), *findings.compared()):
         console.print(terminal(layout))

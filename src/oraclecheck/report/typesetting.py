@@ -12,32 +12,35 @@ from rich.table import Table
 from rich.text import Text
 
 # What LaTeX would read as a command, or what its 8-bit fonts lack. \textsuperscript works in text and in every class.
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "[": "{[}",  # after \\ it would be read as a length
-    "]": "{]}",
-    "–": "--",
-    "…": r"\ldots{}",
-    "×": r"$\times$",
-    "τ": r"$\tau$",
-    "≥": r"$\geq$",
-    "≤": r"$\leq$",
-    "±": r"$\pm$",
-    "†": r"\textsuperscript{\dag}",
-    "‡": r"\textsuperscript{\ddag}",
-}
+_LATEX = str.maketrans(
+    {
+        "\0": "$-$",  # stands for the minus of a negative number
+        "\\": r"\textbackslash{}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        "[": "{[}",  # after \\ it would be read as a length
+        "]": "{]}",
+        "–": "--",
+        "…": r"\ldots{}",
+        "×": r"$\times$",
+        "τ": r"$\tau$",
+        "≥": r"$\geq$",
+        "≤": r"$\leq$",
+        "±": r"$\pm$",
+        "†": r"\textsuperscript{\dag}",
+        "‡": r"\textsuperscript{\ddag}",
+    }
+)
 _NEGATIVE = re.compile(r"(?<![\w.)-])-(?=\d)")
 
 LONG = 55
@@ -138,8 +141,7 @@ def _markdown(text: str) -> str:
 
 
 def _latex(text: str) -> str:
-    negative = _NEGATIVE.sub("\0", text)
-    return "".join(_LATEX.get(character, character) for character in negative).replace("\0", "$-$")
+    return _NEGATIVE.sub("\0", text).translate(_LATEX)
 
 
 def _size(width: int) -> str:

@@ -13,7 +13,7 @@ from simulation import WORLDS, removed_filters
 from oraclecheck.analysis.comparison import compare
 from oraclecheck.analysis.statistics.balance import balanced
 from oraclecheck.analysis.tables import combinations_table, correlate
-from oraclecheck.report.layouts import gaps
+from oraclecheck.report.cells import lacks
 
 
 def there(*rows: str) -> np.ndarray:
@@ -94,14 +94,14 @@ def test_a_third_repeat_that_is_done_counts():
 
 def test_report_says_how_much_is_left_out():
     row = correlate(study(0.4), metric="loss", draws=50).iloc[0]
-    assert gaps(row) == (
+    assert lacks(row) == (
         "of 135 runs 27 missing: the numbers do not include them, nor 18 runs left out so that all 45 combinations "
         "count with 2 repeats"
     )
     runs = study(1.0, order="sampled")
     runs = runs[(runs["combo"] > 0) | (runs["repeat"] == 0)]
     row = correlate(runs, metric="loss", draws=50).iloc[0]
-    assert gaps(row).endswith(
+    assert lacks(row).endswith(
         "nor 1 run (all of 1 combination) left out so that all 44 combinations count with 3 repeats"
     )
 

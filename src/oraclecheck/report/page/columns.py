@@ -1,24 +1,21 @@
 """What each number of the report is called, how it is computed, and how it is printed.
 
 Paper 1 is Feng, Tao and Wang, "Is Oracle Pruning the True Oracle?" (arXiv 2412.00143). In the formulas c is the
-criterion's score (the pruned train loss), y the final metric, ȳ its mean over a combination's k repeats, and d is −1
-for accuracy and +1 for loss. An underscore makes a subscript on the page.
+criterion's score, y the final metric, ȳ its mean over a combination's k repeats, and d is −1 for accuracy and +1 for
+loss. An underscore makes a subscript on the page.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
 
-from oraclecheck.analysis.rounding import UNDEFINED, agreement, decimal
+from oraclecheck.analysis.criterion import Criterion
+from oraclecheck.analysis.rounding import UNDEFINED, agreement, decimal, p_value
 
 ALWAYS, TELLING, ON_DEMAND = "always", "telling", "on demand"
 """When a column is shown unasked; telling: where a row has a value other than zero and empty text."""
-
-_PAPER_1 = "paper 1"
-_P_DIGITS = 0.001
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Column:
             side of 0.2), "share" in percent, "p" as a p-value, "unit" in the metric's unit (percentage points for
             accuracy).
         shown: Whether it is there unasked.
-        meaning: Definition with formula, as text.
+        meaning: Definition with formula, as text; {score} stands for what the criterion's score is called.
         source: Who defined it; empty if it is plain counting.
         ends: Names of the columns with its interval's lower and upper end, printed in the same cell.
     """
@@ -44,6 +41,10 @@ class Column:
     meaning: str
     source: str = ""
     ends: tuple[str, str] | None = None
+
+    def meaning_for(self, criterion: Criterion) -> str:
+        """The definition in the criterion's words."""
+        return self.meaning.replace("{score}", criterion.score)
 
     def applies(self, table: pd.DataFrame) -> bool:
         """Whether the table has this column."""
@@ -58,58 +59,47 @@ class Column:
 
     def sort_key(self, row: Mapping[str, Any]) -> str:
         """What the page sorts by; empty where the number is not defined."""
-        value = row.get(self.name)
-        if value is None and self.ends:
-            value = row.get(self.ends[0])
-        if value is None or _undefined(value):
+        name = self.ends[0] if self.ends and self.name not in row else self.name
+        if not known(row, name):
             return ""
-        return str(value) if self.kind == "text" else repr(float(value))
+        return str(row[name]) if self.kind == "text" else repr(float(row[name]))
 
     def text(self, row: Mapping[str, Any]) -> str:
         """The number as it is printed."""
-        return _text(row.get(self.name), self.kind, row) if self.name in row else ""
+        return _text(row, self.name, self.kind) if self.name in row else ""
 
     def interval(self, row: Mapping[str, Any]) -> str:
         """The interval as it is printed; empty if there is none."""
-        if not self.ends or any(_undefined(row.get(end)) for end in self.ends):
+        if not self.ends or not all(known(row, end) for end in self.ends):
             return ""
-        low, high = (_text(row[end], self.kind, row).removesuffix(" pp").removesuffix(" %") for end in self.ends)
+        low, high = (_text(row, end, self.kind).removesuffix(" pp").removesuffix(" %") for end in self.ends)
         return f"[{low}, {high}]"
 
 
-def p_value(p: float) -> str:
-    """A p-value with two significant digits; one too small for a computer's numbers says so."""
-    if p == 0:
-        return "< 10⁻³⁰⁰"
-    if p >= _P_DIGITS:
-        return f"{p:.2g}"
-    mantissa, exponent = f"{p:.1e}".split("e")
-    return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+def known(row: Mapping[str, Any], name: str) -> bool:
+    """Whether a row has a value under a name; a list is one."""
+    value = row.get(name)
+    return isinstance(value, list) or not pd.isna(value)
 
 
-def _undefined(value: Any) -> bool:
-    return value is None or (not isinstance(value, list) and bool(pd.isna(value)))
+_FORMS: dict[str, Callable[[Any], str]] = {
+    "text": str,
+    "count": "{:,.0f}".format,
+    "signed": lambda value: f"{'+' if value > 0 else ''}{agreement(value)}",
+    "unsigned": agreement,
+    "share": lambda value: f"{decimal(100 * value, 1)} %",
+    "p": lambda value: p_value(value, "unicode"),
+    "flag": lambda value: "yes" if value else "no",
+    "unit of accuracy": lambda value: f"{decimal(100 * value)} pp",
+    "unit of loss": lambda value: decimal(value, 4),
+}
 
 
-def _text(value: Any, kind: str, row: Mapping[str, Any]) -> str:
-    if _undefined(value):
+def _text(row: Mapping[str, Any], name: str, kind: str) -> str:
+    if not known(row, name):
         return UNDEFINED
-    if kind == "text":
-        return str(value)
-    if kind == "flag":
-        return "yes" if value else "no"
-    if kind == "p":
-        return p_value(value)
-    if kind == "unit":
-        text = f"{decimal(100 * value)} pp" if row.get("metric") == "accuracy" else decimal(value, 4)
-    elif kind == "share":
-        text = f"{decimal(100 * value, 1)} %"
-    elif kind == "count":
-        text = f"{value:,.0f}"
-    else:
-        text = agreement(value)
-        text = f"+{text}" if kind == "signed" and value > 0 else text
-    return text.replace("-", "\N{MINUS SIGN}")
+    text = _FORMS[f"unit of {row['metric']}" if kind == "unit" else kind](row[name])
+    return text if kind == "text" else text.replace("-", "\N{MINUS SIGN}")
 
 
 def _ends(name: str) -> tuple[str, str]:
@@ -119,6 +109,7 @@ def _ends(name: str) -> tuple[str, str]:
 GROUPS: dict[str, tuple[Column, ...]] = {
     "Study": (
         Column("study", "Study", "text", ALWAYS, "Everything that is fixed while combinations and repeats vary."),
+        Column("criterion", "Criterion", "text", ON_DEMAND, "The criterion that is judged, by its name."),
         Column(
             "final", "Final", "text", ON_DEMAND,
             "Which epoch the metric is taken from: the last retraining epoch, or the one with the best test accuracy "
@@ -163,7 +154,7 @@ GROUPS: dict[str, tuple[Column, ...]] = {
         ),
         Column(
             "error", "Error", "text", TELLING,
-            "What contradicts itself in the records: the pruned train loss of one combination, or a metric of the "
+            "What contradicts itself in the records: the {score} of one combination, or a metric of the "
             "dense network, differs between two of them by more than 10⁻⁵ of its value.",
         ),
         Column("note", "Note", "text", ON_DEMAND, "What is not defined, and why."),
@@ -199,8 +190,8 @@ GROUPS: dict[str, tuple[Column, ...]] = {
     "Agreement": (
         Column(
             "agreement", "s", "signed", ALWAYS,
-            "Agreement s = d · τ_b(c, ȳ), between −1 and 1: positive where the combination with the lower pruned train "
-            "loss ends better, 0 where the one says nothing about the other. The interval holds 95 %; the column "
+            "Agreement s = d · τ_b(c, ȳ), between −1 and 1: positive where the combination with the lower {score} "
+            "ends better, 0 where the one says nothing about the other. The interval holds 95 %; the column "
             "Interval says what was resampled for it.",
             "Kendall's τ_b as in scipy; paper 1, Eq. 3, prints τ_a",
             _ends("agreement"),
@@ -289,7 +280,7 @@ GROUPS: dict[str, tuple[Column, ...]] = {
         Column(
             "anomaly_ratio", "Anomaly ratio", "share", ALWAYS,
             "Share of the n combinations whose ȳ is strictly better than that of the criterion's choice, the one with "
-            "the least pruned train loss; tied choices are averaged. The interval takes the choice as given: Wilson's "
+            "the least {score}; tied choices are averaged. The interval takes the choice as given: Wilson's "
             "for a sample, the retraining noise of the choice for a census.",
             "paper 1, Eq. 4", ("anomaly_low", "anomaly_high"),
         ),
@@ -304,13 +295,13 @@ GROUPS: dict[str, tuple[Column, ...]] = {
     "Pairs": (
         Column(
             "counterexample_ratio", "Counterexamples", "share", ALWAYS,
-            "Share of all n(n−1)/2 pairs in which the combination with the strictly lower pruned train loss ends "
+            "Share of all n(n−1)/2 pairs in which the combination with the strictly lower {score} ends "
             "strictly worse.",
             "paper 1, Table A5",
         ),
         Column("counterexamples", "Counterexample pairs", "count", ON_DEMAND, "The number of these pairs."),
         Column("pairs", "Pairs", "count", ON_DEMAND, "n(n−1)/2."),
-        Column("tied_score", "Tied scores", "count", ON_DEMAND, "Pairs with equal pruned train loss."),
+        Column("tied_score", "Tied scores", "count", ON_DEMAND, "Pairs with equal {score}."),
         Column("tied_final", "Tied finals", "count", ON_DEMAND, "Pairs with equal final metric."),
         Column(
             "tie_share", "Ties", "share", ON_DEMAND,

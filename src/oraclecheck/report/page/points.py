@@ -1,17 +1,13 @@
 """The points of the interactive scatter, small enough to travel inside the page."""
 
-import math
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from oraclecheck.analysis.metrics import HIGHER_IS_BETTER
+from oraclecheck.analysis.metrics import FINALS, HIGHER_IS_BETTER
+from oraclecheck.pruning.combination import spell_removed
 from oraclecheck.records.combination_key import Key, combination_keys
-
-# The page says last and best, the columns say final and best.
-COLUMNS = {"last": "final", "best": "best"}
 
 # Filters of one combination that are named before the rest is counted.
 _NAMED_FILTERS = 24
@@ -30,10 +26,10 @@ def scatter_points(runs: pd.DataFrame, combos: pd.DataFrame) -> dict[str, Any]:
         combos: The study's rows of `tables.combinations_table`; accuracies are fractions.
 
     Returns:
-        JSON-serialisable once its numbers went through `plain`: `combo`, `picked` (None or the criterion), `removed`
-        (text), `score`, `y` (final, then metric, gives the means), `repeats` (their numbers) and `each` (final, then
-        metric, gives one list a combination: a number, "diverged", "failed", or None where there is no record; absent
-        for a single repeat), `choice` (row of the least score, None if there is none).
+        JSON-serialisable but for NaN and infinities: `combo`, `picked` (None or the criterion), `removed` (text),
+        `score`, `y` (final, then metric, gives the means), `repeats` (their numbers) and `each` (final, then metric,
+        gives one list a combination: a number, "diverged", "failed", or None where there is no record; absent for a
+        single repeat), `choice` (row of the least score, None if there is none).
     """
     shown = combos[(combos["k"] > 0) & combos["score"].notna()]  # NaN where records contradict each other
     unpicked = [i for i, name in enumerate(shown["picked_by"]) if name is None or pd.isna(name)]
@@ -42,7 +38,7 @@ def scatter_points(runs: pd.DataFrame, combos: pd.DataFrame) -> dict[str, Any]:
     points: dict[str, Any] = {
         "combo": [None if pd.isna(c) else _index(int(c)) for c in shown["combo"]],
         "picked": [None if pd.isna(name) else str(name) for name in shown["picked_by"]],
-        "removed": [abbreviate(removed) for removed in shown["removed"]],
+        "removed": [spell_removed(removed or {}, _NAMED_FILTERS) for removed in shown["removed"]],
         "score": score.tolist(),
         "choice": unpicked[int(np.argmin(score[unpicked]))] if unpicked else None,
         "y": _by_metric(lambda column: shown[column].to_numpy(float).tolist()),
@@ -54,44 +50,10 @@ def scatter_points(runs: pd.DataFrame, combos: pd.DataFrame) -> dict[str, Any]:
     return points
 
 
-def abbreviate(removed: Mapping[str, Iterable[int]] | None) -> str:
-    """The removed filters by layer, the first few of them if they are many."""
-    if not isinstance(removed, Mapping) or not removed:
-        return ""
-    layers = {str(layer): [int(i) for i in filters] for layer, filters in removed.items()}
-    total = sum(map(len, layers.values()))
-    texts, named = [], 0
-    for layer, filters in layers.items():
-        room = filters[: max(0, _NAMED_FILTERS - named)]
-        if not room:
-            break
-        named += len(room)
-        texts.append(f"{layer}: {', '.join(map(str, room))}{' …' if len(room) < len(filters) else ''}")
-    text = "; ".join(texts)
-    if named == total:
-        return text
-    return f"{text.removesuffix(' …')} … ({total:,} filters in {len(layers)} layer{'s' if len(layers) > 1 else ''})"
-
-
-def plain(value: Any) -> Any:
-    """The same value with numbers that JSON can hold: null for NaN, "Infinity" and "-Infinity" as strings."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        if math.isnan(value):
-            return None
-        if math.isinf(value):
-            return "Infinity" if value > 0 else "-Infinity"
-        return float(value)
-    return value
-
-
 def _by_metric(values: Any) -> dict[str, dict[str, list]]:
     return {
         final: {metric: values(f"{column}_test_{metric}") for metric in HIGHER_IS_BETTER}
-        for final, column in COLUMNS.items()
+        for final, column in FINALS.items()
     }
 
 

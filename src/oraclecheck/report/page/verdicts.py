@@ -5,34 +5,38 @@ from typing import Any
 
 import pandas as pd
 
-from oraclecheck.analysis.rounding import agreement, magnitude
+from oraclecheck.analysis.criterion import ORACLE, Criterion
+from oraclecheck.analysis.rounding import agreement, magnitude, p_value
 from oraclecheck.analysis.words import heading, short_layers, short_names, spell, varying
-from oraclecheck.report.page.columns import p_value
+from oraclecheck.report.cells import number_of
+from oraclecheck.report.page.columns import known
 
 FINALS = {"last": "after the last epoch", "best": "at the best epoch"}
 
 _CLAIMS = {
-    "valid": "The pruned train loss is a valid criterion for the {outcome}",
-    "invalid": "The pruned train loss is not a valid criterion for the {outcome}",
-    "undecided": "It is undecided whether the pruned train loss is a valid criterion for the {outcome}",
+    "valid": "The {score} is a valid criterion for the {outcome}",
+    "invalid": "The {score} is not a valid criterion for the {outcome}",
+    "undecided": "It is undecided whether the {score} is a valid criterion for the {outcome}",
 }
 _IN_TITLE = ("model", "data", "layers", "pruning_ratio")
-_UNJUDGED = "The pruned train loss and the {outcome}"
+_UNJUDGED = "The {score} and the {outcome}"
 
 
-def sentence(row: Mapping[str, Any]) -> str:
+def sentence(row: Mapping[str, Any], criterion: Criterion = ORACLE) -> str:
     """The verdict with every number it rests on.
 
     Args:
         row: A row of `tables.correlate` or `networks.across_networks`; higher agreement is better.
+        criterion: What it is about.
     """
     outcome = f"test {row['metric']} {FINALS.get(row.get('final', ''), 'after retraining')}"
-    claim = _CLAIMS.get(row.get("verdict") or "", _UNJUDGED).format(outcome=outcome)
+    claim = _CLAIMS.get(row.get("verdict") or "", _UNJUDGED).format(score=criterion.score, outcome=outcome)
     if "networks" in row:
         claim = f"Over dense networks, {claim[0].lower()}{claim[1:]}"
         numbers = [_agreement(row), f"{int(row['networks'])} dense networks"]
     else:
-        numbers = [_agreement(row), _ceiling(row), *_p(row), *_counts(row)]
+        counts = [f"{int(row['n']):,} combinations", number_of(int(row["k"]), "repeat")]
+        numbers = [_agreement(row), _ceiling(row), *_p(row), *counts]
     reason = str(row.get("reason") or "").strip().rstrip(".")
     return f"{claim}: {', '.join(numbers)}.{f' {reason[:1].upper()}{reason[1:]}.' if reason else ''}"
 
@@ -40,7 +44,7 @@ def sentence(row: Mapping[str, Any]) -> str:
 def strip(row: Mapping[str, Any]) -> dict[str, float | None]:
     """Agreement, its interval and the noise ceiling, None where not defined: what the strip draws."""
     names = {"s": "agreement", "low": "agreement_low", "high": "agreement_high", "ceiling": "ceiling"}
-    return {short: float(row[name]) if _has(row, name) else None for short, name in names.items()}
+    return {short: float(row[name]) if known(row, name) else None for short, name in names.items()}
 
 
 def tallies(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -61,7 +65,7 @@ def tallies(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def title(row: Mapping[str, Any]) -> str:
     """What people call the study; its folder's name if nothing more is known."""
-    if not (_has(row, "model") and _has(row, "data")):
+    if not (known(row, "model") and known(row, "data")):
         return str(row["study"])
     layers, ratio = short_layers(str(row.get("layers") or "")), str(row.get("pruning_ratio") or "")
     what = ratio if " " in ratio else f"{layers} at {ratio}"
@@ -92,11 +96,11 @@ def particulars(row: Mapping[str, Any]) -> list[str]:
     found = []
     if row.get("wiring") == "released_code":
         found.append("wired as the released code")
-    if _has(row, "pretrain_seed"):
+    if known(row, "pretrain_seed"):
         found.append(f"dense network trained with seed {int(row['pretrain_seed'])}")
-    if _has(row, "retrain_fraction") and row["retrain_fraction"] != 1:
+    if known(row, "retrain_fraction") and row["retrain_fraction"] != 1:
         found.append(f"{100 * row['retrain_fraction']:g} % of the retraining epochs")
-    if _has(row, "space") and _has(row, "space_size"):
+    if known(row, "space") and known(row, "space_size"):
         size = magnitude(int(row["space_size"]))
         whole = row.get("n", row["space_size"]) == row["space_size"]
         enumerated = f"all {size} combinations" if whole else f"{row['n']:,} of {size} combinations in order"
@@ -104,19 +108,15 @@ def particulars(row: Mapping[str, Any]) -> list[str]:
     return [text for text in found if text]
 
 
-def _has(row: Mapping[str, Any], name: str) -> bool:
-    return name in row and row[name] is not None and not pd.isna(row[name])
-
-
 def _signed(value: float) -> str:
     return agreement(value).replace("-", "\N{MINUS SIGN}")
 
 
 def _agreement(row: Mapping[str, Any]) -> str:
-    if not _has(row, "agreement"):
+    if not known(row, "agreement"):
         return "the agreement s is not defined"
     text = f"{'mean ' if 'networks' in row else ''}agreement s = {_signed(row['agreement'])}"
-    if _has(row, "agreement_low") and _has(row, "agreement_high"):
+    if known(row, "agreement_low") and known(row, "agreement_high"):
         resampled = "networks" if "networks" in row else row.get("interval")
         over = f" over {resampled}" if resampled in ("networks", "combinations", "repeats") else ""
         return f"{text} (95 % interval{over} {_signed(row['agreement_low'])} to {_signed(row['agreement_high'])})"
@@ -124,21 +124,16 @@ def _agreement(row: Mapping[str, Any]) -> str:
 
 
 def _ceiling(row: Mapping[str, Any]) -> str:
-    if not _has(row, "ceiling"):
+    if not known(row, "ceiling"):
         return "noise ceiling unknown"
-    collapsed = int(row["collapsed"]) if _has(row, "collapsed") else 0
+    collapsed = int(row["collapsed"]) if known(row, "collapsed") else 0
     are = f"{collapsed:,} combination{' has' if collapsed == 1 else 's have'} collapsed"
     return f"noise ceiling {agreement(row['ceiling'])}{f' (maybe too high: {are})' if collapsed else ''}"
 
 
 def _p(row: Mapping[str, Any]) -> list[str]:
     for name, words in (("p_permutation", "filter-permutation p"), ("p", "p")):
-        if _has(row, name):
-            value = p_value(row[name])
+        if known(row, name):
+            value = p_value(row[name], "unicode")
             return [f"{words} {value if value.startswith('<') else f'= {value}'}"]
     return []
-
-
-def _counts(row: Mapping[str, Any]) -> list[str]:
-    repeats = f"{int(row['k'])} repeat{'' if row['k'] == 1 else 's'}"
-    return [f"{int(row['n']):,} combinations", repeats]
