@@ -16,6 +16,15 @@ HERE = Path(__file__).parent
 os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), str(HERE / "support"), os.environ.get("PYTHONPATH", "")])
 
 
+LONGEST = ("test_resume.py", "test_cli.py", "test_experiment.py", "test_experiments.py", "report/test_report.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no process has one of them left when the others are done."""
+    rank = {HERE / name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (rank.get(item.path, len(LONGEST)), item.path.parent != HERE))
+
+
 def pytest_collection_finish() -> None:
     """Keep what was imported out of the garbage collector's rounds: statsmodels starts one at each adjustment of p."""
     gc.collect()
