@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oraclecheck.analysis.statistics.correlation import anomaly_ratio, counterexamples, kendall
+from oraclecheck.analysis.statistics.choice import anomaly_ratio
+from oraclecheck.analysis.statistics.correlation import kendall
+from oraclecheck.analysis.statistics.pairs import counterexamples
 
 TWO_DECIMALS = 0.005 + 1e-9
 

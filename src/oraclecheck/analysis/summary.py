@@ -10,20 +10,18 @@ from oraclecheck.analysis.outcomes import Outcomes
 from oraclecheck.analysis.rounding import magnitude
 from oraclecheck.analysis.space import Space, counted_runs
 from oraclecheck.analysis.statistics.balance import mean_of_repeats
-from oraclecheck.analysis.statistics.choice import anomaly_of_census, anomaly_of_sample, regret
+from oraclecheck.analysis.statistics.choice import anomaly_of_census, anomaly_of_sample, anomaly_ratio, regret
 from oraclecheck.analysis.statistics.correlation import (
     agreement,
     agreement_bounds,
-    anomaly_ratio,
-    counterexamples,
     is_valid,
     kendall,
     kendall_a,
     linear_correlations,
     signed,
-    tie_share,
 )
 from oraclecheck.analysis.statistics.intervals import noise_and_intervals
+from oraclecheck.analysis.statistics.pairs import counterexamples, tie_share
 from oraclecheck.analysis.statistics.permutation import RELABELLINGS, permutation_p, relabellings
 from oraclecheck.analysis.verdict import judge
 from oraclecheck.records.combination_key import knows_filters

@@ -9,18 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau, pearsonr, spearmanr
 
-from oraclecheck.analysis.statistics import correlation
+from oraclecheck.analysis.statistics import pairs as pairs_of
+from oraclecheck.analysis.statistics.choice import anomaly_ratio
 from oraclecheck.analysis.statistics.correlation import (
     agreement,
     agreement_bounds,
-    anomaly_ratio,
-    counterexamples,
     is_valid,
     kendall,
     kendall_a,
     linear_correlations,
-    tie_share,
 )
+from oraclecheck.analysis.statistics.pairs import counterexamples, tie_share
 
 # Few distinct values, so that ties are the rule, and diverged runs among them.
 VALUES = st.sampled_from([-math.inf, 0.0, 0.25, 0.5, 1.0, math.inf])
@@ -139,7 +138,7 @@ def test_anomaly_ratio_averages_over_tied_choices():
 
 @pytest.mark.parametrize("block", [1, 3, 100])
 def test_counterexamples_do_not_depend_on_the_block_size(monkeypatch, block):
-    monkeypatch.setattr(correlation, "_BLOCK_PAIRS", block)
+    monkeypatch.setattr(pairs_of, "_BLOCK_PAIRS", block)
     counts = counterexamples([5, 2, 2, 1, 3], [0.95, 0.8, 0.7, 0.9, 0.9], higher_is_better=True)
     # By hand: the one with the lower score ends worse in 2-1, 3-1, 4-1, 5-1, 2-5 and 3-5.
     assert (counts.counterexamples, counts.tied_score, counts.tied_final, counts.pairs) == (6, 1, 1, 10)

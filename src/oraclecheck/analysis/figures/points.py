@@ -54,4 +54,5 @@ def tau_and_p(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[str]:
     tau, p = kendall(x, y)
     if np.isnan(tau):
         return ["$\\tau$ not defined"]
-    return [f"$\\tau$ = {minus(decimal(tau))}", f"$p$ = {p_value(p, 'mathtext')}".replace("= $<", "$<")]
+    printed = p_value(p, "mathtext")
+    return [f"$\\tau$ = {minus(decimal(tau))}", f"$p$ {'' if '<' in printed else '= '}{printed}"]

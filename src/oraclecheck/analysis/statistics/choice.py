@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from scipy.stats import t as student
 from statsmodels.stats.proportion import proportion_confint
 
 from oraclecheck.analysis.statistics.balance import mean_of_repeats
+from oraclecheck.analysis.statistics.pairs import checked_columns
 
 Array = NDArray[np.float64]
 
@@ -69,6 +70,31 @@ def _regrets(merits: Array, chosen: NDArray[np.bool_]) -> Array:
     best = (merits.sum(axis=2, keepdims=True) - merits).argmax(axis=1)
     held_out = np.take_along_axis(merits, best[:, None, :], axis=1)[:, 0, :]
     return held_out.mean(axis=1) - merits[:, chosen, :].mean(axis=(1, 2))
+
+
+def anomaly_ratio(score: ArrayLike, final: ArrayLike, *, higher_is_better: bool) -> float:
+    """Share of combinations that end strictly better than the criterion's choice (Eq. 4 of paper 1).
+
+    The choice is the combination with the least score and is one of the n; if several share the least score, the
+    ratio is the average over them.
+
+    Args:
+        score: Criterion score of each combination, shape (n,); the least is the criterion's choice.
+        final: Final metric of the same combinations, shape (n,).
+        higher_is_better: True for accuracy, False for loss.
+
+    Returns:
+        A share in [0, 1); 0 if nothing is better than the choice.
+
+    Raises:
+        ValueError: If the shapes differ, n is 0, or a value is NaN.
+    """
+    score, final = checked_columns(score, final, least=1)
+    merit = np.sort(final if higher_is_better else -final)
+    chosen = final[score == score.min()]
+    chosen = chosen if higher_is_better else -chosen
+    better = len(merit) - np.searchsorted(merit, chosen, side="right")
+    return float(better.mean() / len(merit))
 
 
 def anomaly_of_sample(better: float, n: int) -> tuple[float, float]:

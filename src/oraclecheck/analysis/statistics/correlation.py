@@ -1,16 +1,15 @@
 """How far a criterion's score agrees with the metric after retraining.
 
 Paper 1 is Feng, Tao and Wang, "Is Oracle Pruning the True Oracle?" (arXiv 2412.00143). Everywhere `score` is the
-criterion's score of each combination (lower means "better to remove"; the oracle's is the pruned train loss) and
-`final` the metric of the same combinations after retraining. Infinite values are outcomes (a diverged run ranks
-worst); NaN is refused.
+criterion's score of each combination (lower means "better to remove") and `final` the metric of the same combinations
+after retraining. Infinite values are outcomes (a diverged run ranks worst); NaN is refused.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import kendalltau, pearsonr, rankdata, spearmanr
+
+from oraclecheck.analysis.statistics.pairs import checked_columns, tie_share
 
 # Definition 3.1 of paper 1.
 VALID_AGREEMENT = 0.2
@@ -22,24 +21,6 @@ _ROUNDING = 1e-12
 
 # Missing combinations beyond which bounds are those of an agreement of which nothing is known.
 _MOST_MISSING = 10**9
-
-# Pairs compared at a time: about 10 MiB of temporaries, whatever the number of combinations.
-_BLOCK_PAIRS = 2**22
-
-
-@dataclass(frozen=True)
-class PairCounts:
-    """How the pairs of combinations fall; a pair tied in both score and final metric is in both tie counts."""
-
-    pairs: int
-    counterexamples: int
-    tied_score: int
-    tied_final: int
-
-    @property
-    def ratio(self) -> float:
-        """Counterexamples as a share of all pairs, the tied ones included."""
-        return self.counterexamples / self.pairs
 
 
 def kendall(score: ArrayLike, final: ArrayLike) -> tuple[float, float]:
@@ -58,7 +39,7 @@ def kendall(score: ArrayLike, final: ArrayLike) -> tuple[float, float]:
     Raises:
         ValueError: If the shapes differ, n < 2, or a value is NaN.
     """
-    score, final = _combinations(score, final, least=2)
+    score, final = checked_columns(score, final, least=2)
     result = kendalltau(score, final)
     return float(result.statistic), float(result.pvalue)
 
@@ -94,7 +75,7 @@ def kendall_a(score: ArrayLike, final: ArrayLike) -> float:
     Raises:
         ValueError: If the shapes differ, n < 2, or a value is NaN.
     """
-    score, final = _combinations(score, final, least=2)
+    score, final = checked_columns(score, final, least=2)
     tau = float(kendalltau(score, final).statistic)
     untied = (1 - tie_share(score)) * (1 - tie_share(final))
     return tau * float(np.sqrt(untied)) if untied else 0.0
@@ -113,7 +94,7 @@ def linear_correlations(score: ArrayLike, final: ArrayLike) -> tuple[float, floa
     Raises:
         ValueError: If the shapes differ, n < 2, or a value is NaN.
     """
-    score, final = _combinations(score, final, least=2)
+    score, final = checked_columns(score, final, least=2)
     if min(np.ptp(rankdata(score)), np.ptp(rankdata(final))) == 0:
         return float("nan"), float("nan")
     finite = np.isfinite(score).all() and np.isfinite(final).all()
@@ -142,7 +123,7 @@ def agreement_bounds(
     Raises:
         ValueError: If the shapes differ, n < 2, or a value is NaN.
     """
-    score, final = _combinations(score, final, least=2)
+    score, final = checked_columns(score, final, least=2)
     pairs = len(score) * (len(score) - 1) / 2
     missing = min(missing, _MOST_MISSING)  # a space may have more combinations than floats can count
     new = missing * len(score) + missing * (missing - 1) / 2
@@ -162,99 +143,3 @@ def is_valid(s: float, p: float) -> bool:
         p: Two-sided p of the same tau-b.
     """
     return s > VALID_AGREEMENT + _ROUNDING and p < VALID_P
-
-
-def anomaly_ratio(score: ArrayLike, final: ArrayLike, *, higher_is_better: bool) -> float:
-    """Share of combinations that end strictly better than the criterion's choice (Eq. 4 of paper 1).
-
-    The choice is the combination with the least score and is one of the n; if several share the least score, the
-    ratio is the average over them.
-
-    Args:
-        score: Criterion score of each combination, shape (n,); the least is the criterion's choice.
-        final: Final metric of the same combinations, shape (n,).
-        higher_is_better: True for accuracy, False for loss.
-
-    Returns:
-        A share in [0, 1); 0 if nothing is better than the choice.
-
-    Raises:
-        ValueError: If the shapes differ, n is 0, or a value is NaN.
-    """
-    score, final = _combinations(score, final, least=1)
-    merit = np.sort(final if higher_is_better else -final)
-    chosen = final[score == score.min()]
-    chosen = chosen if higher_is_better else -chosen
-    better = len(merit) - np.searchsorted(merit, chosen, side="right")
-    return float(better.mean() / len(merit))
-
-
-def counterexamples(score: ArrayLike, final: ArrayLike, *, higher_is_better: bool) -> PairCounts:
-    """Count the pairs in which the combination with the strictly lower score ends strictly worse (paper 1, Table A5).
-
-    Values are compared as they are: round averages of printed numbers to their printed digits first.
-
-    Args:
-        score: Criterion score of each combination, shape (n,).
-        final: Final metric of the same combinations, shape (n,).
-        higher_is_better: True for accuracy, False for loss.
-
-    Raises:
-        ValueError: If the shapes differ, n < 2, or a value is NaN.
-    """
-    score, final = _combinations(score, final, least=2)
-    merit = final if higher_is_better else -final
-    rows = max(1, _BLOCK_PAIRS // len(score))
-    count = 0
-    for start in range(0, len(score), rows):
-        block = slice(start, start + rows)
-        lower = score[block, None] < score[None, :]
-        worse = merit[block, None] < merit[None, :]
-        count += int(np.count_nonzero(lower & worse))
-    pairs = len(score) * (len(score) - 1) // 2
-    return PairCounts(pairs, count, _tied_pairs(score), _tied_pairs(final))
-
-
-def tie_share(values: ArrayLike) -> float:
-    """Share of all pairs whose two values are equal.
-
-    Args:
-        values: One value per combination, shape (n,).
-
-    Returns:
-        A share in [0, 1]; accuracies on a small test set tie often, and tau-b then rests on the other pairs.
-
-    Raises:
-        ValueError: If n < 2 or a value is NaN.
-    """
-    checked = _vector("values", values, least=2)
-    return _tied_pairs(checked) / (len(checked) * (len(checked) - 1) // 2)
-
-
-def _tied_pairs(values: NDArray[np.float64]) -> int:
-    _, counts = np.unique(values, return_counts=True)
-    return int((counts * (counts - 1) // 2).sum())
-
-
-def _combinations(score: ArrayLike, final: ArrayLike, *, least: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    checked_score, checked_final = _vector("score", score, least), _vector("final", final, least)
-    if len(checked_score) != len(checked_final):
-        raise ValueError(
-            f"score and final must have one value per combination each; got {len(checked_score)} and "
-            f"{len(checked_final)} values"
-        )
-    return checked_score, checked_final
-
-
-def _vector(name: str, values: ArrayLike, least: int) -> NDArray[np.float64]:
-    vector = np.asarray(values, dtype=np.float64)
-    if vector.ndim != 1:
-        raise ValueError(f"{name} must be one-dimensional; got shape {vector.shape}")
-    if len(vector) < least:
-        raise ValueError(f"{name} must hold at least {least} combination{'s' * (least > 1)}; got {len(vector)}")
-    if missing := int(np.isnan(vector).sum()):
-        raise ValueError(
-            f"{name} must not contain NaN; got {missing} NaN among {len(vector)} values (give a diverged run the "
-            "worst value, +inf or -inf, and leave out a missing one)"
-        )
-    return vector

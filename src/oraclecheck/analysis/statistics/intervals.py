@@ -3,7 +3,7 @@
 They are meant to hold the truth in 95 % of studies. Measured in simulations with known truth, in percent: the lowest
 and the highest coverage of four settings (correlation of score and true metric 0 and 0.6, reliability of one repeat 0.3
 and 0.8), with a Monte Carlo error of 0.5 to 1.3. Each setting by itself, with its error, is in
-tests/analysis/interval_coverage.csv, which interval_coverage.py beside it measures; the tests measure again. Worlds:
+tests/support/interval_coverage.csv, which interval_coverage.py beside it measures; the tests measure again. Worlds:
 normal metrics; exponential ones; log-normal ones, where a few combinations collapse; normal ones in steps of a quarter
 of their standard deviation, which tie; sums of filter effects.
 
