@@ -37,7 +37,7 @@ def heading(name: str) -> str:
 
 def spell(name: str, value: object) -> str:
     """An identity column's value for a reader, from a table of runs or from one of studies."""
-    value = as_text(value) if isinstance(value, list | dict) else value
+    value = as_text(value) if isinstance(value, list | tuple | dict) else value
     if value is None or value == "" or pd.isna(value):  # type: ignore[call-overload]
         return UNDEFINED
     if name == "retrain_fraction":

@@ -185,3 +185,9 @@ def test_unknown_words_are_refused():
 def test_a_metric_that_a_study_lacks_is_one_sentence():
     with pytest.raises(ValueError, match="must be in the records; demo has no final_test_loss"):
         drawn(combos().assign(final_test_loss=math.nan), metric="loss")
+
+
+def test_a_p_that_is_too_small_for_a_number_is_not_called_zero():
+    n = 1000
+    assert kendalltau(range(n), -np.arange(n)).pvalue == 0
+    assert drawn(combos(range(n), np.linspace(0.9, 0.5, n))).get_title().endswith("$p$ $<10^{-300}$")
