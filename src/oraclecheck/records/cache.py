@@ -6,7 +6,6 @@ bytes: it is used only where both are right.
 
 import hashlib
 import io
-import json
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from oraclecheck import __version__
-from oraclecheck.files import file_state, read_file, write_atomically
+from oraclecheck.files import digest, file_state, read_file, write_atomically
 from oraclecheck.records.columns import NAMES
 from oraclecheck.records.folder import places, study_rows
 from oraclecheck.records.frame import table_of_rows
@@ -35,7 +34,7 @@ def load_study(study: Path) -> pd.DataFrame:
         ValueError: If the study's file does not say what its runs are.
     """
     begun = places(study)
-    state = _digest(json.dumps([__version__, NAMES, file_state(study / STUDY_FILE), begun]).encode())
+    state = digest([__version__, NAMES, file_state(study / STUDY_FILE), begun])[:DIGITS]
     if (cached := _read(study / FOLDER, state)) is not None:
         return cached
     rows, complaints = study_rows(study, begun)
@@ -51,7 +50,7 @@ def _read(folder: Path, state: str) -> pd.DataFrame | None:
     for path in folder.glob(f"runs-{state}-*.parquet"):
         with suppress(OSError, ValueError):
             content = read_file(path)
-            if path.stem.rpartition("-")[2] == _digest(content):
+            if path.stem.rpartition("-")[2] == _of_bytes(content):
                 return load_parquet(content)
     return None
 
@@ -61,11 +60,11 @@ def _write(folder: Path, state: str, table: pd.DataFrame) -> None:
         buffer = io.BytesIO()
         write_parquet(table, buffer)
         old = set(folder.glob("runs-*.parquet"))
-        path = folder / f"runs-{state}-{_digest(buffer.getvalue())}.parquet"
+        path = folder / f"runs-{state}-{_of_bytes(buffer.getvalue())}.parquet"
         write_atomically(path, lambda file: file.write(buffer.getvalue()))
         for outdated in old - {path}:
             outdated.unlink(missing_ok=True)
 
 
-def _digest(content: bytes) -> str:
+def _of_bytes(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:DIGITS]
