@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oraclecheck.records.flaw import Flaw, short
-from oraclecheck.study.identity import OF_STUDY
+from oraclecheck.study.identity import DENSE, SETTING
 
 Row = Mapping[str, Any]
 
-SHARED = tuple(name for name in OF_STUDY if name not in ("schema", "pretrain_seed"))
+SHARED = ("study", "study_hash", *SETTING, DENSE, "setting_hash")
 """Columns in which the records of a study agree, as they do in how many filters each layer loses.
 
-Not the schema, and not the pretraining's seed: the same dense network may have been trained, or loaded from a file.
+What the setting is comes before its hash, so that messages say it. Not among them are the schema and the pretraining's
+seed: the same dense network may have been trained, or loaded from a file.
 """
 
 _SIBLINGS = "its study's other records"
