@@ -182,6 +182,7 @@
     pin(row === state.pinned ? null : row);
     draw();
   });
+  window.addEventListener("resize", draw); // texts are folded to the plot's width
   /* Paper is light: style sheets say so, and the plot is drawn with their colours. */
   matchMedia("screen and (prefers-color-scheme: dark)").addEventListener("change", draw);
 })();
