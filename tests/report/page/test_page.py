@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from page_studies import HOSTILE, as_runs, made, make_runs, make_table, outcome, run, write_studies
 
-from oraclecheck.analysis.rounding import p_value
 from oraclecheck.analysis.tables import combinations_table, correlate
 from oraclecheck.files import encoded
 from oraclecheck.report.page import write_page
@@ -159,11 +158,6 @@ def test_sentence_over_dense_networks_claims_no_more_than_their_mean():
 def test_sentence_flags_a_ceiling_that_rests_on_collapsed_combinations():
     row = {"metric": "loss", "final": "last", "n": 9, "k": 2, "agreement": 0.5, "ceiling": 0.9, "collapsed": 1}
     assert "noise ceiling 0.90 (maybe too high: 1 combination has collapsed)" in sentence(row)
-
-
-def test_p_values_keep_two_digits():
-    texts = [p_value(p, "unicode") for p in (0.0, 0.0005, 0.001, 0.0481, 1.0)]
-    assert texts == ["< 10⁻³⁰⁰", "5.0 × 10⁻⁴", "0.001", "0.048", "1"]
 
 
 def test_every_column_has_one_definition_and_prints_undefined_as_a_dash():

@@ -56,7 +56,7 @@ def opened(browser, page):
 def chrome(opened):
     """The page in its first state, whatever the test before did."""
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", WIDE)
-    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
     for name, value in (("metric", "accuracy"), ("final", "last")):
         switch(opened, name, value)
     Select(opened.find_element(By.ID, "study")).select_by_index(0)
@@ -217,7 +217,7 @@ def test_click_on_a_point_keeps_it_in_view(chrome):
     assert "Combination 1" in chrome.find_element(By.ID, "details").text
 
 
-def test_page_is_dark_where_the_reader_prefers_it(chrome):
+def test_page_is_dark_where_the_reader_prefers_it_but_for_paper(chrome):
     ink = "return document.querySelector('#plot .xtitle').style.fill"
     light = chrome.execute_script(ink)
     dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
@@ -225,6 +225,8 @@ def test_page_is_dark_where_the_reader_prefers_it(chrome):
     background = chrome.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert background == "rgb(21, 24, 27)"
     wait(chrome, lambda: chrome.execute_script(ink) != light)
+    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", **dark})
+    wait(chrome, lambda: chrome.execute_script(ink) == light)
 
 
 def test_page_fits_a_telephone(chrome):

@@ -21,7 +21,7 @@
   const inert = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
   function folded(text) {
     const most = Math.max(20, Math.min(60, Math.floor(plot.clientWidth / 9))); // characters in a line
-    return text && text.match(new RegExp(`.{1,${most}}(?:\\s|$)|.{${most}}`, "g")).map(inert).join("<br>");
+    return text && text.match(new RegExp(`.{1,${most}}(?:\\s|$)|.{${most}}`, "gu")).map(inert).join("<br>");
   }
 
   /* One combination in words, a line each. */
@@ -182,6 +182,7 @@
     pin(row === state.pinned ? null : row);
     draw();
   });
+  window.addEventListener("resize", draw); // texts are folded to the plot's width
   /* Paper is light: style sheets say so, and the plot is drawn with their colours. */
   matchMedia("screen and (prefers-color-scheme: dark)").addEventListener("change", draw);
 })();
