@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from quick import QUICK
+from quick import FEW, QUICK
 
 from oraclecheck.networks.lenet import LeNet5Mini
 
@@ -18,7 +18,12 @@ def records(out: Path = Path("multirun")) -> list[dict]:
 
 
 def test_command_without_arguments_prunes_lenet_on_digits(command):
-    code, out, err = command(*QUICK, "data.source._target_=oraclecheck.data.sources.Digits")  # all of them
+    whole = (
+        "data.source._target_=oraclecheck.data.sources.Digits",
+        "pretrain.batch_size=128",
+        "retrain.batch_size=128",
+    )
+    code, out, err = command(*QUICK, *whole)
     (record,) = records()
     assert code == 0, err
     assert (record["model"], record["data"], record["combo"], record["repeat"]) == ("lenet5_mini", "digits", 0, 0)
@@ -50,7 +55,7 @@ def test_multirun_adds_to_one_study_and_a_relaunch_trains_nothing(command, monke
 
 def test_sweep_over_wirings_and_ratios_makes_a_study_of_each(command):
     ratios = "pruning.ratio={conv1: 0.2},{conv3: 0.3}"
-    code, *_ = command("-m", *QUICK, "logger=none", "pruning.wiring=correct,released_code", ratios, "combo=0,1")
+    code, *_ = command("-m", *QUICK, "logger=none", "pruning.wiring=correct,released_code", ratios, 'combo="0,1"')
     assert code == 0
     assert len({record["study"] for record in records()}) == 4 and len(records()) == 8
 
@@ -83,7 +88,7 @@ def recipes() -> list[dict]:
 
 
 def test_fewer_epochs_cut_the_schedule_off(command):
-    code, _, err = command("stage=pretrain", "pretrain.epochs=2", "retrain.epochs=2")
+    code, _, err = command("stage=pretrain", "pretrain.epochs=2", "retrain.epochs=2", FEW)
     assert code == 0, err
     (recipe,) = recipes()  # of conf/pretrain/digits.yaml, "0: 2e-2, 40: 2e-3"
     assert (recipe["epochs"], [list(step) for step in recipe["schedule"]]) == (2, [[0, 2e-2]])
@@ -91,7 +96,7 @@ def test_fewer_epochs_cut_the_schedule_off(command):
 
 def test_fraction_of_pretraining_scales_its_schedule_and_makes_another_dense_network(command):
     for fraction in ("0.05", "0.1"):
-        assert command("stage=pretrain", f"pretrain.fraction={fraction}")[0] == 0
+        assert command("stage=pretrain", f"pretrain.fraction={fraction}", FEW)[0] == 0
     found = sorted((recipe["epochs"], [list(step) for step in recipe["schedule"]]) for recipe in recipes())
     # a twentieth and a tenth of 60 epochs with a step at 40
     assert found == [(3, [[0, 2e-2], [2, 2e-3]]), (6, [[0, 2e-2], [4, 2e-3]])]

@@ -18,7 +18,7 @@ from faults.sitecustomize import install
 from oraclecheck.cli import main
 
 FAULTS = Path(__file__).with_name("faults")
-SWEEP = ("-m", *QUICK, "combo=range(3)", "repeat=0,1")
+SWEEP = ("-m", *QUICK, "combo=range(3)", 'repeat="0,1"')  # three jobs of two runs
 WITHOUT_WANDB = ("logger=none",)  # where the kill comes before any run
 
 _seeded = random.Random(20241130)
@@ -32,7 +32,7 @@ INSTANTS = [
     *(("time", percent) for percent in _seeded.sample(range(10, 70), 2)),
 ]
 JOBLIB_INSTANTS = [("dense-rename", 1, "sweep"), ("record-rename", 2, "self"), ("record-renamed", 1, "sweep")]
-# Six runs and two workers: one of them writes at least three records, so each of these instants comes.
+# Three jobs and two workers: one of them writes at least four records, so each of these instants comes.
 JOBLIB_INSTANTS += [("record-renamed", 2, "self"), ("record-rename", 3, "sweep"), ("record-renamed", 3, "self")]
 
 

@@ -5,10 +5,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+FEW = "data.source._target_=few_digits.FewDigits"
+"""A handful of digits instead of all of them."""
+
 QUICK = (
     *("pretrain.epochs=2", "pretrain.lr='0: 8e-2'", "pretrain.batch_size=16"),
     *("retrain.epochs=2", "retrain.lr='0: 4e-2, 1: 4e-3'", "retrain.batch_size=16"),
-    "data.source._target_=few_digits.FewDigits",
+    FEW,
 )
 """Two epochs of a handful of digits, which teach the networks something: a run takes an eighth of a second."""
 
