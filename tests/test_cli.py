@@ -353,7 +353,8 @@ def test_folder_of_other_settings_is_refused(command):
 def test_folder_of_a_newer_schema_is_refused(command):
     command(*QUICK, "logger=none")
     study = next(Path("multirun").glob("lenet*/study.json"))
-    study.write_text(json.dumps({**json.loads(study.read_text()), "schema": 3}))
+    content = json.loads(study.read_text())
+    study.write_text(json.dumps({**content, "identity": {**content["identity"], "schema": 3}}))
     code, _, err = command(*QUICK, "logger=none", "combo=1")
     assert code == 2 and "has schema 3, this one writes 2: upgrade" in err
 

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -11,7 +12,10 @@ def test_seed_is_the_same_in_every_process():
     code = "from oraclecheck.seeds import run_seed; print(run_seed(3, {'conv1': (1, 2)}, 4, 'retrain'))"
     for hash_seed in ("1", "2"):
         shown = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONHASHSEED": hash_seed}
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
         )
         assert int(shown.stdout) == run_seed(3, {"conv1": (1, 2)}, 4, "retrain")
 
