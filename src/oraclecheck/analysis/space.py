@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+import pandas as pd
+
 from oraclecheck.analysis.outcomes import Counted, Outcomes
 
 
@@ -10,8 +12,8 @@ class Space:
     """How the combinations of a study were chosen.
 
     Attributes:
-        kind: "enumerated" (the study walks through all there are: a census if none is missing), "sampled" (in random
-            order) or "unknown".
+        kind: "enumerated" (the study walks through all there are: a census if none is missing), "part" (it has begun
+            with the first of them and not gone on to the last), "sampled" (in random order) or "unknown".
         size: Combinations there are; None if not known.
         missing: Combinations without an outcome: of the space if it is enumerated and its size known, otherwise of
             those that were started.
@@ -24,12 +26,7 @@ class Space:
     @property
     def is_enumerated(self) -> bool:
         """Whether statistics take the combinations as all there are, and not as a sample."""
-        return self.kind == "enumerated"
-
-    @property
-    def is_part(self) -> bool:
-        """Whether the combinations are a part of an enumerated space: in no way a random sample of it."""
-        return self.is_enumerated and (self.size is None or self.missing > 0)
+        return self.kind in ("enumerated", "part")
 
 
 def space_of(outcomes: Outcomes) -> Space:
@@ -39,7 +36,9 @@ def space_of(outcomes: Outcomes) -> Space:
     size = int(sizes.iloc[0]) if len(sizes) else None
     n, started = int((outcomes.k > 0).sum()), len(outcomes.first)
     if order == "lexicographic" or n == size:
-        return Space("enumerated", size, (started if size is None else size) - n)
+        begun = sorted(combo for combo in outcomes.first["combo"] if not pd.isna(combo))
+        is_part = size is None or (started < size and begun == list(range(started)))
+        return Space("part" if is_part else "enumerated", size, (started if size is None else size) - n)
     return Space("sampled" if order == "sampled" else "unknown", size, started - n)
 
 

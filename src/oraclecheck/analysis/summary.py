@@ -22,8 +22,7 @@ from oraclecheck.analysis.statistics.correlation import (
 )
 from oraclecheck.analysis.statistics.intervals import noise_and_intervals
 from oraclecheck.analysis.statistics.pairs import counterexamples, tie_share
-from oraclecheck.analysis.statistics.permutation import RELABELLINGS, permutation_p, relabellings
-from oraclecheck.analysis.verdict import judge
+from oraclecheck.analysis.statistics.permutation import permutation_p_of
 from oraclecheck.records.combination_key import knows_filters
 
 Array = NDArray[np.float64]
@@ -33,7 +32,7 @@ STATISTICS = (
     *("agreement", "agreement_low", "agreement_high", "interval", "tau", "p", "valid", "tau_a", "spearman", "pearson"),
     *("agreement_without_diverged", "agreement_missing_low", "agreement_missing_high"),
     *("repeat_tau", "rho_1", "rho_k", "rho_k_low", "rho_k_high", "ceiling", "ceiling_low", "ceiling_high", "ceiling_n"),
-    *("noise_free", "noise_free_low", "noise_free_high", "collapsed", "p_permutation", "verdict", "reason"),
+    *("noise_free", "noise_free_low", "noise_free_high", "collapsed", "p_permutation"),
     *("anomaly_ratio", "anomaly_low", "anomaly_high", "regret", "regret_low", "regret_high"),
     *("counterexample_ratio", *PAIR_COUNTS, "tie_share"),
 )
@@ -43,12 +42,13 @@ STATISTICS = (
 _COLLAPSED = 3.0
 
 
-def summarise(outcomes: Outcomes, column: str, *, draws: int, seed: int) -> dict[str, Any]:
+def summarise(outcomes: Outcomes, column: str, *, cells: int, draws: int, seed: int) -> dict[str, Any]:
     """The columns `STATISTICS` and `note` for one metric of one study.
 
     Args:
         outcomes: Of the study, without the combinations that a criterion picked.
         column: Metric column, such as "final_test_accuracy".
+        cells: Studies that are judged together.
         draws: Bootstrap resamples.
         seed: Seed of resamples and relabellings.
     """
@@ -56,16 +56,15 @@ def summarise(outcomes: Outcomes, column: str, *, draws: int, seed: int) -> dict
     score, finals = counted.score, counted.finals[column]
     if len(score) < 2:
         sentence = f"statistics need at least 2 combinations with an outcome; there are {len(score)}"
-        return {**_nothing(), "verdict": "undecided", "reason": f"sample: {sentence}", "note": sentence}
+        return {**nothing(), "note": sentence}
     higher_is_better, final = HIGHER_IS_BETTER[METRIC_COLUMNS[column]], mean_of_repeats(finals)
     options: Any = {"higher_is_better": higher_is_better, "census": space.is_enumerated, "draws": draws, "seed": seed}
-    row = _nothing() | _agreement(score, final, space, higher_is_better)
-    row["p_permutation"], no_p = _permutation(outcomes, score, final, space, seed)
+    row = nothing() | _agreement(score, final, space, higher_is_better)
+    row["p_permutation"], no_p = _permutation(outcomes, score, final, space, cells, seed)
     intervals, no_intervals = noise_and_intervals(score, finals, **options)
     row |= intervals
     choice, no_regret = _choice(score, finals, row["anomaly_ratio"], **options)
     row |= choice
-    row["verdict"], row["reason"] = judge({**row, "n": len(score), "k": counted.k}, space)
     notes = [_no_tau(score, final), no_p, *no_intervals]
     if row["collapsed"] and not np.isnan(row["ceiling"]):
         notes.append(f"{row['collapsed']} combinations have collapsed, so the ceiling may be up to 0.11 too high")
@@ -74,13 +73,9 @@ def summarise(outcomes: Outcomes, column: str, *, draws: int, seed: int) -> dict
     return {**row, "note": "; ".join(note for note in [*notes, no_regret] if note)}
 
 
-def unbelievable(error: str) -> dict[str, Any]:
-    """The columns of `summarise` for a study whose records contradict each other: no number, and why."""
-    return {**_nothing(), "verdict": "undecided", "reason": f"error: {error}", "note": ""}
-
-
-def _nothing() -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(STATISTICS, np.nan)
+def nothing() -> dict[str, Any]:
+    """The columns of a study of which nothing can be said."""
+    row: dict[str, Any] = {**dict.fromkeys(STATISTICS, np.nan), "note": ""}
     return row | {**dict.fromkeys(["valid", *PAIR_COUNTS]), "interval": "none", "ceiling_n": 0, "collapsed": 0}
 
 
@@ -97,7 +92,7 @@ def _agreement(score: Array, final: Array, space: Space, higher_is_better: bool)
         "tau": tau,
         "p": p,
         "valid": None if np.isnan(tau) else is_valid(s, p),
-        "tau_a": kendall_a(score, final),
+        "tau_a": signed(kendall_a(score, final), higher_is_better=higher_is_better),
         "spearman": spearman,
         "pearson": pearson,
         "agreement_without_diverged": without,
@@ -124,7 +119,9 @@ def _collapsed(merit: Array) -> int:
     return int((finite < lower - _COLLAPSED * (upper - lower)).sum())
 
 
-def _permutation(outcomes: Outcomes, score: Array, final: Array, space: Space, seed: int) -> tuple[float, str]:
+def _permutation(
+    outcomes: Outcomes, score: Array, final: Array, space: Space, cells: int, seed: int
+) -> tuple[float, str]:
     """The filter-permutation p of a census, or why there is none."""
     if not space.is_enumerated:
         return np.nan, ""
@@ -134,10 +131,10 @@ def _permutation(outcomes: Outcomes, score: Array, final: Array, space: Space, s
     if not all(map(knows_filters, outcomes.keys)):
         return np.nan, "no filter-permutation p: the removed filters are not known"
     try:
-        targets = relabellings([dict(key) for key in outcomes.keys], RELABELLINGS, seed)
+        removed = [dict(key) for key in outcomes.keys]
+        return permutation_p_of(score, final, removed, cells=cells, seed=seed), ""
     except (ValueError, KeyError):
         return np.nan, "no filter-permutation p: the removed filters are not those of all combinations"
-    return permutation_p(score, final, targets), ""
 
 
 def _choice(

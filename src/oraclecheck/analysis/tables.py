@@ -17,8 +17,8 @@ from oraclecheck.analysis.outcomes import Outcomes, checked, outcomes
 from oraclecheck.analysis.space import counted_runs, space_of
 from oraclecheck.analysis.statistics.balance import mean_of_repeats
 from oraclecheck.analysis.statistics.bootstrap import DRAWS
-from oraclecheck.analysis.summary import PAIR_COUNTS, summarise, unbelievable
-from oraclecheck.analysis.verdict import with_holm
+from oraclecheck.analysis.summary import PAIR_COUNTS, nothing, summarise
+from oraclecheck.analysis.verdict import judged
 from oraclecheck.analysis.words import as_text
 from oraclecheck.study.identity import OF_STUDY
 
@@ -69,7 +69,8 @@ def correlate(
         seed: Seed of resamples and relabellings; the same seed gives the same table.
 
     Returns:
-        What the study is: its identity columns, `space` ("enumerated": a census; "sampled"; "unknown"), `criterion`
+        What the study is: its identity columns, `space` ("enumerated": a census if none is missing; "part": the first
+        combinations of one; "sampled"; "unknown"), `criterion`
         (its name), `final` and `metric`. Counts: `n` (combinations) and `k` (repeats of each), on which all numbers
         rest; `runs` (records), the runs `missing`, `failed`, `diverged` and `unfinished`, `incomplete` (combinations
         that lack an outcome of a repeat that was begun), and the runs with an outcome that are `left_out`, so that all
@@ -77,15 +78,17 @@ def correlate(
 
         Agreement: `agreement` (s) with the kind of its `interval` ("combinations": they were resampled; "repeats": all
         there are would be retrained again; "none"), `tau` (b), `p` (scipy), `valid` (Definition 3.1 of paper 1),
-        `tau_a`, `spearman`, `pearson`; `agreement_without_diverged`; `agreement_missing_low` and `_high`: what s could
-        be if the missing combinations were known. `p_permutation` (filters relabelled), `p_holm` (of the p that
-        `p_used` names, adjusted over the `p_family` rows of this table that `verdict.FAMILY` names), `verdict` and
-        its `reason`.
+        `tau_a`, `spearman`, `pearson` (signed like s); `agreement_without_diverged`; `agreement_missing_low` and
+        `_high`: what s could be if the missing combinations were known. `p_permutation` (filters relabelled), `p_holm`
+        (of the p that `p_used` names, adjusted over the `p_family` settings of this table that `verdict.FAMILY` names).
+
+        The three answers (see `verdict`): `relation`, `verdict` with its `reason`, `scope`.
 
         Noise: `repeat_tau`, `rho_1`, `rho_k`, `ceiling` (from `ceiling_n` combinations), `noise_free` (s freed of
-        noise), `collapsed` (combinations far below the rest: the ceiling is then too high).
+        noise; NaN where the repeats may be nothing but noise), `collapsed` (combinations far below the rest: the
+        ceiling is then too high).
 
-        Choice: `anomaly_ratio`; `regret` (cross-fitted, unit of the metric; above 0 where the choice is not the best).
+        Choice: `anomaly_ratio`; `regret` (cross-fitted, unit of the metric; a lower bound of what the choice costs).
         Pairs: `counterexample_ratio`, `counterexamples`, `pairs`, `tied_score`, `tied_final`, `tie_share` (of the
         metric). `note` says what is not defined, and why; `error` what contradicts itself in the records, in which case
         nothing else is said of the study.
@@ -97,19 +100,20 @@ def correlate(
     if draws < 1:
         raise ValueError(f"draws must be at least 1; got {draws}")
     rows: list[dict[str, Any]] = []
+    cells = runs["study"].nunique() if "study" in runs else 0
     for _, study in checked(runs, criterion).groupby("study", sort=False):
         counted = study[study["picked_by"].isna()]
         results = outcomes(counted)
         identity, counts, error = _identity(study), _counts(counted, results), contradiction(study, criterion)
-        judged = {**identity, "space": space_of(results).kind, "criterion": criterion.name, "final": final}
+        fixed = {**identity, "space": space_of(results).kind, "criterion": criterion.name, "final": final}
         for column, name in columns.items():
             if study[column].isna().all() and (study["status"] == "ok").any():
                 continue
-            statistics = unbelievable(error) if error else summarise(results, column, draws=draws, seed=seed)
-            rows.append({**judged, "metric": name, **counts, **statistics, "error": error})
+            statistics = nothing() if error else summarise(results, column, cells=cells, draws=draws, seed=seed)
+            rows.append({**fixed, "metric": name, **counts, **statistics, "error": error})
     if not rows:
         raise ValueError(f"runs must have {' or '.join(columns)}; got none: choose another final or metric")
-    table = with_holm(pd.DataFrame(rows))
+    table = judged(pd.DataFrame(rows))
     return table.astype({"valid": "boolean", **dict.fromkeys(PAIR_COUNTS, "Int64")})
 
 

@@ -1,116 +1,53 @@
-"""A three-valued verdict beside Definition 3.1: valid, invalid, or undecided and why."""
+"""What a study says of a criterion, in three answers beside Definition 3.1 of paper 1.
+
+1. `relation`: is there one, and which way? It *agrees* or *opposes* if p, adjusted over the settings of the table, is
+   below 0.05; else *none shown*.
+2. `verdict`: is it strong enough to choose by? *valid*, *invalid*, *inverse*, or *undecided* and what is lacking.
+3. `scope`: for what? One trained network, or several dense networks of a setting (see `networks`).
+
+The first two must hold wherever the combinations without an outcome may lie.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from oraclecheck.analysis.rounding import magnitude
-from oraclecheck.analysis.space import Space
 from oraclecheck.analysis.statistics.correlation import VALID_AGREEMENT, VALID_P
-from oraclecheck.analysis.statistics.multiplicity import holm
+from oraclecheck.analysis.statistics.multiplicity import holm_of_one
 
-FAMILY = ("final", "metric", "wiring", "pretrain_seed")
-"""Rows of one table that are equal in these are judged together: its cells, each of another setting.
+FAMILY = ("criterion", "final", "metric", "wiring")
+"""Rows of one table that are equal in these are judged together. Its members are settings: networks are replicates."""
 
-Networks that differ in their pre-training seed are replicates of one setting and not further questions.
-"""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a verdict rests on; NaN where it is not defined.
-
-    Attributes:
-        s: Agreement.
-        s_low: Lower end of its 95 % interval.
-        s_high: Upper end.
-        p: p-value, the filter-permutation one where that is defined.
-        rho_k_low: Lower end of the interval of the reliability of the mean.
-        noise_free_high: Upper end of the interval of the noise-free agreement.
-        k: Repeats.
-        census: Whether the combinations are all there are.
-    """
-
-    s: float
-    s_low: float
-    s_high: float
-    p: float
-    rho_k_low: float
-    noise_free_high: float
-    k: int
-    census: bool
+ONE_NETWORK = "one network"
 
 
-def verdict(evidence: Evidence) -> tuple[str, str]:
-    """The verdict and the reason for it.
+def judged(table: pd.DataFrame) -> pd.DataFrame:
+    """Add `p_used`, `p_holm`, `p_family`, `relation`, `verdict`, `reason` and `scope` to rows of `summarise`.
 
-    *valid* if the whole interval of s lies above 0.2 and p < 0.05; *invalid* if there are repeats that agree with each
-    other and the whole interval of the noise-free agreement lies at or below 0.2; otherwise *undecided*, with what is
-    lacking: a larger sample, less noise, or repeats.
-    """
-    e = evidence
-    if np.isnan(e.s):
-        return "undecided", "sample: tau is not defined"
-    if e.s_low > VALID_AGREEMENT and e.p < VALID_P:
-        return "valid", f"all of the interval of s lies above {VALID_AGREEMENT} and p < {VALID_P}"
-    if e.k >= 2 and e.rho_k_low > 0 and e.noise_free_high <= VALID_AGREEMENT:
-        return "invalid", f"even freed of retraining noise, all of the interval lies at or below {VALID_AGREEMENT}"
-    return "undecided", _lacking(e)
-
-
-def _lacking(e: Evidence) -> str:
-    if e.s_low > VALID_AGREEMENT:
-        return f"sample: s lies above {VALID_AGREEMENT}, but p >= {VALID_P}: unrelated filter effects could show it"
-    if e.k < 2 and (e.census or e.s_high <= VALID_AGREEMENT):
-        return "no repeats: how much of s retraining noise hides or makes is not known"
-    if e.k < 2 and np.isnan(e.s_low):
-        return "sample: there are too few combinations for an interval"
-    if e.k < 2:
-        return f"sample: the interval of s holds {VALID_AGREEMENT}"
-    if np.isnan(e.rho_k_low):
-        return "noise: how well the repeats agree is not defined"
-    if not e.rho_k_low > 0:
-        return "noise: the repeats do not agree with each other"
-    if e.census or e.s_high <= VALID_AGREEMENT:
-        return f"noise: retraining noise leaves both sides of {VALID_AGREEMENT} open"
-    return f"sample: the interval of s holds {VALID_AGREEMENT}"
-
-
-def judge(row: Mapping[str, Any], space: Space) -> tuple[str, str]:
-    """The verdict on one metric of a study and the reason for it.
-
-    A part of an enumerated space decides nothing, unless s would lie on the same side of 0.2 whatever the missing
-    combinations show. A verdict of validity comes with what it takes for granted.
+    The family of a row is the settings of this table that are equal to it in `FAMILY`; `p_family` says how many of them
+    have a p. Another setting of several networks counts by its largest p. What is adjusted is `used_p`.
 
     Args:
-        row: Its statistics.
-        space: How its combinations were chosen, with those that do not count as missing.
+        table: Rows with the columns of `FAMILY`, `setting_hash`, `study`, `error` and those of `summarise`.
     """
-    by_scipy = np.isnan(row["p_permutation"])
-    evidence = Evidence(
-        s=row["agreement"],
-        s_low=row["agreement_low"],
-        s_high=row["agreement_high"],
-        p=row["p"] if by_scipy else row["p_permutation"],
-        rho_k_low=row["rho_k_low"],
-        noise_free_high=row["noise_free_high"],
-        k=row["k"] if row["ceiling_n"] > 1 else 1,
-        census=space.is_enumerated,
-    )
-    word, reason = verdict(evidence)
-    sides = {row[f"agreement_missing_{end}"] > VALID_AGREEMENT for end in ("low", "high")}
-    if space.is_part and (space.size is None or len(sides) > 1):
-        of = "an unknown number" if space.size is None else magnitude(space.size)
-        part = f"{row['n']:,} of {of} combinations in lexicographic order"
-        return "undecided", f"sample: {part} are no random sample of them"
-    if word == "valid":
-        taken = ["that these combinations are a random sample"] if space.kind == "unknown" else []
-        taken += ["with scipy's p, that they are independent, though they share filters"] if by_scipy else []
-        reason += f"; it takes for granted {' and, '.join(taken)}" if taken else ""
-    return word, reason
+    table = table.copy()
+    p = used_p(table)
+    table["p_used"] = np.where(table["p_permutation"].notna(), "permutation", "scipy")
+    settings = table["setting_hash"].fillna(table["study"])
+    table["p_holm"], table["p_family"] = np.nan, 0
+    for _, rows in table.groupby([table[name].map(str) for name in FAMILY], sort=False):
+        largest = p[rows.index].groupby(settings[rows.index]).max().dropna()
+        table.loc[rows.index, "p_family"] = len(largest)
+        for row in rows.index:
+            table.loc[row, "p_holm"] = holm_of_one(p[row], largest.drop(settings[row], errors="ignore"))
+    records: list[Any] = table.to_dict("records")
+    table["relation"] = [relation(row) for row in records]
+    answers = [verdict({**row, "relation": relation(row)}) for row in records]
+    table["verdict"], table["reason"] = zip(*answers, strict=True)
+    return table.assign(scope=ONE_NETWORK)
 
 
 def used_p(table: pd.DataFrame) -> pd.Series:
@@ -118,23 +55,74 @@ def used_p(table: pd.DataFrame) -> pd.Series:
     return table["p_permutation"].fillna(table["p"])
 
 
-def with_holm(table: pd.DataFrame) -> pd.DataFrame:
-    """Add `p_used`, `p_holm` and `p_family`, and take back verdicts of validity that rested on an unadjusted p.
-
-    The family of a row is all rows of this table that are equal in `FAMILY`; `p_family` says how many of them have a p.
-    What is adjusted is `used_p`.
+def relation(row: Mapping[str, Any]) -> str:
+    """Whether there is a relation, and which way: "agrees", "opposes" or "none shown".
 
     Args:
-        table: Rows with the columns of `FAMILY`, `p`, `p_permutation`, `verdict` and `reason`.
+        row: With `p_holm`, `agreement`, `agreement_missing_low` and `agreement_missing_high`.
     """
-    table = table.copy()
-    p = used_p(table)
-    table["p_used"] = np.where(table["p_permutation"].notna(), "permutation", "scipy")
-    families = p.groupby([table[name].map(str) for name in FAMILY], sort=False)
-    table["p_holm"] = families.transform(holm)
-    table["p_family"] = families.transform("count")
-    chance = (table["verdict"] == "valid") & (table["p_holm"] >= VALID_P)
-    adjusted = f"sample: p < {VALID_P} by itself, but not when adjusted (Holm) for the {{}} cells judged together"
-    table.loc[chance, "reason"] = table.loc[chance, "p_family"].map(adjusted.format)
-    table.loc[chance, "verdict"] = "undecided"
-    return table
+    if not row["p_holm"] < VALID_P:
+        return "none shown"
+    if row["agreement_missing_low"] > 0:
+        return "agrees"
+    return "opposes" if row["agreement_missing_high"] < 0 else "none shown"
+
+
+def verdict(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Whether the agreement is strong enough to choose by, and the reason.
+
+    *valid* if the criterion agrees and the whole interval of s lies above 0.2; *invalid* if there are repeats that
+    agree with each other and the whole interval of the noise-free agreement lies at or below 0.2, *inverse* if it
+    opposes and all of that lies below 0; otherwise *undecided*, with what is lacking. A space that is not known, or the
+    first part of a larger one, decides nothing.
+
+    Args:
+        row: The statistics of one metric of a study, with `relation`, `p_holm`, `space`, `n`, `k` and `error`.
+    """
+    s_low, free_high = row["agreement_low"], row["noise_free_high"]
+    if row["error"]:
+        return "undecided", f"error: {row['error']}"
+    if np.isnan(row["agreement"]):
+        return "undecided", "sample: tau is not defined" if row["n"] > 1 else f"sample: {row['note']}"
+    if row["space"] == "unknown":
+        return "undecided", "sample: how the combinations were chosen is not known"
+    if row["space"] == "part":
+        of = "an unknown number" if pd.isna(row["space_size"]) else magnitude(int(row["space_size"]))
+        return "undecided", f"incomplete: the first {row['n']:,} of {of} combinations are no random sample of them"
+    if s_low > VALID_AGREEMENT and row["relation"] == "agrees":
+        if not row["agreement_missing_low"] > VALID_AGREEMENT:
+            return "undecided", f"incomplete: with the missing combinations s may lie at or below {VALID_AGREEMENT}"
+        by_scipy = "; it takes for granted that the combinations are independent, though they share filters"
+        reason = f"all of the interval of s lies above {VALID_AGREEMENT} and p < {VALID_P}"
+        return "valid", reason + (by_scipy if np.isnan(row["p_permutation"]) else "")
+    if row["rho_k_low"] > 0 and free_high <= VALID_AGREEMENT:
+        if row["agreement_missing_high"] > VALID_AGREEMENT:
+            return "undecided", f"incomplete: with the missing combinations s may lie above {VALID_AGREEMENT}"
+        if row["relation"] == "opposes" and free_high < 0:
+            return "inverse", "even freed of retraining noise, all of the interval lies below 0 and p < 0.05"
+        return "invalid", f"even freed of retraining noise, all of the interval lies at or below {VALID_AGREEMENT}"
+    return "undecided", _lacking(row)
+
+
+def _lacking(row: Mapping[str, Any]) -> str:
+    """What would decide: a larger sample, less noise, or repeats."""
+    census, repeated, s_low = row["space"] == "enumerated", row["ceiling_n"] > 1, row["agreement_low"]
+    low = row["agreement_high"] <= VALID_AGREEMENT
+    if s_low > VALID_AGREEMENT:
+        why = "unrelated filter effects could show it"
+        if used_p(pd.DataFrame([row]))[0] < VALID_P <= row["p_holm"]:
+            why = f"p < {VALID_P} by itself, but not adjusted (Holm) for the {row['p_family']} settings judged together"
+        return f"sample: s lies above {VALID_AGREEMENT}, but {why}"
+    if not repeated and (census or low):
+        return "no repeats: how much of s retraining noise hides or makes is not known"
+    if not repeated and np.isnan(s_low):
+        return "sample: there are too few combinations for an interval"
+    if not repeated:
+        return f"sample: the interval of s holds {VALID_AGREEMENT}"
+    if np.isnan(row["rho_k_low"]):
+        return "noise: how well the repeats agree is not defined"
+    if not row["rho_k_low"] > 0:
+        return "noise: the repeats do not agree with each other"
+    if census or low:
+        return f"noise: retraining noise leaves both sides of {VALID_AGREEMENT} open"
+    return f"sample: the interval of s holds {VALID_AGREEMENT}"

@@ -1,13 +1,27 @@
 """Holm's adjustment where several cells of a table are judged: with 25 of them, one p below 0.05 means little."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
+
+
+def holm_of_one(p: float, others: Iterable[float]) -> float:
+    """A p-value adjusted by Holm's method for the other hypotheses of its family; NaN stays NaN.
+
+    Args:
+        p: The p-value.
+        others: Those of the other hypotheses, without NaN.
+    """
+    if np.isnan(p):
+        return np.nan
+    family = np.sort([p, *others])
+    steps = np.maximum.accumulate(family * np.arange(len(family), 0, -1))
+    return float(min(1.0, steps[np.searchsorted(family, p)]))
 
 
 def holm(p: pd.Series) -> pd.Series:
     """p-values adjusted by Holm's method, all given ones being one family; NaN takes no part and stays NaN."""
-    adjusted = pd.Series(np.nan, index=p.index)
-    if len(known := p.dropna()):
-        adjusted[known.index] = multipletests(known.to_numpy(float), method="holm")[1]
-    return adjusted
+    known = p.dropna()
+    adjusted = [holm_of_one(one, known.drop(index, errors="ignore")) for index, one in p.items()]
+    return pd.Series(adjusted, index=p.index, dtype=float)
