@@ -308,7 +308,8 @@ def test_the_table_has_the_columns_that_reports_are_written_for():
     named += " agreement_missing_low agreement_missing_high repeat_tau rho_1 rho_k rho_k_low rho_k_high ceiling"
     named += " ceiling_low ceiling_high ceiling_n noise_free noise_free_low noise_free_high collapsed p_permutation"
     named += " left_out left_out_combinations p_family error"
-    named += " p_holm p_used verdict reason anomaly_ratio anomaly_low anomaly_high regret regret_low regret_high"
+    named += " p_holm p_used relation verdict reason scope"
+    named += " anomaly_ratio anomaly_low anomaly_high regret regret_low regret_high"
     named += " counterexample_ratio counterexamples pairs tied_score tied_final tie_share note"
     assert set(named.split()) == set(row.index)
     ordered = ["agreement_low", "agreement", "agreement_high"], ["rho_k_low", "rho_k", "rho_k_high"]
@@ -322,10 +323,10 @@ def test_the_table_has_the_columns_that_reports_are_written_for():
     ("order", "size", "n", "space", "interval"),
     [
         ("lexicographic", 45, 45, "enumerated", "repeats"),
-        ("lexicographic", 45, 44, "enumerated", "repeats"),
+        ("lexicographic", 45, 44, "part", "repeats"),
         ("sampled", 45, 45, "enumerated", "repeats"),
         ("sampled", 10**30, 45, "sampled", "combinations"),
-        ("lexicographic", 1001, 45, "enumerated", "repeats"),
+        ("lexicographic", 1001, 45, "part", "repeats"),
         (None, None, 45, "unknown", "combinations"),
         (None, 45, 45, "enumerated", "repeats"),
     ],
@@ -462,28 +463,31 @@ def test_a_part_of_an_enumerated_space_is_never_valid_or_invalid(size):
     def runs(sign: int, **space: Any) -> list[dict]:
         return [record(c, r, c, 0.5 - sign * (c + r / 10) / 1000, **space) for c in range(200) for r in range(2)]
 
-    for sign, verdict in ((1, "valid"), (-1, "invalid")):
+    for sign, verdict in ((1, "valid"), (-1, "inverse")):
         assert row_of(runs(sign))["verdict"] == verdict
         row = row_of(runs(sign, order="lexicographic", space_size=size))
         assert row["verdict"] == "undecided"
-        assert row["reason"].startswith("sample: 200 of ")
-        assert row["reason"].endswith("combinations in lexicographic order are no random sample of them")
+        assert row["reason"].startswith("incomplete: the first 200 of ")
+        assert row["reason"].endswith("combinations are no random sample of them")
         assert row["interval"] == "repeats"
 
 
 def test_a_part_that_the_rest_cannot_contradict_is_judged():
-    # One of 200 is missing: its 199 pairs cannot turn the other 19,701.
+    # One of 200, not the last, is missing: its 199 pairs cannot turn the other 19,701.
     space = {"order": "lexicographic", "space_size": 200}
-    runs = [record(c, r, c, 0.5 - (c + r / 10) / 1000, **space) for c in range(199) for r in range(2)]
+    runs = [record(c, r, c, 0.5 - (c + r / 10) / 1000, **space) for c in range(200) for r in range(2) if c != 77]
     row = row_of(runs)
     assert row["agreement_missing_low"] == pytest.approx((19_701 - 199) / 19_900)
     assert row["verdict"] == "valid"
 
 
-def test_valid_verdict_says_what_it_takes_for_granted_where_only_points_are_known(tmp_path):
+def test_points_of_an_unknown_space_show_a_relation_and_are_never_valid_unless_they_say_their_space(tmp_path):
     path = tmp_path / "points.csv"
     points = pd.DataFrame({"pruned_train_loss": np.arange(60.0), "final_test_accuracy": 0.9 - np.arange(60.0) / 1000})
     points.to_csv(path, index=False)
     row = correlate(load_runs(path), metric="accuracy").iloc[0]
-    assert row["verdict"] == "valid"
-    assert "random sample" in row["reason"] and "scipy's p" in row["reason"]
+    assert (row["relation"], row["verdict"]) == ("agrees", "undecided")
+    assert row["reason"] == "sample: how the combinations were chosen is not known"
+    points.assign(order="sampled", space_size=10**6).to_csv(path, index=False)
+    row = correlate(load_runs(path), metric="accuracy").iloc[0]
+    assert row["verdict"] == "valid" and "share filters" in row["reason"]
