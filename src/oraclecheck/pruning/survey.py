@@ -8,9 +8,10 @@ from torch import nn
 from oraclecheck.networks.vit import SelfAttention
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.dependency import ties
+from oraclecheck.pruning.flaw import UnprovenError
 from oraclecheck.pruning.layers import filter_weights, prunable_layers
 from oraclecheck.pruning.probe import affordable_images
-from oraclecheck.pruning.proof import UnprovenError, prove
+from oraclecheck.pruning.proof import prove
 
 FEW = 4
 """Layers that are tied: so many may be an expansion and what goes with it; more are a residual stream."""
