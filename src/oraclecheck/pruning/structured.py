@@ -14,7 +14,6 @@ from oraclecheck.pruning.combination import LayerChoice, Removed
 from oraclecheck.pruning.dependency import dependency_graph, filter_group
 from oraclecheck.pruning.layers import filter_weights
 from oraclecheck.pruning.normalisation import SLICED, slice_normalisation
-from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.spelling import spell_names
 
 
@@ -32,7 +31,8 @@ def prune(network: nn.Module, removed: Removed, example: Tensor) -> nn.Module:
         ValueError: If an index is duplicated, negative or out of range (torch-pruning checks none of these), the
             network cannot be traced, or a normalisation cannot lose these channels.
     """
-    _space(network, removed).validate(removed)
+    for name, filters in removed.items():
+        LayerChoice(name, len(filter_weights(network, name)), len(filters)).validate(filters)
     pruned = copy.deepcopy(network)
     heads = {name for name in removed if isinstance(network.get_submodule(name), SelfAttention)}
     if heads != set(removed):
@@ -64,13 +64,15 @@ def as_released(network: nn.Module, removed: Removed, behind: Removed) -> nn.Mod
         ValueError: If an index is duplicated, negative or out of range, or one does not remove as many filters of the
             same layers as the other.
     """
-    space = _space(network, removed)
-    space.validate(removed)
-    space.validate(behind)
+    if behind.keys() != removed.keys():
+        raise ValueError(f"behind must name the layers of removed, {spell_names(removed)}; got {spell_names(behind)}")
     moved = copy.deepcopy(network)
     for name, gone in removed.items():
+        layer = LayerChoice(name, len(filter_weights(network, name)), len(gone))
+        layer.validate(gone)
+        layer.validate(behind[name])
         for parameter in moved.get_submodule(name).parameters(recurse=False):
-            filters = set(range(len(parameter)))
+            filters = set(range(layer.filters))
             parameter.data[sorted(filters - {*behind[name]})] = parameter.data[sorted(filters - {*gone})]
     return moved
 
@@ -124,10 +126,3 @@ def _merged(
 def _plain(index: Any) -> int:
     """torch-pruning wraps an index when it has to remember where it came from."""
     return int(getattr(index, "idx", index))
-
-
-def _space(network: nn.Module, removed: Removed) -> CombinationSpace:
-    """The combinations that remove as many filters of the same layers."""
-    return CombinationSpace(
-        tuple(LayerChoice(name, len(filter_weights(network, name)), len(removed[name])) for name in removed)
-    )
