@@ -17,11 +17,10 @@ from torch.nn.functional import cross_entropy
 
 from data.test_sources import write_idx
 from oraclecheck import experiment
-from oraclecheck.criteria.registry import FILTER_SCORES
+from oraclecheck.criteria.pick import FILTER_SCORES
 from oraclecheck.data.loading import Preparation, load
 from oraclecheck.networks.lenet import LeNet5Mini
-from oraclecheck.pipelines import checkpoint, dense
-from oraclecheck.pruning.pruner import Pruner
+from oraclecheck.pipelines import checkpoint, dense, one_shot
 from oraclecheck.records import store
 
 
@@ -115,15 +114,15 @@ def test_l1_choice_under_released_wiring_is_the_correct_network(command):
 
 
 def test_failed_run_is_written_down_and_tried_again(command, monkeypatch):
-    prune = Pruner.__call__
+    prune = one_shot.prune
 
-    def fail_for_one(self, dense, removed):
+    def fail_for_one(dense, removed, example):
         if removed["conv1"] == (0, 1, 2, 3, 5) and fail_for_one.armed:
             raise RuntimeError("out of luck")
-        return prune(self, dense, removed)
+        return prune(dense, removed, example)
 
     fail_for_one.armed = True
-    monkeypatch.setattr(Pruner, "__call__", fail_for_one)
+    monkeypatch.setattr(one_shot, "prune", fail_for_one)
     sweep = ("-m", *QUICK, "logger=none", "combo=range(3)")
     code, _, err = command(*sweep)
     assert code == 1

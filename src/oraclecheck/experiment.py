@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from oraclecheck.command.interpret import interpret
 from oraclecheck.command.overrides import overrides_of_job
 from oraclecheck.command.request import Request
-from oraclecheck.criteria.registry import pick
+from oraclecheck.criteria.pick import FILTER_SCORES, least
 from oraclecheck.data.images import ImageData
 from oraclecheck.data.sources import Digits
 from oraclecheck.engines.engine import Run
@@ -103,7 +103,7 @@ def prune_and_retrain(
     computed = provenance(device_of(setting.trainer), setting.trainer.threads, _modules(setting))
     folder, space = setting.paths.out / study.name, setting.pruning.space
     if isinstance(combination, str):
-        removed = pick(combination, dense.network, space.layers)
+        removed = least(FILTER_SCORES[combination], dense.network, space.layers)
         keep_choice(folder, combination, removed)
     else:
         removed = space.unrank(combination)

@@ -11,7 +11,7 @@ from torch import nn
 from oraclecheck.command.interpret_data import interpret_preparation, interpret_source, plain
 from oraclecheck.command.request import Request
 from oraclecheck.command.sets import parse_set
-from oraclecheck.criteria.registry import FILTER_SCORES
+from oraclecheck.criteria.pick import FILTER_SCORES
 from oraclecheck.engines.recipe import Recipe, parse_recipe
 from oraclecheck.engines.trainer import TF32, TrainerSettings
 from oraclecheck.networks.shadow import shadow_network

@@ -15,7 +15,7 @@ from oraclecheck.command.preflight import check
 from oraclecheck.command.request import Request
 from oraclecheck.command.schema import replacing
 from oraclecheck.command.sets import SET_LIMIT, parse_set
-from oraclecheck.criteria.registry import FILTER_SCORES
+from oraclecheck.criteria.pick import FILTER_SCORES
 from oraclecheck.pipelines.dense import dense_path, study_if_known
 from oraclecheck.pruning.combination import spell_removed
 from oraclecheck.records.record import Record
