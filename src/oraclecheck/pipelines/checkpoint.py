@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from oraclecheck.files import create_atomically, digest_of_tensors, remove_remains
+from oraclecheck.files import create_tensors, digest_of_tensors
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, about: Mapping[str, Any]
     """
     measured = {"history": checkpoint.history, "test_set": checkpoint.test_set}
     content = {**about, **measured, "state_dict": checkpoint.state}
-    try:
-        create_atomically(path, lambda file: torch.save(content, file))
-    except (OSError, RuntimeError) as error:  # torch's writer raises the second for what the first says
-        reason = getattr(error, "strerror", None) or error
-        raise ValueError(
-            f"paths.out must have room for the dense network; {path} cannot be written: {reason}"
-        ) from None
-    remove_remains(path)  # not before: they may be what another has almost written
+    create_tensors(path, content, "paths.out must have room for the dense network")
 
 
 def _wrong_shape(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str | None:

@@ -59,7 +59,7 @@ def dense_path(setting: Setting) -> Path:
     recipe = {
         "network": identity(network.description),
         "data": data_identity(setting),
-        "recipe": pretrain.recipe.identity(),
+        "recipe": asdict(pretrain.recipe),
         "seed": pretrain.seed,
         "channels_last": network.channels_last,
         "precision": trainer.precision,
