@@ -3,10 +3,14 @@
 Importing this module costs next to nothing, so that `--help` and tab completion answer at once.
 """
 
+import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import hydra
@@ -28,14 +32,32 @@ from oraclecheck.command.arguments import (
 
 JOBLIB = "hydra/launcher=joblib"
 
+POLL_SECONDS = 2.0  # between looks whether the sweep is still there
+
 
 def job(cfg: DictConfig) -> None:
     """What Hydra runs once for each job, maybe in another process."""
-    from oraclecheck.command.orphans import end_with_parent
     from oraclecheck.experiment import run
 
-    end_with_parent()
+    _end_with_parent()
     run(cfg)
+
+
+@cache
+def _end_with_parent() -> None:
+    """In a joblib worker, end this process soon after its parent is gone: it would idle for minutes, holding memory.
+
+    Nothing is lost: records are atomic, and a run that had not left its record is run again.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(POLL_SECONDS)
+        os._exit(1)
+
+    if multiprocessing.current_process().name.startswith("LokyProcess"):
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
