@@ -3,7 +3,6 @@
 Importing this module costs next to nothing, so that `--help` and tab completion answer at once.
 """
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -49,6 +48,8 @@ def _end_with_parent() -> None:
 
     Nothing is lost: records are atomic, and a run that had not left its record is run again.
     """
+    import multiprocessing
+
     parent = os.getppid()
 
     def watch() -> None:

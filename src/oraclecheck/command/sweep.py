@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import product
-from typing import Any
 
 from hydra import compose
 from hydra.core.override_parser.types import Override
@@ -39,17 +38,17 @@ def plan(overrides: Sequence[str], multirun: bool) -> list[Request]:
     parsed = parse(overrides, multirun)
     if multirun:
         parsed = _with_sweeper_params(parsed)
-    runs = {key: _values(parsed, key) for key in ("combo", "repeat")} if multirun else {}
-    varied = [override for override in parsed if not runs.get(override.key_or_group)]
-    given = {override.key_or_group for override in parsed}
+    given = {override.key_or_group: override for override in parsed}  # the last of a key counts, as for Hydra
+    runs = {key: values(given[key]) for key in ("combo", "repeat") if multirun and key in given}
+    varied = [override for override in parsed if override.key_or_group not in runs]
     parts = []
     for job in product(*(_alternatives(override, multirun) for override in varied)):
-        first = [f"{key}={swept[0]!r}" for key, swept in runs.items() if swept]
+        first = [f"{key}={swept[0]!r}" for key, swept in runs.items()]
         request = interpret(compose("config", overrides=replacing([*job, *first])), given)
-        if runs.get("combo"):
+        if "combo" in runs:
             members = [member for value in runs["combo"] for member in parse_set(value, "combo", FILTER_SCORES)]
             request = replace(request, combinations=list(dict.fromkeys(members)))
-        if runs.get("repeat"):
+        if "repeat" in runs:
             request = replace(request, repeats=parse_repeats(runs["repeat"]))
         count = len(request.combinations) * len(request.repeats)
         if count > SET_LIMIT:
@@ -63,12 +62,6 @@ def _with_sweeper_params(parsed: Sequence[Override]) -> list[Override]:
     """The overrides with those that a configuration brings as `hydra.sweeper.params`; the last of a key counts."""
     brought = parse([f"{key}={value}" for key, value in sweeper_params(parsed).items()], multirun=True)
     return list({override.get_key_element(): override for override in [*brought, *parsed]}.values())
-
-
-def _values(parsed: Sequence[Override], key: str) -> list[Any]:
-    """All values that a sweep gives to a key; the last override counts, as for Hydra."""
-    last = next((override for override in reversed(parsed) if override.key_or_group == key), None)
-    return values(last) if last else []
 
 
 def _alternatives(override: Override, multirun: bool) -> list[str]:

@@ -31,23 +31,14 @@ PARTS = ("train_images", "train_labels", "test_images", "test_labels")
 
 @dataclass(frozen=True)
 class Preparation:
-    """How images become batches.
+    """How images become batches."""
 
-    Args:
-        mean: Normalisation, one number for each channel.
-        std: See `mean`.
-        augmentation: Random changes of training images.
-        augmented_train_eval: Whether training-set metrics are measured on augmented images, as the authors' code does.
-        train_eval_images: Number of training images that training-set metrics are measured on; None for all.
-        channels_last: Memory layout of the batches.
-    """
-
-    mean: tuple[float, ...]
+    mean: tuple[float, ...]  # of the normalisation, one for each channel, as `std`
     std: tuple[float, ...]
-    augmentation: Augmentation = NO_AUGMENTATION
-    augmented_train_eval: bool = False
-    train_eval_images: int | None = None
-    channels_last: bool = False
+    augmentation: Augmentation = NO_AUGMENTATION  # of training images
+    augmented_train_eval: bool = False  # whether training-set metrics are of augmented images, as in the authors' code
+    train_eval_images: int | None = None  # how many training images those are measured on; None for all
+    channels_last: bool = False  # memory layout of the batches
 
 
 @lru_cache(maxsize=8)  # reads every byte of the data set

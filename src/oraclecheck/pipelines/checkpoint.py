@@ -17,17 +17,11 @@ from oraclecheck.files import create_tensors, digest_of_tensors
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A dense network's weights and where they come from.
+    """A dense network's weights and where they come from."""
 
-    Attributes:
-        state: The network's state dict, on the CPU.
-        history: Test metrics of every epoch it was trained for; empty if it was trained elsewhere.
-        test_set: Hash of what decides the metrics of its history; empty if it was trained elsewhere.
-    """
-
-    state: dict[str, Tensor]
-    history: list[dict[str, float]]
-    test_set: str = ""
+    state: dict[str, Tensor]  # the network's state dict, on the CPU
+    history: list[dict[str, float]]  # test metrics of every epoch it was trained for; empty if trained elsewhere
+    test_set: str = ""  # hash of what decides the metrics of its history; empty if trained elsewhere
 
     @property
     def hash(self) -> str:

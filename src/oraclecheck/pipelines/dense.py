@@ -38,15 +38,10 @@ SAME = 1e-5  # relative; between devices the float32 sums of a network differ by
 
 @dataclass(frozen=True)
 class Dense:
-    """The dense network of a study, measured.
+    """The dense network of a study, measured."""
 
-    Attributes:
-        network: On the CPU, in the memory layout of the study.
-        columns: Its columns of the record.
-    """
-
-    network: nn.Module
-    columns: dict[str, Any]
+    network: nn.Module  # on the CPU, in the memory layout of the study
+    columns: dict[str, Any]  # of the record
 
 
 def dense_path(setting: Setting) -> Path:
@@ -103,8 +98,8 @@ _hashes: dict[Path, tuple[tuple[int, dict[str, Any]], str]] = {}
 def _load(setting: Setting) -> Checkpoint:
     loaded = "pretrain.checkpoint" if setting.pretrain.checkpoint else "pretrain.weights"
     key = loaded if setting.pretrain.loads else "the dense network's checkpoint"
-    shadow = shadow_network(setting.network.description)
-    return load_checkpoint(dense_path(setting), shadow, key, setting.network.name)
+    network = setting.network
+    return load_checkpoint(dense_path(setting), shadow_network(network.description), key, network.name)
 
 
 def train_once(path: Path, train: Callable[[], Checkpoint], about: Mapping[str, Any]) -> None:

@@ -16,12 +16,7 @@ from oraclecheck.study.setting import Setting
 
 
 def study_of(setting: Setting, dense_hash: str) -> Study:
-    """The study that a setting is with a dense network.
-
-    Args:
-        setting: The setting.
-        dense_hash: Identity of the dense network.
-    """
+    """The study that a setting is with the dense network of this hash."""
     network, pruning, retrain, trainer = setting.network, setting.pruning, setting.retrain, setting.trainer
     space = pruning.space
     definition = {
