@@ -98,13 +98,15 @@ def _run(parsed: Any, show_traceback: bool) -> int:
     """Check, launch, and count what is missing then."""
     # Killed alone, a joblib parent would leave workers behind that go on taking jobs.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    stopped = 0
     from oraclecheck.command import overrides, sweep
     from oraclecheck.command.progress import SweepProgress
 
     with initialised(parsed.config_dir):
         commands = overrides.commands(parsed.overrides, parsed.multirun)
         parts = [part for command in commands for part in sweep.plan(command, parsed.multirun)]
+    options = ["--config-dir", parsed.config_dir] if parsed.config_dir else []
+    options += ["--multirun"] if parsed.multirun else []
+    stopped = 0
     if all(part.missing() == [] for part in parts):
         print("Nothing to do: every run has its record.", file=sys.stderr)
     else:
@@ -112,7 +114,7 @@ def _run(parsed: Any, show_traceback: bool) -> int:
             with SweepProgress(parts):
                 for command in commands:
                     try:
-                        _launch([*_options(parsed), *command])
+                        _launch([*options, *command])
                     except Exception as error:
                         tell(error, parsed.config_dir, show_traceback=show_traceback)
         except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns the first into the second
@@ -123,12 +125,6 @@ def _run(parsed: Any, show_traceback: bool) -> int:
     if complaint:
         print(f"oraclecheck: {complaint}", file=sys.stderr)
     return stopped or (INCOMPLETE if complaint else 0)
-
-
-def _options(parsed: Any) -> list[str]:
-    """What Hydra has to be told besides `KEY=VALUE`."""
-    folder = ["--config-dir", parsed.config_dir] if parsed.config_dir else []
-    return [*folder, *["--multirun"] * bool(parsed.multirun)]
 
 
 def _launch(arguments: list[str]) -> None:

@@ -61,10 +61,13 @@ class waiting(threading.Thread):
         from rich import progress
         from rich.console import Console
 
-        counted = (progress.BarColumn(), progress.MofNCompleteColumn(), progress.TimeRemainingColumn())
-        columns = counted if self.total else (progress.SpinnerColumn(),)
-        words = (progress.TextColumn("{task.description}"), progress.TimeElapsedColumn())
-        with progress.Progress(*columns, *words, console=Console(stderr=True), transient=not self.stays) as bar:
+        text, elapsed = progress.TextColumn("{task.description}"), progress.TimeElapsedColumn()
+        columns: tuple[progress.ProgressColumn, ...] = (progress.SpinnerColumn(), text, elapsed)
+        if self.total:
+            counted = (progress.BarColumn(), progress.MofNCompleteColumn())
+            columns = (text, *counted, elapsed, progress.TimeRemainingColumn())
+        console = Console(stderr=True)
+        with progress.Progress(*columns, console=console, transient=not self.stays, refresh_per_second=4) as bar:
             task = bar.add_task(self.what, total=self.total)
             over = False
             while not over:
