@@ -61,7 +61,7 @@ def run(cfg: DictConfig) -> None:
         path = record_path(folder, combination, repeat)
         with _others_go_on(combination, repeat), claimed(path, study.hash) as mine:
             if mine:
-                prune_and_retrain(request, study, dense, data, combination, repeat, path)
+                _prune_and_retrain(request, study, dense, data, combination, repeat, path)
 
 
 @contextmanager
@@ -79,26 +79,10 @@ def _others_go_on(combination: int | str, repeat: int) -> Iterator[None]:
         )
 
 
-def prune_and_retrain(
-    request: Request,
-    study: Study,
-    dense: Dense,
-    data: ImageData,
-    combination: int | str,
-    repeat: int,
-    path: Path,
+def _prune_and_retrain(
+    request: Request, study: Study, dense: Dense, data: ImageData, combination: int | str, repeat: int, path: Path
 ) -> None:
-    """One run; whatever happens once its filters are known, it leaves its record.
-
-    Args:
-        request: What the command asks for.
-        study: The study it belongs to.
-        dense: The dense network.
-        data: On the device of the setting.
-        combination: Index of the combination, or the criterion that picks it.
-        repeat: Which retraining of it.
-        path: Where the record goes, before W&B hears of it.
-    """
+    """One run; whatever happens once its filters are known, it leaves its record, before W&B hears of it."""
     setting = request.setting
     computed = provenance(device_of(setting.trainer), setting.trainer.threads, _modules(setting))
     folder, space = setting.paths.out / study.name, setting.pruning.space
@@ -109,9 +93,9 @@ def prune_and_retrain(
         removed = space.unrank(combination)
     identity = study.run(combination, removed, repeat)
     mirror = WandbMirror(request.wandb, identity, folder, f"{study.hash[:8]}-{combination}-{repeat}")
-    asked = Run(removed, identity["seed"])
+    runs = [Run(removed, identity["seed"])]
     try:
-        (came,) = one_shot(retrain, [asked], dense, data, setting, lambda _, entry: mirror.log(entry))
+        (came,) = one_shot(retrain, runs, dense, data, setting, lambda _, entry: mirror.log(entry))
         if isinstance(came, Exception):
             raise came
         record = Record(**identity, **came, **computed)
