@@ -9,7 +9,6 @@ from pathlib import Path
 from filelock import FileLock
 
 from oraclecheck.files import file_state, read_file, remove_remains, write_json
-from oraclecheck.records.flaw import Flaw
 from oraclecheck.records.record import NewerSchemaError, Record, from_json, to_json
 from oraclecheck.records.unfinished import BegunStudy
 from oraclecheck.records.validation import MOST_DIGITS
@@ -34,19 +33,15 @@ def record_path(study: Path, combination: int | str, repeat: int) -> Path:
     return study / str(combination) / str(repeat) / RECORD
 
 
-def read_record(path: Path, study: BegunStudy | None = None) -> Record:
+def read_record(path: Path) -> Record:
     """Read and validate a record.
-
-    Args:
-        path: Where it lies.
-        study: The study whose folder this is, for whoever reads many; otherwise its file is asked, if there is one.
 
     Raises:
         FileNotFoundError: If there is none.
         ValueError: If it is not a valid record of this place and of the study whose folder this is, with the reason.
     """
     record = _read(path)
-    if flaw := study.deviation(vars(record)) if study else _deviation(path, record):
+    if flaw := _deviation(path, record):
         raise ValueError(f"{path} must be a record of its study: record.{flaw}")
     return record
 
@@ -65,8 +60,8 @@ def _read(path: Path) -> Record:
     return record
 
 
-def _deviation(path: Path, record: Record) -> Flaw | None:
-    folder = path.parent.parent.parent
+def _deviation(path: Path, record: Record) -> str | None:
+    folder = path.parents[2]
     study = _begun(folder, file_state(folder / STUDY_FILE))
     return study.deviation(vars(record)) if study else None
 
@@ -111,17 +106,13 @@ def claimed(path: Path, study_hash: str) -> Iterator[bool]:
     Raises:
         ValueError: See `is_done`.
     """
-    if is_done(path, study_hash):
-        yield False
-        return
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(".lock")
     with FileLock(lock):
-        if is_done(path, study_hash):
-            yield False
-            return
-        remove_remains(path)
-        yield True
+        mine = not is_done(path, study_hash)
+        if mine:
+            remove_remains(path)
+        yield mine
         if path.is_file():
             lock.unlink(missing_ok=True)  # whoever waits for it will find the record
 
