@@ -123,7 +123,7 @@ def test_papers_scatter_data_are_runs(data_root: Path):
         ("pruned_train_loss\n0.5\n", "at least one of .*best_test_loss; got pruned_train_loss"),
         ("", "must have the column pruned_train_loss"),
         ("pruned_train_loss,final_test_loss\n", "at least one row"),
-        ("pruned_train_loss,final_test_accuracy\n1,93.4\n", r"in \[0, 1\]; got 93.4 \(divide percents by 100\) in row 1$"),
+        ("pruned_train_loss,final_test_accuracy\n1,93.4\n", r"0, 1\]; got 93.4 \(divide percents by 100\) in row 1$"),
         ("pruned_train_loss,final_test_accuracy\n1,-0.1\n", r"fraction in \[0, 1\]; got -0.1 in row 1$"),
         ("pruned_train_loss,final_test_loss\n1,2\n1,x\n", "final_test_loss must be float; got 'x' in row 2"),
         ("pruned_train_loss,final_test_loss\n1,2\n,2\n", "pruned_train_loss must be a number .* row 2 has none"),
