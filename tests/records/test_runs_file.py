@@ -131,7 +131,7 @@ def test_papers_scatter_data_are_runs(data_root: Path):
         ("pruned_train_loss,final_test_loss,final_test_loss\n1,2,3\n", "final_test_loss appears twice"),
         ("pruned_train_loss,final_test_loss,combo\n1,2,1.5\n", "combo must be int; got '1.5' in row 1"),
         ("pruned_train_loss,final_test_loss,repeat\n1,2,\n", "repeat must be int; got '' in row 1"),
-        ("pruned_train_loss,final_test_loss,seed\n1,2,9223372036854775808\n", "seed must be int"),
+        ("pruned_train_loss,final_test_loss,seed\n1,2,9223372036854775808\n", "seed must fit into 64 bits"),
     ],
 )  # fmt: skip
 def test_file_that_holds_no_runs_is_refused_in_one_sentence(tmp_path, text, reason):

@@ -1,7 +1,7 @@
 """Points read off a published figure, as runs: a score and a final metric for each, and little else."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,8 @@ SCORE = "pruned_train_loss"
 FINALS = tuple(f"{epoch}_test_{metric}" for epoch in ("final", "best") for metric in ("accuracy", "loss"))
 
 
-def check_measured(path: Path, names: Collection[str]) -> None:
-    """Refuse a file without the least that a point has: `pruned_train_loss` and `{final,best}_test_{accuracy,loss}`.
-
-    Raises:
-        ValueError: If its columns lack the first, or all of the others.
-    """
-    if SCORE not in names or not set(FINALS) & set(names):
-        raise ValueError(
-            f"{path} must have the column {SCORE} and at least one of {', '.join(FINALS)}; got {', '.join(names)}"
-        )
-
-
 def completed(path: Path, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-    """All columns of the table of runs, from those that a file has, which `check_measured` accepted.
+    """All columns of the table of runs, from those that a file has: at least `SCORE` and one of `FINALS`.
 
     What the file lacks is `study` = the file's name without its ending, `study_hash` = SHA-256 of the study's name,
     `combo` = the row's number from 0, `repeat` 0, `status` "diverged" where the score or one of the final metrics is

@@ -86,11 +86,7 @@ class Record(RunIdentity):
     started_at: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no run could have left.
-
-        Raises:
-            ValueError: If a column has a wrong type or a value that no run has, or the outcome contradicts the metrics.
-        """
+        """Refuse, with a ValueError, columns of a wrong type or value, and an outcome that contradicts the metrics."""
         row = vars(self)
         if flaw := _mistyped(row) or flaw_of(row) or gap_of(row):
             raise ValueError(f"record.{flaw}")

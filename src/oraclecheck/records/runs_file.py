@@ -13,8 +13,8 @@ import pandas as pd
 from oraclecheck.errors import first_line
 from oraclecheck.files import read_file, write_atomically
 from oraclecheck.records.columns import ALWAYS, NAMES, NESTED, dtype_of, empty, from_text, to_text
-from oraclecheck.records.frame import rows_of, table_of, values_of
-from oraclecheck.records.points import check_measured, completed
+from oraclecheck.records.frame import rows_of, table_of_rows, values_of
+from oraclecheck.records.points import FINALS, SCORE, completed
 from oraclecheck.records.record import KINDS, check_schema
 from oraclecheck.records.siblings import deviations
 from oraclecheck.records.validation import flaw_of
@@ -75,26 +75,26 @@ def load_file(path: Path) -> pd.DataFrame:
         ValueError: If the file cannot be read, lacks those columns, or holds a value that no run could have, such as an
             accuracy in percent, or rows of one study that are of different ones.
     """
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"the file with runs must end in {' or '.join(SUFFIXES)}; got {path}")
     try:
         cells = (_read_csv if path.suffix == ".csv" else _read_parquet)(read_file(path))
     except FileNotFoundError:
         raise ValueError(f"the file with runs must exist; got {path}") from None
     except (OSError, ValueError, TypeError, KeyError, NotImplementedError, csv.Error) as error:  # pyarrow's are all
         raise ValueError(f"{path} must be a {path.suffix[1:]} file: {first_line(error)}") from None
-    check_measured(path, cells)
+    if SCORE not in cells or cells.keys().isdisjoint(FINALS):
+        raise ValueError(
+            f"{path} must have the column {SCORE} and at least one of {', '.join(FINALS)}; got {', '.join(cells)}"
+        )
     if unknown := [name for name in cells if name not in NAMES]:
         print(f"oraclecheck: {path}: left out unknown columns {', '.join(unknown)}", file=sys.stderr)
-    columns = completed(path, {name: _parsed(path, name, cells[name]) for name in NAMES if name in cells})
-    rows = rows_of(columns)
+    rows = rows_of(completed(path, {name: _parsed(path, name, cells[name]) for name in NAMES if name in cells}))
     for number, row in enumerate(rows, 1):
         check_schema(row["schema"])
         if flaw := flaw_of(row):
             raise ValueError(f"{path}: {flaw} in row {number}")
     for number, (flaw, _) in deviations(rows).items():
         raise ValueError(f"{path}: {flaw} in row {number + 1}")
-    return table_of(columns)
+    return table_of_rows(rows)
 
 
 def load_parquet(content: bytes) -> pd.DataFrame:
@@ -104,7 +104,7 @@ def load_parquet(content: bytes) -> pd.DataFrame:
         ValueError: If it did not.
     """
     cells = _read_parquet(content)
-    return table_of({name: _parsed(Path(), name, cells[name]) for name in NAMES})
+    return table_of_rows(rows_of({name: _parsed(Path(), name, cells[name]) for name in NAMES}))
 
 
 def _read_parquet(content: bytes) -> dict[str, list[Any]]:
@@ -154,7 +154,5 @@ def _value(name: str, cell: Any) -> Any:
     elif int in kinds and float not in kinds and isinstance(cell, float) and cell.is_integer():
         cell = int(cell)  # a column with gaps passed through pandas
     elif name in NESTED or not isinstance(cell, kinds) or isinstance(cell, bool):
-        raise ValueError
-    if dtype_of(name).lower() == "int64" and not -(2**63) <= cell < 2**63:
         raise ValueError
     return cell

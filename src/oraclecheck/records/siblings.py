@@ -1,13 +1,11 @@
 """The records of one study: what they have in common, and which of them has it not."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from oraclecheck.records.validation import Row
 from oraclecheck.spelling import spell_value
 from oraclecheck.study.identity import DENSE, SETTING
-
-Row = Mapping[str, Any]
 
 SHARED = ("study", "study_hash", *SETTING, DENSE, "setting_hash")
 """Columns in which the records of a study agree, as they do in how many filters each layer loses.

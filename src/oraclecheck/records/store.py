@@ -18,12 +18,7 @@ RECORD = "record.json"
 
 
 def record_path(study: Path, combination: int | str, repeat: int) -> Path:
-    """Where the record of a run lies.
-
-    Args:
-        study: The study's folder.
-        combination: Its index, or the name of the criterion that picks it.
-        repeat: Which retraining of it.
+    """Where in a study's folder the record of a run lies; a combination is an index or the criterion that picks it.
 
     Raises:
         ValueError: If the index is too long for the name of a folder.

@@ -41,8 +41,11 @@ def load_runs(*sources: Source | Iterable[Source]) -> pd.DataFrame:
     if not flat:
         raise ValueError("runs must have at least one source; got none")
     tables = [_load(source) for source in flat]
-    _check_studies(tables)
-    return _each_run_once(_joined(tables))
+    firsts = pd.concat([table.drop_duplicates("study") for table in tables])
+    rows = rows_of({name: values_of(firsts[name]) for name in NAMES})
+    for number, (flaw, _) in deviations(rows).items():  # each source has told its own studies apart
+        raise ValueError(f"sources must agree on what {rows[number]['study']} is; {flaw}")
+    return _each_run_once(pd.concat(tables, ignore_index=True))
 
 
 def _load(source: Source) -> pd.DataFrame:
@@ -66,19 +69,7 @@ def _load(source: Source) -> pd.DataFrame:
             "the source must be a study's folder or a folder of studies with records, a .csv or .parquet file, or "
             f"wandb:ENTITY/PROJECT; got {root}"
         )
-    return _joined(tables)
-
-
-def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
-
-
-def _check_studies(tables: list[pd.DataFrame]) -> None:
-    """Refuse sources that call different studies by one name; each source has told its own apart."""
-    firsts = _joined([table.drop_duplicates("study") for table in tables])
-    rows = rows_of({name: values_of(firsts[name]) for name in NAMES})
-    for number, (flaw, _) in deviations(rows).items():
-        raise ValueError(f"sources must agree on what {rows[number]['study']} is; {flaw}")
+    return pd.concat(tables, ignore_index=True)
 
 
 def _each_run_once(table: pd.DataFrame) -> pd.DataFrame:

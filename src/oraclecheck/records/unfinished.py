@@ -32,24 +32,13 @@ def unfinished_row(identity: Mapping[str, Any], reason: str | None = None) -> di
 
 
 def check_identity(identity: Mapping[str, Any]) -> None:
-    """Refuse identity columns that no run can have.
-
-    Raises:
-        ValueError: If they are such.
-    """
+    """Refuse, with a ValueError, identity columns that no run can have."""
     Record(**identity, status="failed", error="which every run can")
 
 
 @dataclass(frozen=True)
 class BegunStudy:
-    """A study's folder, as its runs' identities can be rebuilt from it.
-
-    Attributes:
-        folder: The study's folder.
-        space: Its combinations.
-        seed: Base of the retraining seeds.
-        common: The columns that all its runs share.
-    """
+    """A study's folder, as its runs' identities can be rebuilt from it: `common` are the columns that they share."""
 
     folder: Path
     space: CombinationSpace

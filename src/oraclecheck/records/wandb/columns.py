@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from oraclecheck.files import encoded
-from oraclecheck.records.columns import NAMES, NESTED, from_text, to_text
+from oraclecheck.records.columns import NESTED, from_text, to_text
 from oraclecheck.records.record import KINDS, Record, check_schema
 from oraclecheck.records.siblings import SHARED, deviations
 from oraclecheck.records.unfinished import check_identity, unfinished_row
@@ -58,7 +58,13 @@ def rows_of(runs: Iterable[Any]) -> list[dict[str, Any]]:
                 flaw, usual = deviating[number]
                 identity |= {column: usual[column] for column in SHARED}
                 raise ValueError(f"record.{flaw}")
-            rows.append(_row(identity, latest[name]))
+            if not _has_outcome(latest[name]):
+                rows.append(unfinished_row(identity))
+                continue
+            check_schema(identity["schema"])
+            outcome = latest[name].summary_metrics.items()
+            columns = {column: _from_wandb(column, value) for column, value in outcome if column in KINDS}
+            rows.append(vars(Record(**{**columns, **identity})))
         except ValueError as error:
             _say(f"run {name} is not a valid record: {error}")
             rows.append(unfinished_row(identity, str(error)))
@@ -79,15 +85,6 @@ def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
     identity = {name: _from_wandb(name, config[name]) for name in IDENTITY}
     check_identity(identity)
     return identity
-
-
-def _row(identity: dict[str, Any], run: Any) -> dict[str, Any]:
-    if not _has_outcome(run):
-        return unfinished_row(identity)
-    check_schema(identity["schema"])
-    summary = run.summary_metrics
-    outcome = {name: _from_wandb(name, summary[name]) for name in NAMES if name in summary and name not in IDENTITY}
-    return vars(Record(**identity, **outcome))
 
 
 def _to_wandb(name: str, value: Any) -> Any:

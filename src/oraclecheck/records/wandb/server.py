@@ -13,13 +13,7 @@ SERVER_SECONDS = 20.0  # by default W&B waits for a dying server without end
 
 @dataclass(frozen=True)
 class WandbSettings:
-    """Where W&B runs go.
-
-    Args:
-        mode: "offline" or "online".
-        project: W&B project.
-        entity: W&B user or team; None for the account's default.
-    """
+    """Where W&B runs go: online or offline, to which project of which user or team (None: the account's default)."""
 
     mode: str
     project: str
@@ -27,15 +21,12 @@ class WandbSettings:
 
 
 def begin_run(settings: WandbSettings, folder: Path, **described: Any) -> Any:
-    """A W&B run that only keeps what we give it, begun in 27 instead of 90 ms.
+    """A W&B run that only keeps what we give it, begun in 27 instead of 90 ms; W&B may raise anything.
 
     Args:
         settings: Where it goes.
         folder: W&B keeps its own files in `wandb/` there.
         **described: What else `wandb.init` is told of it.
-
-    Raises:
-        Exception: Whatever W&B's transport, service or server does.
     """
     wandb = quiet_wandb()
     lean = wandb.Settings(
