@@ -80,7 +80,7 @@ def study_rows(study: Path, begun: list[Place]) -> tuple[list[dict[str, Any]], l
         reason = None
         try:
             if state is not None:
-                rows.append(vars(read_record(study / combination / repeat / RECORD)))
+                rows.append(vars(read_record(study / combination / repeat / RECORD, known)))
                 continue
         except (ValueError, OSError) as error:
             complaints.append(reason := str(error))

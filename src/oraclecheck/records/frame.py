@@ -8,10 +8,14 @@ import pandas as pd
 from oraclecheck.records.columns import NAMES, dtype_of, empty
 
 
+def table_of(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """The table of runs, in order, from every column's values as Python objects."""
+    return in_order(pd.DataFrame({name: pd.Series(columns[name], dtype=dtype_of(name)) for name in NAMES}))
+
+
 def table_of_rows(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """The table of runs, in order, from rows of Python objects, which may lack columns."""
-    columns = {name: [row[name] if name in row else empty(name) for row in rows] for name in NAMES}
-    return in_order(pd.DataFrame({name: pd.Series(columns[name], dtype=dtype_of(name)) for name in NAMES}))
+    return table_of({name: [row[name] if name in row else empty(name) for row in rows] for name in NAMES})
 
 
 def rows_of(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

@@ -115,11 +115,7 @@ def from_json(content: Any) -> Record:
 
 
 def check_schema(schema: Any) -> None:
-    """Refuse a record that a later version wrote.
-
-    Raises:
-        NewerSchemaError: If it did.
-    """
+    """Refuse, with a NewerSchemaError, what a later version wrote."""
     if isinstance(schema, int) and schema > SCHEMA:
         raise NewerSchemaError(f"record.schema must be at most {SCHEMA}; got {schema}: upgrade oraclecheck to read it")
 

@@ -13,7 +13,7 @@ import pandas as pd
 from oraclecheck.errors import first_line
 from oraclecheck.files import read_file, write_atomically
 from oraclecheck.records.columns import ALWAYS, NAMES, NESTED, dtype_of, empty, from_text, to_text
-from oraclecheck.records.frame import rows_of, table_of_rows, values_of
+from oraclecheck.records.frame import rows_of, table_of, table_of_rows, values_of
 from oraclecheck.records.points import FINALS, SCORE, completed
 from oraclecheck.records.record import KINDS, check_schema
 from oraclecheck.records.siblings import deviations
@@ -104,7 +104,7 @@ def load_parquet(content: bytes) -> pd.DataFrame:
         ValueError: If it did not.
     """
     cells = _read_parquet(content)
-    return table_of_rows(rows_of({name: _parsed(Path(), name, cells[name]) for name in NAMES}))
+    return table_of({name: _parsed(Path(), name, cells[name]) for name in NAMES})
 
 
 def _read_parquet(content: bytes) -> dict[str, list[Any]]:

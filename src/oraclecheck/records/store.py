@@ -28,15 +28,15 @@ def record_path(study: Path, combination: int | str, repeat: int) -> Path:
     return study / str(combination) / str(repeat) / RECORD
 
 
-def read_record(path: Path) -> Record:
-    """Read and validate a record.
+def read_record(path: Path, study: BegunStudy | None = None) -> Record:
+    """Read and validate a record, of this study or else of the one in whose folder it lies.
 
     Raises:
         FileNotFoundError: If there is none.
         ValueError: If it is not a valid record of this place and of the study whose folder this is, with the reason.
     """
     record = _read(path)
-    if flaw := _deviation(path, record):
+    if flaw := study.deviation(vars(record)) if study else _deviation(path, record):
         raise ValueError(f"{path} must be a record of its study: record.{flaw}")
     return record
 
@@ -57,14 +57,13 @@ def _read(path: Path) -> Record:
 
 def _deviation(path: Path, record: Record) -> str | None:
     folder = path.parents[2]
-    study = _begun(folder, file_state(folder / STUDY_FILE))
-    return study.deviation(vars(record)) if study else None
+    state = file_state(folder / STUDY_FILE)
+    return _begun(folder, state).deviation(vars(record)) if state else None
 
 
-@lru_cache(maxsize=4)  # thousands of records are of one study
-def _begun(folder: Path, state: tuple[int, int, int] | None) -> BegunStudy | None:
-    """The study whose folder this is, as its file was modified last; None where there is no such file."""
-    return BegunStudy.of(folder) if state else None
+@lru_cache(maxsize=4)  # thousands of records are of one study, as its file was modified last
+def _begun(folder: Path, state: tuple[int, int, int]) -> BegunStudy:
+    return BegunStudy.of(folder)
 
 
 def is_done(path: Path, study_hash: str) -> bool:

@@ -32,8 +32,8 @@ def unfinished_row(identity: Mapping[str, Any], reason: str | None = None) -> di
 
 
 def check_identity(identity: Mapping[str, Any]) -> None:
-    """Refuse, with a ValueError, identity columns that no run can have."""
-    Record(**identity, status="failed", error="which every run can")
+    """Refuse, with a ValueError, identity columns that no run can have, not even one that failed at once."""
+    Record(**identity, status="failed", error="for whatever reason")
 
 
 @dataclass(frozen=True)
