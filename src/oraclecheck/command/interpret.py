@@ -19,7 +19,7 @@ from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_ratio
 from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.pruning.width import width_choices
-from oraclecheck.records.wandb.mirror import WandbSettings
+from oraclecheck.records.wandb.server import WandbSettings
 from oraclecheck.study.setting import (
     DataSetting,
     NetworkSetting,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from oraclecheck.pipelines.dense import study_if_known
 from oraclecheck.records.store import is_done, record_path
-from oraclecheck.records.wandb.mirror import WandbSettings
+from oraclecheck.records.wandb.server import WandbSettings
 from oraclecheck.study.setting import Setting
 
 
