@@ -46,15 +46,12 @@ def draw_agreement(ax: Axes, row: pd.Series, at: float, *, horizontal: bool, mar
 
 def agreement_axis(ax: Axes, rows: pd.DataFrame, *, horizontal: bool) -> None:
     """An axis with agreements: the threshold of Definition 3.1, the limits, and whose they are, unless the oracle's."""
-    line, limit, label = (
-        (ax.axvline, ax.set_xlim, ax.set_xlabel) if horizontal else (ax.axhline, ax.set_ylim, ax.set_ylabel)
-    )
-    line(VALID_AGREEMENT, color="0.3", linewidth=0.8, linestyle="--", zorder=0)
-    limit(
-        float(np.nanmin([0.0, *rows["agreement"].to_numpy(float), *rows["agreement_low"].to_numpy(float)])) - 0.05, 1.02
-    )
     names = list(rows["criterion"].unique())
-    label("agreement $s$" if names == [ORACLE.name] else f"agreement $s$ of {', '.join(names)}")
+    label = "agreement $s$" if names == [ORACLE.name] else f"agreement $s$ of {', '.join(names)}"
+    least = float(np.nanmin([0.0, *rows["agreement"].to_numpy(float), *rows["agreement_low"].to_numpy(float)]))
+    line = ax.axvline if horizontal else ax.axhline
+    line(VALID_AGREEMENT, color="0.3", linewidth=0.8, linestyle="--", zorder=0)
+    ax.set(**{"xlim" if horizontal else "ylim": (least - 0.05, 1.02), "xlabel" if horizontal else "ylabel": label})
 
 
 def legend_keys(rows: pd.DataFrame) -> list[Line2D]:
