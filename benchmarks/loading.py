@@ -14,8 +14,9 @@ from base64 import b64encode
 from pathlib import Path
 
 from oraclecheck.files import write_json
-from oraclecheck.records.record import MEASURED, Record, to_json
+from oraclecheck.records.record import Record, to_json
 from oraclecheck.records.store import record_path
+from oraclecheck.records.validation import MEASURED
 from oraclecheck.study.identity import OF_STUDY, SCHEMA
 
 RECORDS = 10_000

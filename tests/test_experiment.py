@@ -16,12 +16,11 @@ from quick import QUICK
 from torch.nn.functional import cross_entropy
 
 from data.test_sources import write_idx
-from oraclecheck import experiment
-from oraclecheck.criteria.registry import FILTER_SCORES
+from oraclecheck import experiment, files
+from oraclecheck.criteria.pick import FILTER_SCORES
 from oraclecheck.data.loading import Preparation, load
 from oraclecheck.networks.lenet import LeNet5Mini
-from oraclecheck.pipelines import checkpoint, dense
-from oraclecheck.pruning.pruner import Pruner
+from oraclecheck.pipelines import dense, one_shot
 from oraclecheck.records import store
 
 
@@ -115,15 +114,15 @@ def test_l1_choice_under_released_wiring_is_the_correct_network(command):
 
 
 def test_failed_run_is_written_down_and_tried_again(command, monkeypatch):
-    prune = Pruner.__call__
+    prune = one_shot.prune
 
-    def fail_for_one(self, dense, removed):
+    def fail_for_one(dense, removed, example):
         if removed["conv1"] == (0, 1, 2, 3, 5) and fail_for_one.armed:
             raise RuntimeError("out of luck")
-        return prune(self, dense, removed)
+        return prune(dense, removed, example)
 
     fail_for_one.armed = True
-    monkeypatch.setattr(Pruner, "__call__", fail_for_one)
+    monkeypatch.setattr(one_shot, "prune", fail_for_one)
     sweep = ("-m", *QUICK, "logger=none", "combo=range(3)")
     code, _, err = command(*sweep)
     assert code == 1
@@ -246,12 +245,14 @@ def test_what_no_run_can_do_without_is_one_sentence(command, monkeypatch, what):
 
 def test_dense_network_that_cannot_be_kept_is_one_sentence(command, monkeypatch):
     def fail(path, write):
-        raise NO_SPACE
+        if path.parent.name == "dense":
+            raise NO_SPACE
+        return create(path, write)
 
-    trained = []
+    trained, create = [], files.create_atomically
     train = dense._train
     monkeypatch.setattr(dense, "_train", lambda *arguments: trained.append(1) or train(*arguments))
-    monkeypatch.setattr(checkpoint, "create_atomically", fail)
+    monkeypatch.setattr(files, "create_atomically", fail)
     monkeypatch.setattr(dense, "_failures", {})
     code, _, err = command("-m", *QUICK, "logger=none", "combo=0,1")
     (line,) = [line for line in err.splitlines() if "No space left" in line]

@@ -4,7 +4,7 @@ import reprlib
 
 import pytest
 
-from oraclecheck.spelling import spell_names, spell_number, suggest
+from oraclecheck.spelling import spell_names, spell_number, spell_value, suggest
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,11 @@ from oraclecheck.spelling import spell_names, spell_number, suggest
 )
 def test_numbers_too_long_to_read_are_given_by_their_magnitude(number, text):
     assert spell_number(number) == text
+
+
+def test_values_are_spelt_short():
+    assert spell_value(-(10**400)) == "about -10^400" and spell_value([1, True, "x"]) == "[1, True, 'x']"
+    assert len(spell_value("x" * 1000)) < 50 and len(spell_value([*range(1000)])) < 50
 
 
 def test_names_beyond_the_fourth_are_counted():

@@ -6,7 +6,10 @@ Importing this module costs next to nothing, so that `--help` and tab completion
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import hydra
@@ -28,14 +31,34 @@ from oraclecheck.command.arguments import (
 
 JOBLIB = "hydra/launcher=joblib"
 
+POLL_SECONDS = 2.0  # between looks whether the sweep is still there
+
 
 def job(cfg: DictConfig) -> None:
     """What Hydra runs once for each job, maybe in another process."""
-    from oraclecheck.command.orphans import end_with_parent
     from oraclecheck.experiment import run
 
-    end_with_parent()
+    _end_with_parent()
     run(cfg)
+
+
+@cache
+def _end_with_parent() -> None:
+    """In a joblib worker, end this process soon after its parent is gone: it would idle for minutes, holding memory.
+
+    Nothing is lost: records are atomic, and a run that had not left its record is run again.
+    """
+    import multiprocessing
+
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(POLL_SECONDS)
+        os._exit(1)
+
+    if multiprocessing.current_process().name.startswith("LokyProcess"):
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,13 +98,15 @@ def _run(parsed: Any, show_traceback: bool) -> int:
     """Check, launch, and count what is missing then."""
     # Killed alone, a joblib parent would leave workers behind that go on taking jobs.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    stopped = 0
     from oraclecheck.command import overrides, sweep
     from oraclecheck.command.progress import SweepProgress
 
     with initialised(parsed.config_dir):
         commands = overrides.commands(parsed.overrides, parsed.multirun)
         parts = [part for command in commands for part in sweep.plan(command, parsed.multirun)]
+    options = ["--config-dir", parsed.config_dir] if parsed.config_dir else []
+    options += ["--multirun"] if parsed.multirun else []
+    stopped = 0
     if all(part.missing() == [] for part in parts):
         print("Nothing to do: every run has its record.", file=sys.stderr)
     else:
@@ -89,7 +114,7 @@ def _run(parsed: Any, show_traceback: bool) -> int:
             with SweepProgress(parts):
                 for command in commands:
                     try:
-                        _launch([*_options(parsed), *command])
+                        _launch([*options, *command])
                     except Exception as error:
                         tell(error, parsed.config_dir, show_traceback=show_traceback)
         except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns the first into the second
@@ -100,12 +125,6 @@ def _run(parsed: Any, show_traceback: bool) -> int:
     if complaint:
         print(f"oraclecheck: {complaint}", file=sys.stderr)
     return stopped or (INCOMPLETE if complaint else 0)
-
-
-def _options(parsed: Any) -> list[str]:
-    """What Hydra has to be told besides `KEY=VALUE`."""
-    folder = ["--config-dir", parsed.config_dir] if parsed.config_dir else []
-    return [*folder, *["--multirun"] * bool(parsed.multirun)]
 
 
 def _launch(arguments: list[str]) -> None:

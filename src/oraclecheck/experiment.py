@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from oraclecheck.command.interpret import interpret
 from oraclecheck.command.overrides import overrides_of_job
 from oraclecheck.command.request import Request
-from oraclecheck.criteria.registry import pick
+from oraclecheck.criteria.pick import FILTER_SCORES, least
 from oraclecheck.data.images import ImageData
 from oraclecheck.data.sources import Digits
 from oraclecheck.engines.engine import Run
@@ -61,7 +61,7 @@ def run(cfg: DictConfig) -> None:
         path = record_path(folder, combination, repeat)
         with _others_go_on(combination, repeat), claimed(path, study.hash) as mine:
             if mine:
-                prune_and_retrain(request, study, dense, data, combination, repeat, path)
+                _prune_and_retrain(request, study, dense, data, combination, repeat, path)
 
 
 @contextmanager
@@ -79,39 +79,23 @@ def _others_go_on(combination: int | str, repeat: int) -> Iterator[None]:
         )
 
 
-def prune_and_retrain(
-    request: Request,
-    study: Study,
-    dense: Dense,
-    data: ImageData,
-    combination: int | str,
-    repeat: int,
-    path: Path,
+def _prune_and_retrain(
+    request: Request, study: Study, dense: Dense, data: ImageData, combination: int | str, repeat: int, path: Path
 ) -> None:
-    """One run; whatever happens once its filters are known, it leaves its record.
-
-    Args:
-        request: What the command asks for.
-        study: The study it belongs to.
-        dense: The dense network.
-        data: On the device of the setting.
-        combination: Index of the combination, or the criterion that picks it.
-        repeat: Which retraining of it.
-        path: Where the record goes, before W&B hears of it.
-    """
+    """One run; whatever happens once its filters are known, it leaves its record, before W&B hears of it."""
     setting = request.setting
     computed = provenance(device_of(setting.trainer), setting.trainer.threads, _modules(setting))
     folder, space = setting.paths.out / study.name, setting.pruning.space
     if isinstance(combination, str):
-        removed = pick(combination, dense.network, space.layers)
+        removed = least(FILTER_SCORES[combination], dense.network, space.layers)
         keep_choice(folder, combination, removed)
     else:
         removed = space.unrank(combination)
     identity = study.run(combination, removed, repeat)
     mirror = WandbMirror(request.wandb, identity, folder, f"{study.hash[:8]}-{combination}-{repeat}")
-    asked = Run(removed, identity["seed"])
+    runs = [Run(removed, identity["seed"])]
     try:
-        (came,) = one_shot(retrain, [asked], dense, data, setting, lambda _, entry: mirror.log(entry))
+        (came,) = one_shot(retrain, runs, dense, data, setting, lambda _, entry: mirror.log(entry))
         if isinstance(came, Exception):
             raise came
         record = Record(**identity, **came, **computed)

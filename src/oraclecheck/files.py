@@ -114,6 +114,22 @@ def digest_of_tensors(tensors: "Mapping[str, Tensor]") -> str:
     return sha.hexdigest()
 
 
+def create_tensors(path: Path, content: Any, rule: str) -> None:
+    """Create `path` with what torch.save makes of `content`, unless another process has been quicker.
+
+    Raises:
+        ValueError: If it cannot be written; begins with `rule`, which says what the user has to see to.
+    """
+    import torch
+
+    try:
+        create_atomically(path, lambda file: torch.save(content, file))
+    except (OSError, RuntimeError) as error:  # torch's writer raises the second for what the first says
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{rule}; {path} cannot be written: {reason}") from None
+    remove_remains(path)  # not before: they may be what another has almost written
+
+
 def _json(content: Any) -> bytes:
     return json.dumps(content, indent=1, allow_nan=False).encode()
 
@@ -182,10 +198,5 @@ def _sync_directory(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _read_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-_UMASK = _read_umask()
+_UMASK = os.umask(0)
+os.umask(_UMASK)  # it can be read only by setting it

@@ -3,14 +3,10 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from oraclecheck.command import schema
 from oraclecheck.command.arguments import INTERRUPTED, USER_ERROR, initialised, parse, quoted, tell
-from oraclecheck.spelling import spell_names
-
-if TYPE_CHECKING:
-    from oraclecheck.pruning.survey import SurveyedLayer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,22 +23,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"oraclecheck: {error}", file=sys.stderr)
         return USER_ERROR
     try:
-        layers = _survey(parsed)
+        _print_survey(parsed)
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
         tell(error, parsed.config_dir)
         return USER_ERROR
-    _print(layers)
     return 0
 
 
-def _survey(parsed: Any) -> "list[SurveyedLayer]":
+def _print_survey(parsed: Any) -> None:
     from hydra import compose
-    from hydra.utils import instantiate
+    from rich.console import Console
+    from rich.table import Table
 
     from oraclecheck.command.interpret_data import plain
-    from oraclecheck.networks.shadow import shadow_network
+    from oraclecheck.networks.shadow import build, shadow_network
     from oraclecheck.pruning.layers import prunable_layers
     from oraclecheck.pruning.probe import double_precision
     from oraclecheck.pruning.specimen import specimen
@@ -54,29 +50,14 @@ def _survey(parsed: Any) -> "list[SurveyedLayer]":
     network, shape, classes = plain(cfg.model.network), tuple(cfg.model.input_shape), cfg.data.classes
     names = prunable_layers(shadow_network(network))
     with waiting("proving which layers can be pruned", len(names)) as step, double_precision():
-        return survey(specimen(lambda: instantiate(network), shape, classes), shape, step)
-
-
-def _print(layers: "Sequence[SurveyedLayer]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
+        layers = survey(specimen(lambda: build(network), shape, classes), shape, step)
     table = Table("layer", "class", "filters", "pruning", box=None, pad_edge=False)
     for layer in layers:
-        table.add_row(layer.name, layer.type, str(layer.filters), _verdict(layer))
+        table.add_row(layer.name, layer.type, str(layer.filters), layer.verdict)
     Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
     example = next((layer.name for layer in layers if layer.standing == "prunable"), None)
     if example:
         print(f"for example 'pruning.ratio={{{example}: 0.5}}'")
-
-
-def _verdict(layer: "SurveyedLayer") -> str:
-    others = spell_names(layer.others)
-    if layer.standing == "refused":
-        return f"refused: {layer.why}"
-    if layer.standing == "prunable":
-        return f"prunable, with {others}" if others else "prunable"
-    return f"{layer.standing} {others}"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 import difflib
 import math
+import reprlib
 from collections.abc import Collection, Iterable
+from typing import Any
 
 SPELT_OUT = 10**15
 """Numbers from here on are given by their order of magnitude: a message with a thousand digits helps nobody."""
@@ -15,6 +17,11 @@ def spell_number(number: int) -> str:
     if abs(number) < SPELT_OUT:
         return str(number)
     return f"about {'-' if number < 0 else ''}10^{round(math.log10(abs(number)))}"
+
+
+def spell_value(value: Any) -> str:
+    """Any value, short."""
+    return spell_number(value) if isinstance(value, int) else reprlib.repr(value)
 
 
 def spell_names(names: Iterable[str]) -> str:

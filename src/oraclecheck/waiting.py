@@ -1,58 +1,76 @@
-"""What a command does while a user waits for it, said only if it takes long."""
+"""What a command does while a user waits for it: a bar on a terminal, else a line now and then."""
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-PATIENCE_SECONDS = 2.0
+POLL_SECONDS = 0.5
 LINE_SECONDS = 20.0  # between lines where stderr is not a terminal
 
 
-@contextmanager
-def waiting(for_what: str, total: int | None = None) -> Iterator[Callable[[], None]]:
-    """Say on stderr what takes so long: a bar or spinner on a terminal, else a line now and then.
+class waiting(threading.Thread):
+    """Says on stderr what takes so long, while a `with` lasts; it gives what is to be called after each part.
 
     Args:
-        for_what: What is being done.
-        total: Its parts, if there are parts; call what is given after each.
+        what: What is being done.
+        total: Its parts, if there are parts; nothing is said if there are 0.
     """
-    work = _Work(for_what, total)
-    work.start()
-    try:
-        yield work.step
-    finally:
-        work.over.set()
-        work.join()
 
+    patience = 2.0  # seconds before anything is said
+    stays = False  # whether the bar stays when all is done
 
-class _Work(threading.Thread):
-    def __init__(self, name: str, total: int | None) -> None:
+    def __init__(self, what: str, total: int | None = None) -> None:
         super().__init__(daemon=True)
-        self.what, self.total, self.done, self.over = name, total, 0, threading.Event()
+        self.what, self.total, self.done, self.over = what, total, 0, threading.Event()
+
+    def __enter__(self) -> Callable[[], None]:
+        self.start()
+        return self.step
+
+    def __exit__(self, *exception: object) -> None:
+        self.over.set()
+        self.join()
 
     def step(self) -> None:
+        """Count a part that is done."""
         self.done += 1
 
+    def poll(self) -> None:
+        """Find out what is done, where nobody calls `step`."""
+
+    def line(self) -> str | None:
+        """What to say where there is no bar, if there is anything new."""
+        count = f" ({self.done} of {self.total})" if self.total else ""
+        return f"oraclecheck: {self.what}{count} ..."
+
     def run(self) -> None:
-        if self.over.wait(PATIENCE_SECONDS):
+        """Poll and show until it is over."""
+        if self.total == 0 or self.over.wait(self.patience):
             return
         if sys.stderr.isatty():
-            self._show()
+            self._show_bar()
             return
         while True:
-            count = f" ({self.done} of {self.total})" if self.total else ""
-            print(f"oraclecheck: {self.what}{count} ...", file=sys.stderr, flush=True)
+            self.poll()
+            if line := self.line():
+                print(line, file=sys.stderr, flush=True)
             if self.over.wait(LINE_SECONDS):
                 return
 
-    def _show(self) -> None:
+    def _show_bar(self) -> None:
+        from rich import progress
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        words = (TextColumn("{task.description}"), TimeElapsedColumn())
-        parts = (BarColumn(), MofNCompleteColumn()) if self.total else (SpinnerColumn(),)
-        with Progress(*parts, *words, console=Console(stderr=True), transient=True) as bar:
+        text, elapsed = progress.TextColumn("{task.description}"), progress.TimeElapsedColumn()
+        columns: tuple[progress.ProgressColumn, ...] = (progress.SpinnerColumn(), text, elapsed)
+        if self.total:
+            counted = (progress.BarColumn(), progress.MofNCompleteColumn())
+            columns = (text, *counted, elapsed, progress.TimeRemainingColumn())
+        console = Console(stderr=True)
+        with progress.Progress(*columns, console=console, transient=not self.stays, refresh_per_second=4) as bar:
             task = bar.add_task(self.what, total=self.total)
-            while not self.over.wait(0.2):
-                bar.update(task, completed=self.done)
+            over = False
+            while not over:
+                over = self.over.wait(POLL_SECONDS)
+                self.poll()
+                bar.update(task, completed=self.done, description=self.what)

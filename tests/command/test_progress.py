@@ -12,7 +12,7 @@ from oraclecheck.command.progress import SweepProgress
 class Three:
     """The part of a sweep that asks for three runs."""
 
-    size = 3
+    runs = (0, 1, 2)
 
     def __init__(self, paths):
         self._paths = paths

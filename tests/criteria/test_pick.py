@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from oraclecheck.criteria.pick import least
-from oraclecheck.criteria.registry import FILTER_SCORES, pick
+from oraclecheck.criteria.pick import FILTER_SCORES, least
 from oraclecheck.networks.vit import SelfAttention
 from oraclecheck.pruning.combination import LayerChoice
 
@@ -43,6 +42,5 @@ def test_pick_removes_the_filters_and_heads_of_least_l1_norm_and_leaves_the_netw
     network["attention"].in_proj_weight.data = heads.clone()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     layers = (LayerChoice("conv", 3, 1), LayerChoice("attention", 4, 2))
-    assert "l1" in FILTER_SCORES
-    assert pick("l1", network, layers) == {"conv": (1,), "attention": (1, 3)}
+    assert least(FILTER_SCORES["l1"], network, layers) == {"conv": (1,), "attention": (1, 3)}
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())

@@ -172,7 +172,9 @@ def test_channels_last_changes_layout_not_values():
     plain, last = DATA.train, replace(DATA.train, channels_last=True)
     network = dense()
     assert evaluate(network, last).loss == pytest.approx(evaluate(network, plain).loss, rel=1e-5)
-    wide = ImageSet(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.zeros(2).long(), (0.0,) * 3, (1.0,) * 3, True)
+    wide = ImageSet(
+        torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.zeros(2).long(), (0.0,) * 3, (1.0,) * 3, channels_last=True
+    )
     assert next(wide.batches(2))[0].is_contiguous(memory_format=torch.channels_last)
 
 

@@ -1,5 +1,6 @@
 """How many filters go, which choices of them there are, and how a reader is told of them."""
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -31,12 +32,6 @@ def test_removed_count_agrees_with_exact_fractions(filters, ten_thousandths):
     assert removed_count(filters, ten_thousandths / 10_000) == math.ceil(filters * Fraction(ten_thousandths, 10_000))
 
 
-@pytest.mark.parametrize("ratio", [-0.1, 1.0, 1.5, math.nan])
-def test_removed_count_refuses_a_ratio_outside_its_range(ratio):
-    with pytest.raises(ValueError, match=r"a pruning ratio must be at least 0 and below 1; got"):
-        removed_count(10, ratio)
-
-
 @pytest.mark.parametrize("removed", [-1, 10, 11])
 def test_layer_choice_refuses_a_layer_without_filters_left(removed):
     with pytest.raises(ValueError, match=f"leave at least 1 of the 10 filters of conv1; got {removed} removed"):
@@ -49,6 +44,38 @@ def test_layers_wider_than_binomials_can_be_made_of_are_refused(command):
         LayerChoice("conv1", 65_537, 1)
     code, _, err = command("+model.network.conv1_filters=100000000000")
     assert code == 2 and "must have at most 65536 of them; conv1 has 100000000000" in err
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ((3, 3), "be distinct; got 3 more than once"),
+        ((3, 3, 4), "be distinct; got 3 more than once"),
+        ((-1, 3), "lie in 0..9; got -1"),
+        ((0, 10), "lie in 0..9; got 10"),
+        ((0,), "number 2; got 1"),
+        ((0, 1, 2), "number 2; got 3"),
+        ((1, 0), "ascend; got (1, 0)"),
+        ((0, 1.0), "be plain integers; got 1.0"),
+        ((0, True), "be plain integers; got True"),
+        ("01", "be plain integers; got '0'"),
+    ],
+)
+def test_validate_refuses_what_is_not_a_choice(filters, message):
+    with pytest.raises(ValueError) as refusal:
+        LayerChoice("conv1", 10, 2).validate(filters)
+    assert str(refusal.value) == f"removed filters of conv1 must {message}"
+
+
+@given(st.lists(st.integers(-1, 5), max_size=4))
+@settings(max_examples=300, deadline=None)
+def test_validate_accepts_exactly_the_combinations(filters):
+    layer = LayerChoice("conv1", 5, 2)
+    if tuple(filters) in set(itertools.combinations(range(5), 2)):
+        layer.validate(filters)
+    else:
+        with pytest.raises(ValueError, match="removed filters of conv1 must"):
+            layer.validate(filters)
 
 
 REMOVED = {"conv1": (0, 3), "conv2": (1, 5, 7), "conv3": (2,)}

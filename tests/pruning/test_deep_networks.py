@@ -17,7 +17,7 @@ from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.layers import filter_weights, layer_choices, resolve_ratio
 from oraclecheck.pruning.proof import prove
 from oraclecheck.pruning.space import CombinationSpace
-from oraclecheck.pruning.structured import prune, prune_as_released
+from oraclecheck.pruning.structured import as_released, prune
 
 SIZE = 32
 
@@ -148,7 +148,7 @@ def test_released_wiring_equals_plain_indexing(kind):
             expected[f"{next_bn(name)}.{tensor}"] = expected[f"{next_bn(name)}.{tensor}"][behind]
         reader = f"{NETWORKS[kind][2](name)}.weight"
         expected[reader] = expected[reader][:, behind]
-    found = prune_as_released(network, removed, gone, images()).state_dict()
+    found = prune(as_released(network, removed, gone), gone, images()).state_dict()
     assert found.keys() == expected.keys()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items())
 

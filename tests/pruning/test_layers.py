@@ -94,7 +94,7 @@ def test_exact_name_comes_before_a_pattern_and_means_itself_alone():
             "'features.conv1.*' and 'features.*_1' both match features.conv1_1",
         ),
         ({"features.bn1.*": 0.5}, "got 'features.bn1.*': it matches features.bn1_1, a BatchNorm2d"),
-        ({"features.conv1_9": 0.5}, "did you mean 'features.conv1_"),
+        ({"features.conv1_9": 0.5}, "did you mean features.conv1_"),
         ({"features.conv1_[12": 0.5}, "unterminated character set"),
     ],
 )

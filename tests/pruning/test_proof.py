@@ -43,9 +43,10 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from oraclecheck.pruning import dependency, examination
 from oraclecheck.pruning.combination import LayerChoice
+from oraclecheck.pruning.flaw import UnprovenError
 from oraclecheck.pruning.layers import filter_weights
 from oraclecheck.pruning.probe import double_precision
-from oraclecheck.pruning.proof import UnprovenError, prove
+from oraclecheck.pruning.proof import prove
 from oraclecheck.pruning.reference import observe
 from oraclecheck.pruning.specimen import specimen
 from oraclecheck.pruning.structured import prune

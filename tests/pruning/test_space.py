@@ -25,7 +25,6 @@ VGG19_LAYERS = tuple(LayerChoice(f"features.{i}", n, n // 2) for i, n in enumera
 VGG19_SIZE = math.comb(64, 32) ** 2 * math.comb(128, 64) ** 2 * math.comb(256, 128) ** 4 * math.comb(512, 256) ** 8
 
 CONV1 = CombinationSpace((LayerChoice("conv1", 10, 2),))
-CONV12 = CombinationSpace((LayerChoice("conv1", 10, 2), LayerChoice("conv2", 10, 3)))
 
 
 @st.composite
@@ -372,53 +371,6 @@ def test_unrank_says_the_size_of_a_giant_space_briefly():
 def test_unrank_refuses_what_is_not_an_integer():
     with pytest.raises(TypeError):
         CONV1.unrank(3.0)
-
-
-@pytest.mark.parametrize(
-    ("removed", "message"),
-    [
-        ({"conv1": (0, 1)}, "removed must name every layer of the space; got none for conv2"),
-        ({}, "removed must name every layer of the space; got none for conv1"),
-        (
-            {"conv1": (0, 1), "conv2": (0, 1, 2), "fc": (0,)},
-            "removed must name only layers of the space; got 'fc'",
-        ),
-        (
-            {"conv1": (0, 1), "conv2": (0, 1, 2), "conv22": (0,)},
-            "removed must name only layers of the space; got 'conv22'; did you mean conv2?",
-        ),
-        ({"conv1": (3, 3), "conv2": (0, 1, 2)}, "removed filters of conv1 must be distinct; got 3 more than once"),
-        ({"conv1": (3, 3, 4), "conv2": (0, 1, 2)}, "removed filters of conv1 must be distinct; got 3 more than once"),
-        ({"conv1": (-1, 3), "conv2": (0, 1, 2)}, "removed filters of conv1 must lie in 0..9; got -1"),
-        ({"conv1": (0, 1), "conv2": (0, 1, 10)}, "removed filters of conv2 must lie in 0..9; got 10"),
-        ({"conv1": (0, 1), "conv2": (0, 1)}, "removed filters of conv2 must number 3; got 2"),
-        ({"conv1": (0, 1, 2), "conv2": (0, 1, 2)}, "removed filters of conv1 must number 2; got 3"),
-        ({"conv1": (1, 0), "conv2": (0, 1, 2)}, "removed filters of conv1 must ascend; got (1, 0)"),
-        ({"conv1": (0, 1.0), "conv2": (0, 1, 2)}, "removed filters of conv1 must be plain integers; got 1.0"),
-        ({"conv1": (0, True), "conv2": (0, 1, 2)}, "removed filters of conv1 must be plain integers; got True"),
-        ({"conv1": "01", "conv2": (0, 1, 2)}, "removed filters of conv1 must be plain integers; got '0'"),
-    ],
-)
-def test_validate_refuses_what_is_not_a_combination(removed, message):
-    with pytest.raises(ValueError) as refusal:
-        CONV12.validate(removed)
-    assert str(refusal.value) == message
-
-
-@given(st.lists(st.integers(-1, 5), max_size=4))
-@settings(max_examples=300)
-def test_validate_accepts_exactly_the_combinations(filters):
-    space = CombinationSpace((LayerChoice("conv1", 5, 2),))
-    if tuple(filters) in set(itertools.combinations(range(5), 2)):
-        space.validate({"conv1": filters})
-    else:
-        with pytest.raises(ValueError, match="removed filters of conv1 must"):
-            space.validate({"conv1": filters})
-
-
-def test_validate_accepts_all_of_itertools_combinations():
-    for chosen in itertools.combinations(range(10), 2):
-        CONV1.validate({"conv1": chosen})
 
 
 def test_recorded_size_is_what_floats_and_json_can_hold():

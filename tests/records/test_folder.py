@@ -11,7 +11,7 @@ from quick import QUICK
 from oraclecheck.files import write_json
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.space import CombinationSpace
-from oraclecheck.records import cache
+from oraclecheck.records import folder
 from oraclecheck.records.record import to_json
 from oraclecheck.records.store import claimed, is_done, record_path, write_record
 from oraclecheck.records.table import load_runs
@@ -29,9 +29,9 @@ STUDY = Study("s", {**FIXED, "layers": {"conv1": [10, 2]}, "order_seed": None, "
 
 @pytest.fixture
 def study(tmp_path) -> Path:
-    folder = tmp_path / STUDY.name
-    open_folder(folder, STUDY, {}, [])
-    return folder
+    path = tmp_path / STUDY.name
+    open_folder(path, STUDY, {}, [])
+    return path
 
 
 def put(study: Path, combo: int, repeat: int = 0, **changes) -> Path:
@@ -110,17 +110,17 @@ def test_record_in_a_place_that_no_run_has_is_said(study, capsys):
 
 def test_folders_that_are_no_runs_are_left_alone(study, capsys):
     put(study, 0)
-    for folder in ("report/figures", "wandb/offline-run-1", ".cache/0", "notes"):
-        (study / folder).mkdir(parents=True)
+    for place in ("report/figures", "wandb/offline-run-1", ".cache/0", "notes"):
+        (study / place).mkdir(parents=True)
     assert len(load_runs(study)) == 1 and capsys.readouterr().err == ""
 
 
 @pytest.fixture
 def reads(monkeypatch) -> list[Path]:
     """Records that were read; every study is worth caching."""
-    monkeypatch.setattr(cache, "WORTH_CACHING", 1)
-    read, found = cache.study_rows, []
-    monkeypatch.setattr(cache, "study_rows", lambda study, begun: (found.append(study), read(study, begun))[1])
+    monkeypatch.setattr(folder, "WORTH_CACHING", 1)
+    read, found = folder.study_rows, []
+    monkeypatch.setattr(folder, "study_rows", lambda study, begun: (found.append(study), read(study, begun))[1])
     return found
 
 
@@ -178,7 +178,7 @@ def test_folder_that_cannot_be_written_has_no_cache(study, reads, monkeypatch):
     def refuse(*_):
         raise OSError("read-only file system")
 
-    monkeypatch.setattr(cache, "write_atomically", refuse)
+    monkeypatch.setattr(folder, "write_atomically", refuse)
     put(study, 0)
     assert len(load_runs(study)) == len(load_runs(study)) == 1 and len(reads) == 2
 

@@ -15,15 +15,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from oraclecheck.analysis.tables import combinations_table, correlate
-from oraclecheck.records.columns import NAMES, row_of, to_text
+from oraclecheck.records.columns import NAMES, to_text
 from oraclecheck.records.frame import table_of_rows
 from oraclecheck.records.record import to_json
 from oraclecheck.records.runs_file import save_runs
 from oraclecheck.records.table import load_runs
-from oraclecheck.records.wandb.columns import WandbRun, rows_of, to_config, to_summary
+from oraclecheck.records.wandb.columns import rows_of, to_config, to_summary
 from oraclecheck.report.command import COMPLETE, INCOMPLETE, USER_ERROR, main
 from records.test_folder import STUDY
 from records.test_record import a_record
+from records.test_validation import listed
 
 QUICK, MANY = 50, 600
 
@@ -115,7 +116,7 @@ def check_study(change: tuple[Any, Any]) -> None:
 
 def cells(change: tuple[Any, Any]) -> dict[str, str]:
     """A row of a CSV file, changed as text; a cell that no text can be is left out."""
-    row = {name: to_text(name, value) or "" for name, value in row_of(a_record(combo=2)).items()}
+    row = {name: to_text(name, value) or "" for name, value in vars(a_record(combo=2)).items()}
     (name, *_), value = change[0] or ("combo",), change[1]
     text = value if isinstance(value, str) else json.dumps(value) if not isinstance(value, int) else hex(value)
     return {**row, str(name): text.encode(errors="replace").decode()}
@@ -124,7 +125,7 @@ def cells(change: tuple[Any, Any]) -> dict[str, str]:
 def check_table(change: tuple[Any, Any]) -> None:
     with TemporaryDirectory() as parent:
         path = Path(parent) / "runs.csv"
-        save_runs(table_of_rows([row_of(a_record(combo=combo)) for combo in (0, 1)]), path)
+        save_runs(table_of_rows([vars(a_record(combo=combo)) for combo in (0, 1)]), path)
         with path.open(newline="") as file:
             rows = [*csv.DictReader(file), cells(change)]
         with path.open("w", newline="") as file:
@@ -136,7 +137,7 @@ def check_table(change: tuple[Any, Any]) -> None:
 
 def check_parquet(change: tuple[Any, Any]) -> None:
     """A table with one column of whatever Parquet can hold."""
-    row = {name: to_text(name, value) for name, value in row_of(a_record()).items()}
+    row = {name: to_text(name, value) for name, value in vars(a_record()).items()}
     name, value = (change[0] or ("combo",))[0], change[1]
     with TemporaryDirectory() as parent:
         path = Path(parent) / "runs.parquet"
@@ -149,11 +150,11 @@ def check_parquet(change: tuple[Any, Any]) -> None:
 
 def check_wandb(change: tuple[Any, Any]) -> None:
     good = [a_record(combo=combo) for combo in (0, 1)]
-    runs = [WandbRun(f"run{i}", "retrain", i, to_config(row_of(one)), to_summary(one)) for i, one in enumerate(good)]
-    config, summary = to_config(row_of(a_record())), to_summary(a_record())
+    runs = [listed(f"run{i}", i, to_config(vars(one)), to_summary(one)) for i, one in enumerate(good)]
+    config, summary = to_config(vars(a_record())), to_summary(a_record())
     name, value = (change[0] or ("combo",))[0], change[1]
     (config if name in config else summary)[name] = value
-    rows = rows_of([*runs, WandbRun("bad", "retrain", 9, config, summary)])
+    rows = rows_of([*runs, listed("bad", 9, config, summary)])
     assert [row["status"] for row in rows[:2]] == ["ok", "ok"]
     table_of_rows(rows)
 

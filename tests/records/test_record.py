@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from oraclecheck.records.record import MEASURED, SCHEMA, Record, from_json, to_json
+from oraclecheck.records.record import SCHEMA, Record, from_json, to_json
+from oraclecheck.records.validation import MEASURED
 
 IDENTITY = {
     "schema": SCHEMA, "study": "s-00000000", "study_hash": "0" * 64, "setting_hash": "2" * 64, "model": "m",

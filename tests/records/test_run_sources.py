@@ -19,12 +19,14 @@ from wandb_logs import finished_runs
 from oraclecheck.cli import main
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.space import CombinationSpace
-from oraclecheck.records.record import MEASURED, Record
+from oraclecheck.records.record import Record
 from oraclecheck.records.runs_file import save_runs
 from oraclecheck.records.store import claimed, record_path, write_record
 from oraclecheck.records.table import load_runs
 from oraclecheck.records.unfinished import keep_choice
-from oraclecheck.records.wandb.mirror import WandbMirror, WandbSettings
+from oraclecheck.records.validation import MEASURED
+from oraclecheck.records.wandb.mirror import WandbMirror
+from oraclecheck.records.wandb.server import WandbSettings
 from oraclecheck.study.folder import open_folder
 from oraclecheck.study.identity import Study
 from records.test_record import METRICS

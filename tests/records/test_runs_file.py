@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from pandas.testing import assert_frame_equal
 
-from oraclecheck.records.columns import row_of
 from oraclecheck.records.frame import table_of_rows
 from oraclecheck.records.runs_file import save_runs
 from oraclecheck.records.table import load_runs
@@ -53,7 +52,7 @@ records = st.builds(
 
 
 def the_table(*given) -> pd.DataFrame:
-    return table_of_rows([row_of(record) for record in given])
+    return table_of_rows([vars(record) for record in given])
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -124,7 +123,7 @@ def test_papers_scatter_data_are_runs(data_root: Path):
         ("pruned_train_loss\n0.5\n", "at least one of .*best_test_loss; got pruned_train_loss"),
         ("", "must have the column pruned_train_loss"),
         ("pruned_train_loss,final_test_loss\n", "at least one row"),
-        ("pruned_train_loss,final_test_accuracy\n1,93.4\n", r"fraction in \[0, 1\]; got 93.4 in row 1: divide"),
+        ("pruned_train_loss,final_test_accuracy\n1,93.4\n", r"0, 1\]; got 93.4 \(divide percents by 100\) in row 1$"),
         ("pruned_train_loss,final_test_accuracy\n1,-0.1\n", r"fraction in \[0, 1\]; got -0.1 in row 1$"),
         ("pruned_train_loss,final_test_loss\n1,2\n1,x\n", "final_test_loss must be float; got 'x' in row 2"),
         ("pruned_train_loss,final_test_loss\n1,2\n,2\n", "pruned_train_loss must be a number .* row 2 has none"),
@@ -132,7 +131,7 @@ def test_papers_scatter_data_are_runs(data_root: Path):
         ("pruned_train_loss,final_test_loss,final_test_loss\n1,2,3\n", "final_test_loss appears twice"),
         ("pruned_train_loss,final_test_loss,combo\n1,2,1.5\n", "combo must be int; got '1.5' in row 1"),
         ("pruned_train_loss,final_test_loss,repeat\n1,2,\n", "repeat must be int; got '' in row 1"),
-        ("pruned_train_loss,final_test_loss,seed\n1,2,9223372036854775808\n", "seed must be int"),
+        ("pruned_train_loss,final_test_loss,seed\n1,2,9223372036854775808\n", "seed must fit into 64 bits"),
     ],
 )  # fmt: skip
 def test_file_that_holds_no_runs_is_refused_in_one_sentence(tmp_path, text, reason):

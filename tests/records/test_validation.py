@@ -5,18 +5,19 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from oraclecheck.files import write_json
-from oraclecheck.records.columns import row_of, to_text
+from oraclecheck.records.columns import to_text
 from oraclecheck.records.frame import table_of_rows
 from oraclecheck.records.record import from_json, to_json
 from oraclecheck.records.runs_file import save_runs
 from oraclecheck.records.store import is_done
 from oraclecheck.records.table import load_runs
-from oraclecheck.records.wandb.columns import WandbRun, rows_of, to_config, to_summary
+from oraclecheck.records.wandb.columns import rows_of, to_config, to_summary
 from oraclecheck.study.folder import open_folder
 from oraclecheck.study.identity import IDENTITY
 from records.test_folder import STUDY, put
@@ -69,7 +70,12 @@ NONSENSE: dict[str, tuple[dict[str, Any], str]] = {
 
 
 def changed(changes: dict[str, Any]) -> dict[str, Any]:
-    return {**row_of(a_record()), **changes}
+    return {**vars(a_record()), **changes}
+
+
+def listed(name: str, created_at: int, config: dict[str, Any], summary: dict[str, Any]) -> SimpleNamespace:
+    """A run as W&B's API gives it."""
+    return SimpleNamespace(id=name, job_type="retrain", created_at=created_at, config=config, summary_metrics=summary)
 
 
 @pytest.mark.parametrize("name", NONSENSE)
@@ -86,7 +92,7 @@ def test_record_that_no_run_can_have_left_is_refused(name):
 )
 def test_row_of_a_file_that_no_run_can_have_left_is_refused(tmp_path, name, suffix):
     changes, reason = NONSENSE[name]
-    rows = [row_of(a_record(combo=2)), changed(changes)]
+    rows = [vars(a_record(combo=2)), changed(changes)]
     save_runs(table_of_rows(rows), tmp_path / f"runs{suffix}")
     with pytest.raises(ValueError) as refused:
         load_runs(tmp_path / f"runs{suffix}")
@@ -101,8 +107,8 @@ def test_run_of_wandb_that_no_run_can_have_left_is_not_an_outcome(capsys, name):
     config |= {name: None for name in IDENTITY if row[name] is None}
     summary = {name: to_text(name, value) for name, value in row.items() if name not in IDENTITY and value is not None}
     others = [a_record(combo=combo) for combo in (1, 2)]
-    runs = [WandbRun(f"run{i}", "retrain", i, to_config(row_of(one)), to_summary(one)) for i, one in enumerate(others)]
-    rows = rows_of([*runs, WandbRun("bad", "retrain", 9, config, summary)])
+    runs = [listed(f"run{i}", i, to_config(vars(one)), to_summary(one)) for i, one in enumerate(others)]
+    rows = rows_of([*runs, listed("bad", 9, config, summary)])
     assert [row["status"] for row in rows] in (["ok", "ok"], ["ok", "ok", "unfinished"])
     said = capsys.readouterr().err
     assert "run bad is" in said and reason.partition(" must ")[0] in said
@@ -160,10 +166,10 @@ def test_rows_of_one_study_agree(tmp_path, capsys, column):
     if column == "removed":
         odd["pruning_ratio"] = {"conv1": 0.2}
     records = [a_record(**odd), a_record(combo=1), a_record(combo=2)]
-    save_runs(table_of_rows([row_of(record) for record in records]), tmp_path / "runs.csv")
+    save_runs(table_of_rows([vars(record) for record in records]), tmp_path / "runs.csv")
     with pytest.raises(ValueError, match=f"runs.csv: {column} must .* in row 1$"):
         load_runs(tmp_path / "runs.csv")
-    runs = [WandbRun(f"run{i}", "retrain", i, to_config(row_of(one)), to_summary(one)) for i, one in enumerate(records)]
+    runs = [listed(f"run{i}", i, to_config(vars(one)), to_summary(one)) for i, one in enumerate(records)]
     rows = rows_of(runs)
     assert [row["status"] for row in rows] == ["unfinished", "ok", "ok"]
     assert (
@@ -174,7 +180,7 @@ def test_rows_of_one_study_agree(tmp_path, capsys, column):
 
 def test_sources_that_call_two_studies_by_one_name_are_refused(tmp_path):
     for name, changes in (("a", {"combo": 1}), ("b", {"combo": 2, "data": "mnist"})):
-        save_runs(table_of_rows([row_of(a_record(**changes))]), tmp_path / f"{name}.csv")
+        save_runs(table_of_rows([vars(a_record(**changes))]), tmp_path / f"{name}.csv")
     with pytest.raises(ValueError, match=r"sources must agree on what s-00000000 is; data must be .*'d'; got 'mnist'"):
         load_runs(tmp_path / "a.csv", tmp_path / "b.csv")
 
@@ -273,7 +279,7 @@ def test_study_is_read_from_within_its_folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["study.json", "0/0/record.json", ".cache/runs-{}.parquet", "l1/removed.json"])
 def test_a_pipe_is_not_waited_for(tmp_path, monkeypatch, name):
-    monkeypatch.setattr("oraclecheck.records.cache.WORTH_CACHING", 1)
+    monkeypatch.setattr("oraclecheck.records.folder.WORTH_CACHING", 1)
     folder = study(tmp_path)
     put(folder, 0), put(folder, 1)
     (folder / "l1" / "0").mkdir(parents=True)

@@ -9,8 +9,9 @@ import pandas as pd
 from oraclecheck.files import digest, write_json
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.space import CombinationSpace
-from oraclecheck.records.record import MEASURED, Record
+from oraclecheck.records.record import Record
 from oraclecheck.records.store import record_path, write_record
+from oraclecheck.records.validation import MEASURED
 from oraclecheck.study.folder import STUDY_FILE
 from oraclecheck.study.identity import OF_STUDY
 

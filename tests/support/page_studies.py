@@ -10,6 +10,7 @@ from oraclecheck.analysis.tables import combinations_table
 from oraclecheck.records.record import Record
 from oraclecheck.report.findings import Findings
 from oraclecheck.report.page import write_page
+from oraclecheck.report.page.columns import GROUPS
 
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
 
@@ -76,20 +77,20 @@ def make_table() -> pd.DataFrame:
     """Rows as `correlate` gives them, with numbers that order the two studies differently by each column."""
     rows = []
     for study, s, p, ceiling in (("plain", 0.5, 0.04, 0.9), (HOSTILE, -0.25, 2e-5, None)):
-        for final in ("last", "best"):
-            for metric in ("accuracy", "loss"):
-                shift = 0.01 * (final == "best") + 0.02 * (metric == "loss")
-                row = {"study": study, "model": "lenet5_mini" if study == "plain" else HOSTILE, "data": "mnist"}
-                row |= {"layers": "conv1", "pruning_ratio": "0.2", "wiring": "correct", "final": final}
-                row |= {"metric": metric, "n": 5 if study == "plain" else 3, "k": 2, "runs": 10, "missing": 0}
-                row |= {"agreement": s + shift, "agreement_low": s - 0.1, "agreement_high": s + 0.1}
-                row |= {"p": p, "p_holm": p, "valid": False, "ceiling": ceiling, "anomaly_ratio": 0.2}
-                row |= {"counterexample_ratio": 0.3, "failed": int(study != "plain"), "tau": -s, "note": ""}
-                rows.append(row | {"verdict": "undecided", "reason": "sample: 5 combinations are few"})
-    for final, metric in ((final, metric) for final in ("last", "best") for metric in ("accuracy", "loss")):
-        row = {"study": "without outcome", "final": final, "metric": metric, "n": 0, "k": 1, "failed": 1, "missing": 0}
+        for metric in ("accuracy", "loss"):
+            shift = 0.02 * (metric == "loss")
+            row = {"study": study, "model": "lenet5_mini" if study == "plain" else HOSTILE, "data": "mnist"}
+            row |= {"layers": "conv1", "pruning_ratio": "0.2", "wiring": "correct", "final": "last"}
+            row |= {"metric": metric, "n": 5 if study == "plain" else 3, "k": 2, "runs": 10, "missing": 0}
+            row |= {"agreement": s + shift, "agreement_low": s - 0.1, "agreement_high": s + 0.1, "interval": "repeats"}
+            row |= {"p": p, "p_holm": p, "valid": False, "ceiling": ceiling, "collapsed": 0, "anomaly_ratio": 0.2}
+            row |= {"counterexample_ratio": 0.3, "failed": int(study != "plain"), "tau": -s, "note": ""}
+            rows.append(row | {"verdict": "undecided", "reason": "sample: 5 combinations are few"})
+    for metric in ("accuracy", "loss"):
+        row = {"study": "without outcome", "final": "last", "metric": metric, "n": 0, "k": 1, "failed": 1, "missing": 0}
         rows.append(row | {"verdict": "undecided", "reason": "sample: there is none"})
-    return pd.DataFrame(rows)
+    columns = (name for group in GROUPS.values() for column in group for name in (column.name, *column.ends))
+    return pd.DataFrame(rows, columns=[name for name in columns if name != "agreement_missing"])
 
 
 def made(runs: pd.DataFrame, table: pd.DataFrame, **known: Any) -> Findings:

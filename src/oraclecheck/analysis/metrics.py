@@ -25,18 +25,6 @@ def metric_columns(final: str, metric: str) -> dict[str, str]:
     return {f"{FINALS[final]}_test_{name}": name for name in metrics}
 
 
-def metric_column(final: str, metric: str) -> str:
-    """The column of one metric.
-
-    Raises:
-        ValueError: If final is not last or best, or metric not accuracy or loss.
-    """
-    if metric not in HIGHER_IS_BETTER:
-        raise ValueError(f"metric must be accuracy or loss; got {metric}")
-    (column,) = metric_columns(final, metric)
-    return column
-
-
 def metric_name(final: str, metric: str) -> str:
     """How a final metric is called in headings: the last epoch's is the final one, the best epoch's says so."""
     return f"{'final' if final == 'last' else 'best-epoch'} test {metric}"

@@ -148,7 +148,7 @@ def _choice(
     if finals.shape[1] > 1 and complete.sum() > 1 and complete[score == score.min()].all():
         measured = score[complete], finals[complete]
         found = regret(*measured, higher_is_better=higher_is_better, draws=draws, seed=seed)
-        row |= {"regret": found.value, "regret_low": found.low, "regret_high": found.high}
+        row |= zip(("regret", "regret_low", "regret_high"), found, strict=True)
         if census:
             row["anomaly_low"], row["anomaly_high"] = anomaly_of_census(*measured, higher_is_better=higher_is_better)
     elif finals.shape[1] > 1:

@@ -11,7 +11,7 @@ from torch import nn
 from oraclecheck.command.interpret_data import interpret_preparation, interpret_source, plain
 from oraclecheck.command.request import Request
 from oraclecheck.command.sets import parse_set
-from oraclecheck.criteria.registry import FILTER_SCORES
+from oraclecheck.criteria.pick import FILTER_SCORES
 from oraclecheck.engines.recipe import Recipe, parse_recipe
 from oraclecheck.engines.trainer import TF32, TrainerSettings
 from oraclecheck.networks.shadow import shadow_network
@@ -19,7 +19,7 @@ from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_ratio
 from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.pruning.width import width_choices
-from oraclecheck.records.wandb.mirror import WandbSettings
+from oraclecheck.records.wandb.server import WandbSettings
 from oraclecheck.study.setting import (
     DataSetting,
     NetworkSetting,
@@ -30,12 +30,8 @@ from oraclecheck.study.setting import (
     Setting,
 )
 
-PRECISIONS = (
-    "32-true",
-    TF32,
-    "bf16-mixed",
-    "16-mixed",
-)  # those that leave the weights, and so the evaluation, in float32
+PRECISIONS = ("32-true", TF32, "bf16-mixed", "16-mixed")
+"""Those that leave the weights, and so the evaluation, in float32."""
 
 MOST_LAYERS_IN_LABEL = 4  # more would make folder names unreadable
 
@@ -159,19 +155,6 @@ def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str
 
 
 def _recipe(key: str, cfg: DictConfig, given: Collection[str]) -> Recipe:
-    recipe = parse_recipe(
-        key,
-        cfg.lr,
-        cut_off=f"{key}.lr" not in given,
-        epochs=cfg.epochs,
-        batch_size=cfg.batch_size,
-        momentum=cfg.momentum,
-        weight_decay=cfg.weight_decay,
-        optimizer=cfg.optimizer.name,
-        decay=cfg.schedule.name,
-        label_smoothing=cfg.label_smoothing,
-        mixup=cfg.mixup,
-        cutmix=cfg.cutmix,
-        gradient_clip=cfg.gradient_clip,
-    )
-    return recipe.scaled(cfg.fraction)
+    same = ("epochs", "batch_size", "momentum", "weight_decay", "label_smoothing", "mixup", "cutmix", "gradient_clip")
+    values = {"optimizer": cfg.optimizer.name, "decay": cfg.schedule.name, **{name: cfg[name] for name in same}}
+    return parse_recipe(key, cfg.lr, cut_off=f"{key}.lr" not in given, **values).scaled(cfg.fraction)

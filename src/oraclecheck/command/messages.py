@@ -4,7 +4,7 @@ import difflib
 import io
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hydra import compose
@@ -25,9 +25,12 @@ def explain(error: BaseException) -> str:
     Call it where Hydra is initialised: a misspelt key is compared with those of the default configuration.
     """
     if isinstance(error, MissingConfigException) and error.options:
-        return _missing_option(error)
+        group, _, option = (error.missing_cfg_file or "").rpartition("/")
+        return f"{group} must be one of {', '.join(error.options)}; got {option!r}{_nearest(option, error.options)}"
+    if isinstance(error, OverrideParseException) and not error.override.isascii():
+        return f"letters beyond ASCII must stand in quotes, such as KEY='\"é\"' in a shell; got {error.override!r}"
     if isinstance(error, OverrideParseException):
-        return _unparsed(error)
+        return f"arguments must be KEY=VALUE, quoted for the shell; got {error.override!r}: {first_line(error)}"
     if isinstance(error, YAMLError):
         return _yaml(error)
     if isinstance(error, UnicodeDecodeError):
@@ -57,12 +60,6 @@ def _told(error: BaseException) -> str:
     return text
 
 
-def _unparsed(error: OverrideParseException) -> str:
-    if not error.override.isascii():
-        return f"letters beyond ASCII must stand in quotes, such as KEY='\"é\"' in a shell; got {error.override!r}"
-    return f"arguments must be KEY=VALUE, quoted for the shell; got {error.override!r}: {first_line(error)}"
-
-
 def _yaml(error: YAMLError) -> str:
     mark = error.problem_mark or error.context_mark if isinstance(error, MarkedYAMLError) else None
     if not isinstance(error, MarkedYAMLError) or mark is None:
@@ -78,17 +75,14 @@ def _undecodable(error: UnicodeDecodeError) -> str:
     return str(path)
 
 
-def _missing_option(error: MissingConfigException) -> str:
-    group, _, option = (error.missing_cfg_file or "").rpartition("/")
-    options = ", ".join(error.options or [])
-    return f"{group} must be one of {options}; got {option!r}{_nearest(option, list(error.options or []))}"
-
-
 def _composition(error: ConfigCompositionException) -> str:
     text, cause = str(error), error.__cause__
     if match := re.match(r"In '(.+?)': (\w+) raised while composing config:\n(.*)", text):
-        key = re.search(r"full_key: (\S+)", text)
-        return _file(f"{match[1]}.yaml", match[2], match[3], key[1] if key else "")
+        found = re.search(r"full_key: (\S+)", text)
+        key = found[1] if found else ""
+        if match[2] == "ConfigKeyError" and key:
+            return f"{match[1]}.yaml must hold keys that there are; got '{key}'{_nearest(key, _known_keys())}"
+        return f"{match[1]}.yaml must fit the schema{f' at {key}' if key else ''}; {match[3]}"
     if match := re.match(r"Could not override '(.+?)'", text):
         known = _known_keys()
         if match[1] in known:
@@ -104,13 +98,6 @@ def _composition(error: ConfigCompositionException) -> str:
     return _told(error)
 
 
-def _file(name: str, kind: str, reason: str, key: str) -> str:
-    """That a configuration file does not fit the schema."""
-    if kind == "ConfigKeyError" and key:
-        return f"{name} must hold keys that there are; got '{key}'{_nearest(key, _known_keys())}"
-    return f"{name} must fit the schema{f' at {key}' if key else ''}; {reason}"
-
-
 def _known_keys() -> list[str]:
     return list(_keys(OmegaConf.to_container(compose("config"))))
 
@@ -123,6 +110,6 @@ def _keys(content: Any, prefix: str = "") -> Iterator[str]:
             yield from _keys(value, f"{prefix}{key}.")
 
 
-def _nearest(word: str, words: list[str]) -> str:
+def _nearest(word: str, words: Sequence[str]) -> str:
     close = difflib.get_close_matches(word, words, n=1)
     return f": did you mean {close[0]!r}?" if close else ""

@@ -24,7 +24,6 @@ _REFUSED = {
     "hydra.sweeper": "'-m KEY=VALUES' sweeps",
 }
 
-
 _OF_THE_RUN = re.compile(r"\+*(stage|combo|repeat|logger(\.\w+)?|paths\.cache)=")
 
 

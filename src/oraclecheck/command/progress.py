@@ -1,55 +1,30 @@
 """Progress of a sweep, read off the records on disk: the same for every launcher, and true after a crash."""
 
-import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from oraclecheck.command.request import Request
 from oraclecheck.records.store import read_record
-
-POLL_SECONDS = 1.0
-LINE_SECONDS = 20.0  # between lines where stderr is not a terminal
+from oraclecheck.waiting import waiting
 
 
-class SweepProgress(threading.Thread):
-    """Shows how many of a sweep's runs are done while the sweep goes on: a bar on a terminal, else lines.
-
-    Use it as a context manager around the sweep.
+class SweepProgress(waiting):
+    """Shows how many of a sweep's runs are done while the sweep goes on.
 
     Args:
         parts: What the sweep asks for.
     """
 
+    patience, stays = 0.0, True
+
     def __init__(self, parts: Sequence[Request]) -> None:
-        super().__init__(daemon=True)
         missing = [part.missing() for part in parts]
-        self.total = sum(part.size if m is None else len(m) for part, m in zip(parts, missing, strict=True))
-        self.done = self.failed = 0
+        runs = sum(len(part.runs) if m is None else len(m) for part, m in zip(parts, missing, strict=True))
+        super().__init__("retraining", runs)
+        self.failed = self._told = 0
         self._unresolved, self._outstanding = list(parts), set[Path]()
         self._began = self._retraining_since = time.time()
-        self._over = threading.Event()
-
-    def __enter__(self) -> "SweepProgress":
-        self.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._over.set()
-        self.join()
-
-    def run(self) -> None:
-        """Poll until the sweep is over."""
-        if not self.total:
-            return
-        if sys.stderr.isatty():
-            self._show_bar()
-        else:
-            self._print_lines()
 
     def poll(self) -> None:
         """Count the records that are new since the start; one that says its run failed is no run that is done."""
@@ -65,39 +40,23 @@ class SweepProgress(threading.Thread):
         failed = sum(map(_has_failed, new))
         self.failed += failed
         self.done += len(new) - failed
+        self.what = "retraining" + self._failures()
+
+    def line(self) -> str | None:
+        """How many are done and how long the others will take, if more are done than when it was last told."""
+        over, total = self.done + self.failed, self.total or 0
+        if over == self._told:
+            return None
+        self._told = over
+        left = (time.time() - self._retraining_since) / over * (total - over)
+        spelt = f"{left:.0f} s" if left < 100 else f"{left / 60:.0f} min"
+        return f"{self.done} of {total} runs done{self._failures()}, about {spelt} left"
 
     def _is_new(self, path: Path) -> bool:
         try:
             return path.stat().st_mtime >= self._began
         except FileNotFoundError:
             return False
-
-    def _show_bar(self) -> None:
-        columns = (
-            TextColumn("retraining{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=Console(stderr=True), refresh_per_second=2) as bar:
-            task = bar.add_task("", total=self.total)
-            over = False
-            while not over:
-                over = self._over.wait(POLL_SECONDS)
-                self.poll()
-                bar.update(task, completed=self.done, description=self._failures())
-
-    def _print_lines(self) -> None:
-        printed = 0
-        while not self._over.wait(LINE_SECONDS):
-            self.poll()
-            over = self.done + self.failed
-            if over > printed:
-                printed = over
-                left = (time.time() - self._retraining_since) / over * (self.total - over)
-                line = f"{self.done} of {self.total} runs done{self._failures()}, about {_spell(left)} left"
-                print(line, file=sys.stderr, flush=True)
 
     def _failures(self) -> str:
         return f", {self.failed} failed" if self.failed else ""
@@ -108,7 +67,3 @@ def _has_failed(path: Path) -> bool:
         return read_record(path).status == "failed"
     except (OSError, ValueError):  # what is no record does not count as done either
         return True
-
-
-def _spell(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

@@ -5,27 +5,19 @@ from pathlib import Path
 
 from oraclecheck.pipelines.dense import study_if_known
 from oraclecheck.records.store import is_done, record_path
-from oraclecheck.records.wandb.mirror import WandbSettings
+from oraclecheck.records.wandb.server import WandbSettings
 from oraclecheck.study.setting import Setting
 
 
 @dataclass(frozen=True)
 class Request:
-    """The runs of one study that a command asks for, or its dense network alone.
-
-    Attributes:
-        setting: What they share.
-        stage: "run", or "pretrain" for the dense network alone.
-        combinations: The indices, and names of criteria.
-        repeats: The repeats of each.
-        wandb: Where W&B runs go; None for nowhere.
-    """
+    """The runs of one study that a command asks for, or its dense network alone."""
 
     setting: Setting
-    stage: str
-    combinations: list[int | str]
-    repeats: list[int]
-    wandb: WandbSettings | None
+    stage: str  # "run", or "pretrain" for the dense network alone
+    combinations: list[int | str]  # indices, and names of criteria
+    repeats: list[int]  # of each
+    wandb: WandbSettings | None  # where W&B runs go; None for nowhere
 
     @property
     def runs(self) -> list[tuple[int | str, int]]:
@@ -33,11 +25,6 @@ class Request:
         if self.stage == "pretrain":
             return []
         return [(combination, repeat) for combination in self.combinations for repeat in self.repeats]
-
-    @property
-    def size(self) -> int:
-        """Number of runs."""
-        return len(self.runs)
 
     def paths(self) -> list[Path] | None:
         """Where the records of its runs lie; None while its dense network is not trained."""

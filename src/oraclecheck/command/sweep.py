@@ -1,10 +1,9 @@
 """The sweep a command line asks for: which runs of which studies, and which of them have no record yet."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
-from typing import Any
 
 from hydra import compose
 from hydra.core.override_parser.types import Override
@@ -15,7 +14,7 @@ from oraclecheck.command.preflight import check
 from oraclecheck.command.request import Request
 from oraclecheck.command.schema import replacing
 from oraclecheck.command.sets import SET_LIMIT, parse_set
-from oraclecheck.criteria.registry import FILTER_SCORES
+from oraclecheck.criteria.pick import FILTER_SCORES
 from oraclecheck.pipelines.dense import dense_path, study_if_known
 from oraclecheck.pruning.combination import spell_removed
 from oraclecheck.records.record import Record
@@ -39,16 +38,17 @@ def plan(overrides: Sequence[str], multirun: bool) -> list[Request]:
     parsed = parse(overrides, multirun)
     if multirun:
         parsed = _with_sweeper_params(parsed)
-    runs = {key: _values(parsed, key) for key in ("combo", "repeat")} if multirun else {}
-    varied = [override for override in parsed if not runs.get(override.key_or_group)]
-    given = {override.key_or_group for override in parsed}
+    given = {override.key_or_group: override for override in parsed}  # the last of a key counts, as for Hydra
+    runs = {key: values(given[key]) for key in ("combo", "repeat") if multirun and key in given}
+    varied = [override for override in parsed if override.key_or_group not in runs]
     parts = []
     for job in product(*(_alternatives(override, multirun) for override in varied)):
-        first = [f"{key}={_quote(swept[0])}" for key, swept in runs.items() if swept]
+        first = [f"{key}={swept[0]!r}" for key, swept in runs.items()]
         request = interpret(compose("config", overrides=replacing([*job, *first])), given)
-        if runs.get("combo"):
-            request = replace(request, combinations=_union(runs["combo"]))
-        if runs.get("repeat"):
+        if "combo" in runs:
+            members = [member for value in runs["combo"] for member in parse_set(value, "combo", FILTER_SCORES)]
+            request = replace(request, combinations=list(dict.fromkeys(members)))
+        if "repeat" in runs:
             request = replace(request, repeats=parse_repeats(runs["repeat"]))
         count = len(request.combinations) * len(request.repeats)
         if count > SET_LIMIT:
@@ -64,25 +64,10 @@ def _with_sweeper_params(parsed: Sequence[Override]) -> list[Override]:
     return list({override.get_key_element(): override for override in [*brought, *parsed]}.values())
 
 
-def _values(parsed: Sequence[Override], key: str) -> list[Any]:
-    """All values that a sweep gives to a key; the last override counts, as for Hydra."""
-    last = next((override for override in reversed(parsed) if override.key_or_group == key), None)
-    return values(last) if last else []
-
-
 def _alternatives(override: Override, multirun: bool) -> list[str]:
     if multirun and override.is_sweep_override():
         return alternatives(override)
     return [override.input_line or f"{override.get_key_element()}={override.get_value_element_as_str()}"]
-
-
-def _union(values: Sequence[Any]) -> list[int | str]:
-    members = [member for value in values for member in parse_set(value, "combo", FILTER_SCORES)]
-    return list(dict.fromkeys(members))
-
-
-def _quote(value: Any) -> str:
-    return f"'{value}'" if isinstance(value, str) else str(value)
 
 
 MOST_LINES = 10  # a run's own line, for commands of a few runs
@@ -111,35 +96,26 @@ def summary(parts: Sequence[Request]) -> list[str]:
 def complaint(parts: Sequence[Request]) -> str | None:
     """One line that says how many runs are missing and how to run only those; None if none is."""
     missing = [part.missing() for part in parts]
-    count = sum(part.size if paths is None else len(paths) for part, paths in zip(parts, missing, strict=True))
+    count = sum(len(part.runs) if paths is None else len(paths) for part, paths in zip(parts, missing, strict=True))
     if all(paths == [] for paths in missing):
         return None
-    total = sum(part.size for part in parts)
+    total = sum(len(part.runs) for part in parts)
     if not total:
         return "the dense network is missing; the same command again trains it"
-    failed = [(path, record) for paths in missing for path in paths or [] if (record := _failed(path)) is not None]
+    failed = []
+    for path in (path for paths in missing for path in paths or []):
+        with suppress(FileNotFoundError, ValueError):
+            failed.append((path, read_record(path).error or ""))
     why = ""
     if failed:
-        path, record = failed[0]
-        reason = (record.error or "").strip().splitlines()[-1]
-        why = f" ({len(failed)} failed, the first with {reason!r}: see {path})"
+        path, error = failed[0]
+        why = f" ({len(failed)} failed, the first with {error.strip().splitlines()[-1]!r}: see {path})"
     return f"{count} of {total} runs are missing{why}; the same command again runs only those"
-
-
-def _failed(path: Path) -> Record | None:
-    try:
-        return read_record(path)
-    except (FileNotFoundError, ValueError):
-        return None
-
-
-def _folder(record: Record) -> int | str:
-    return record.picked_by or record.combo or 0
 
 
 def _describe(record: Record) -> str:
     removed = spell_removed(record.removed, MOST_FILTERS)
-    head = f"combination {_folder(record)} (without {removed}), repeat {record.repeat}"
+    head = f"combination {record.picked_by or record.combo} (without {removed}), repeat {record.repeat}"
     if record.status == "diverged":
         return f"{head}: diverged"
     return (

@@ -5,10 +5,14 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from oraclecheck.criteria.magnitude import l1
 from oraclecheck.pruning.combination import LayerChoice, Removed
 
 FilterScore = Callable[[nn.Module, str], Tensor]
 """Network and name of a layer -> the scores of its filters, shape (filters,); lower is better to remove."""
+
+FILTER_SCORES: dict[str, FilterScore] = {"l1": l1}
+"""The criteria that may pick a combination, by the names that `combo=` takes."""
 
 
 def least(score: FilterScore, network: nn.Module, layers: Iterable[LayerChoice]) -> Removed:

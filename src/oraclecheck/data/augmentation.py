@@ -5,8 +5,7 @@ images.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -27,15 +26,9 @@ class Draws:
     flips: Tensor
     seeds: Tensor | None = None
 
-    def split(self, size: int) -> Iterator["Draws"]:
-        """The draws of one batch after the other."""
-        seeds = self.seeds.split(size) if self.seeds is not None else [None] * len(self.flips)
-        parts = zip(self.corners.split(size), self.flips.split(size), seeds, strict=False)
-        return (Draws(*part) for part in parts)
-
-    def to(self, device: torch.device) -> "Draws":
-        """The same draws on another device, but for the seeds, which stay with those who read images."""
-        return Draws(self.corners.to(device), self.flips.to(device), self.seeds)
+    def split(self, size: int, device: torch.device) -> Iterator["Draws"]:
+        """Corners and flips of one batch after the other, on a device."""
+        return map(Draws, self.corners.to(device).split(size), self.flips.to(device).split(size))
 
 
 @dataclass(frozen=True)
@@ -55,10 +48,6 @@ class Augmentation:
 
     def __bool__(self) -> bool:
         return self != NO_AUGMENTATION
-
-    def identity(self) -> dict[str, Any]:
-        """What decides the augmented images, but for the draws."""
-        return asdict(self)
 
     def draw(self, n: int, generator: torch.Generator) -> Draws:
         """Let chance decide for n images."""

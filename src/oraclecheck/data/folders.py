@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from oraclecheck.data.classes import class_folders
-from oraclecheck.data.stream import ImageFiles, Reading
+from oraclecheck.data.stream import ImageFiles
 from oraclecheck.files import digest, write_atomically
 
 IN_MEMORY_SIDE, IN_MEMORY_BYTES = 64, 4 * 2**30
@@ -86,28 +86,21 @@ class ImageFolders:
         """Whether images are decoded whenever they are needed, and not once for all."""
         if self.in_memory != "auto":
             return not self.in_memory
-        if self.size > IN_MEMORY_SIDE:
-            return True
-        n = sum(len(listing.names) for listing in self._listings)
-        return n * self.channels * self.size**2 > IN_MEMORY_BYTES
+        pixels = self.channels * self.size**2
+        return self.size > IN_MEMORY_SIDE or pixels * sum(len(one.names) for one in self._listings) > IN_MEMORY_BYTES
 
     def identity(self) -> dict[str, Any]:
         """What decides the tensors; see `Listing.identity`."""
         self.check()
         train, test = (listing.identity(Path(self.cache)) for listing in self._listings)
-        scaling = {
-            "channels": self.channels,
-            "size": self.size,
-            "crop_ratio": self.crop_ratio,
-            "resize": "PIL bilinear",
-        }
-        return {"dataset": "image folders", "train": train, "test": test, **scaling}
+        scaling = {"channels": self.channels, "size": self.size, "crop_ratio": self.crop_ratio}
+        return {"dataset": "image folders", "train": train, "test": test, **scaling, "resize": "PIL bilinear"}
 
     def files(self) -> tuple[tuple[ImageFiles, Tensor], tuple[ImageFiles, Tensor]]:
         """Training and test images where they lie, with their labels."""
         self.check()
-        reading = Reading(self.channels, self.size, round(self.size / self.crop_ratio))
-        train, test = ((ImageFiles(listing.root, listing.names, reading), listing.labels) for listing in self._listings)
+        how = self.channels, self.size, round(self.size / self.crop_ratio)
+        train, test = ((ImageFiles(listing.root, listing.names, *how), listing.labels) for listing in self._listings)
         return train, test
 
     def read(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -122,11 +115,7 @@ class Listing:
 
     Attributes:
         key: The configuration key that names the folder, for messages.
-        root: The folder.
-        classes: Names of the classes.
         names: Paths of the images below the folder.
-        labels: The class of each.
-        bytes: Of all of them.
         known_as: Hash of their names and sizes.
         seen_as: Hash of when each was last changed.
     """
@@ -149,11 +138,10 @@ class Listing:
         classes = class_folders(key, root)
         labels_of = {name: label for label, name in enumerate(classes)}
         found = make_dataset(root, labels_of, extensions=IMG_EXTENSIONS, allow_empty=True)
-        status = [os.stat(path) for path, _ in found]
         names = [os.path.relpath(path, root) for path, _ in found]
         labels = torch.tensor([label for _, label in found], dtype=torch.int64)
-        sizes = [entry.st_size for entry in status]
-        times = [entry.st_mtime_ns for entry in status]
+        status = [os.stat(path) for path, _ in found]
+        sizes, times = [entry.st_size for entry in status], [entry.st_mtime_ns for entry in status]
         return Listing(key, root, classes, names, labels, sum(sizes), digest([names, sizes]), digest(times))
 
     def check(self) -> None:

@@ -17,29 +17,33 @@ Batches = Iterator[tuple[Tensor, Tensor]]
 """Images, float, (n, channels, height, width), and labels, int64, (n,), on the device of their set."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class LabelledImages(ABC):
     """A training or test set.
 
-    Attributes:
-        shape: Channels, height and width of an image.
-        device: Where batches lie.
+    Args:
         channels_last: Memory layout of the batches.
         augmentation: What happens to training batches.
         augmented_evaluation: Whether batches for evaluation are augmented too, always with the same draws.
+        device: Where batches lie.
     """
 
-    shape: tuple[int, ...]
-    device: torch.device
-    channels_last: bool
-    augmentation: Augmentation
-    augmented_evaluation: bool
+    channels_last: bool = False
+    augmentation: Augmentation = NO_AUGMENTATION
+    augmented_evaluation: bool = False
+    device: torch.device = torch.device("cpu")  # noqa: RUF009  an immutable value
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Channels, height and width of an image."""
 
     @abstractmethod
     def __len__(self) -> int: ...
 
-    @abstractmethod
     def to(self, device: torch.device) -> Self:
         """The same set, its batches on another device."""
+        return replace(self, device=device)
 
     @abstractmethod
     def one_pass(self, size: int, order: Tensor | None, draws: Draws | None) -> Batches:
@@ -63,39 +67,28 @@ class ImageSet(LabelledImages):
     uint8 keeps a worker on MNIST below 1 GB; normalising a batch costs well under 1 % of a training step.
 
     Args:
-        images: See above.
+        images: See above; on `device`, as are the labels.
         labels: Shape (n,), int64.
         mean: Normalisation, one number for each channel.
         std: See `mean`.
-        channels_last: Memory layout of the batches.
-        augmentation: What happens to training batches.
-        augmented_evaluation: Whether batches for evaluation are augmented too, always with the same draws.
     """
 
     images: Tensor
     labels: Tensor
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    channels_last: bool = False
-    augmentation: Augmentation = NO_AUGMENTATION
-    augmented_evaluation: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
-    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+    def shape(self) -> tuple[int, ...]:
         """Channels, height and width of an image."""
         return tuple(self.images.shape[1:])
 
-    @property
-    def device(self) -> torch.device:  # type: ignore[override]
-        """Where batches lie."""
-        return self.labels.device
-
     def to(self, device: torch.device) -> "ImageSet":
-        """The same set, its batches on another device."""
-        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+        """The same set on another device."""
+        return replace(self, device=device, images=self.images.to(device), labels=self.labels.to(device))
 
     def subset(self, indices: Tensor) -> "ImageSet":
         """The images of these indices, in their order."""
@@ -103,13 +96,13 @@ class ImageSet(LabelledImages):
         return replace(self, images=self.images[indices], labels=self.labels[indices])
 
     def one_pass(self, size: int, order: Tensor | None, draws: Draws | None) -> Batches:
-        """Normalised batches in the given or stored order, augmented by draws in that order if there are any."""
+        """See `LabelledImages`."""
         if order is None:  # slices need no copy
             selected = zip(self.images.split(size), self.labels.split(size), strict=True)
         else:
             indices = order.to(self.device).split(size)
             selected = ((self.images.index_select(0, i), self.labels.index_select(0, i)) for i in indices)  # type: ignore[assignment]
-        drawn = draws.to(self.device).split(size) if draws else repeat(None)
+        drawn = draws.split(size, self.device) if draws else repeat(None)
         for (images, labels), drawn_here in zip(selected, drawn, strict=False):
             augmented = self.augmentation.apply(images, drawn_here) if drawn_here else images
             yield normalise(augmented, self.mean, self.std, self.channels_last), labels
@@ -142,13 +135,6 @@ class ImageData:
     def measured_train(self) -> LabelledImages:
         """What training-set metrics, the pruned train loss among them, are measured on."""
         return self.train if self.train_eval is None else self.train_eval
-
-    def to(self, device: torch.device) -> "ImageData":
-        """The same data on another device; itself if it is there already."""
-        if self.train.device == device:
-            return self
-        train_eval = self.train_eval.to(device) if self.train_eval else None
-        return ImageData(self.train.to(device), self.test.to(device), train_eval)
 
 
 class ShuffledBatches:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from filelock import FileLock
@@ -21,7 +21,7 @@ from oraclecheck.data.images import ImageData, ImageSet
 from oraclecheck.data.module import ModuleSource
 from oraclecheck.data.sources import Source
 from oraclecheck.data.stream import StreamedSet
-from oraclecheck.files import create_atomically, digest, digest_of_tensors, remove_remains
+from oraclecheck.files import create_tensors, digest, digest_of_tensors
 from oraclecheck.waiting import waiting
 
 CPU = torch.device("cpu")
@@ -31,23 +31,14 @@ PARTS = ("train_images", "train_labels", "test_images", "test_labels")
 
 @dataclass(frozen=True)
 class Preparation:
-    """How images become batches.
+    """How images become batches."""
 
-    Args:
-        mean: Normalisation, one number for each channel.
-        std: See `mean`.
-        augmentation: Random changes of training images.
-        augmented_train_eval: Whether training-set metrics are measured on augmented images, as the authors' code does.
-        train_eval_images: Number of training images that training-set metrics are measured on; None for all.
-        channels_last: Memory layout of the batches.
-    """
-
-    mean: tuple[float, ...]
+    mean: tuple[float, ...]  # of the normalisation, one for each channel, as `std`
     std: tuple[float, ...]
-    augmentation: Augmentation = NO_AUGMENTATION
-    augmented_train_eval: bool = False
-    train_eval_images: int | None = None
-    channels_last: bool = False
+    augmentation: Augmentation = NO_AUGMENTATION  # of training images
+    augmented_train_eval: bool = False  # whether training-set metrics are of augmented images, as in the authors' code
+    train_eval_images: int | None = None  # how many training images those are measured on; None for all
+    channels_last: bool = False  # memory layout of the batches
 
 
 @lru_cache(maxsize=8)  # reads every byte of the data set
@@ -72,7 +63,7 @@ def _described(source: Source | ModuleSource) -> dict[str, Any]:
     return source.identity()
 
 
-def _streams(source: Source) -> bool:
+def _streams(source: Source) -> TypeGuard[ImageFolders]:
     return isinstance(source, ImageFolders) and source.streams
 
 
@@ -98,12 +89,12 @@ def load(source: Source | ModuleSource, cache: Path, preparation: Preparation, d
 
 
 def _sets(source: Source, cache: Path, preparation: Preparation) -> Sequence[ImageSet | StreamedSet]:
-    mean, std, channels_last = preparation.mean, preparation.std, preparation.channels_last
-    if isinstance(source, ImageFolders) and source.streams:  # which mypy would not see in `_streams`
-        workers = source.workers
-        return [StreamedSet(*part, mean, std, channels_last, workers=workers) for part in source.files()]
-    images, labels, test_images, test_labels = _tensors(source, cache)
-    return [ImageSet(*part, mean, std, channels_last) for part in ((images, labels), (test_images, test_labels))]
+    mean, std, last = preparation.mean, preparation.std, preparation.channels_last
+    if _streams(source):
+        return [StreamedSet(*part, mean, std, source.workers, channels_last=last) for part in source.files()]
+    tensors = _cached(source, cache)
+    parts = ((tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
+    return [ImageSet(*part, mean, std, channels_last=last) for part in parts]
 
 
 @lru_cache(maxsize=2)
@@ -131,33 +122,20 @@ def train_eval_indices(source: Source, cache: Path, n: int) -> Tensor:
 @lru_cache(maxsize=2)
 def train_labels(source: Source, cache: Path) -> Tensor:
     """Labels of the training images, shape (n,)."""
-    if isinstance(source, ImageFolders):
-        return source.files()[0][1]
-    return _tensors(source, cache)[1]
+    return source.files()[0][1] if isinstance(source, ImageFolders) else _cached(source, cache)["train_labels"]
 
 
 def writes(source: Source | ModuleSource, cache: Path) -> bool:
     """Whether reading a source writes its tensors into the cache: not if they are there, or if it streams."""
-    if isinstance(source, ModuleSource) or getattr(source, "streams", False):
-        return False
-    return not _cache_file(source, cache).is_file()
+    return not (isinstance(source, ModuleSource) or _streams(source) or _cache_file(source, cache).is_file())
 
 
 def _cache_file(source: Source, cache: Path) -> Path:
     return cache / f"tensors-{digest(_described(source))[:16]}.pt"
 
 
-def _tensors(source: Source, cache: Path) -> tuple[Tensor, ...]:
-    """What `source.read()` gives, from the cache file if it was computed before."""
-    content = _cached(source, cache)
-    return tuple(content[name] for name in PARTS)
-
-
 def _cached(source: Source, cache: Path) -> dict[str, Any]:
-    """What the cache file holds: the tensors by their names, and their hash.
-
-    Any number of processes may call this at once: one computes, the others wait and share its pages.
-    """
+    """The tensors by their names, and their hash; of many processes one computes, the others share its pages."""
     path = _cache_file(source, cache)
     if not path.is_file():
         cache.mkdir(parents=True, exist_ok=True)
@@ -165,14 +143,6 @@ def _cached(source: Source, cache: Path) -> dict[str, Any]:
             if not path.is_file():
                 with waiting("reading the data set"):
                     computed = dict(zip(PARTS, source.read(), strict=True))
-                _keep(path, {**computed, "hash": digest_of_tensors(computed)})
+                content = {**computed, "hash": digest_of_tensors(computed)}
+                create_tensors(path, content, "paths.cache must have room for the data set")
     return torch.load(path, weights_only=True, mmap=True)
-
-
-def _keep(path: Path, content: dict[str, Any]) -> None:
-    try:
-        create_atomically(path, lambda file: torch.save(content, file))
-    except (OSError, RuntimeError) as error:  # torch's writer raises the second for what the first says
-        reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"paths.cache must have room for the data set; {path} cannot be written: {reason}") from None
-    remove_remains(path)

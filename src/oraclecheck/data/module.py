@@ -1,16 +1,15 @@
 """A LightningDataModule of the user's: its data sets, in an order and with a randomness that a run's seed decides."""
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from filelock import FileLock
+from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, SequentialSampler
 
@@ -70,7 +69,8 @@ class ModuleSource:
 
     def sets(self, channels_last: bool = False) -> tuple["ModuleSet", "ModuleSet"]:
         """The training and the test set."""
-        return tuple(ModuleSet(loader, self.shape, channels_last) for loader in self._loaders)  # type: ignore[return-value]
+        train, test = (ModuleSet(loader, self.shape, channels_last=channels_last) for loader in self._loaders)
+        return train, test
 
     @cached_property
     def _loaders(self) -> tuple[DataLoader, DataLoader]:
@@ -93,45 +93,36 @@ def is_data_module(source: Any) -> bool:
 
 @dataclass(frozen=True)
 class ModuleSet(LabelledImages):
-    """The data set behind a loader of a data module.
+    """The data set behind a loader of a data module, every image of it read under a seed of its own.
 
     Args:
         loader: Its data set, collate function and number of workers are used.
-        shape: Of an image.
-        channels_last: Memory layout of the batches.
-        device: Where batches lie.
+        shape_of_images: Channels, height and width.
     """
 
     # a seed for each image, whatever the data set does with it
-    augmentation: ClassVar[Augmentation] = Augmentation(resized_crop=True)  # type: ignore[misc]
-    augmented_evaluation: ClassVar[bool] = True  # type: ignore[misc]
+    augmentation: Augmentation = field(default=Augmentation(resized_crop=True), kw_only=True)
+    augmented_evaluation: bool = field(default=True, kw_only=True)
 
     loader: DataLoader
-    shape: tuple[int, ...]
-    channels_last: bool = False
-    device: torch.device = torch.device("cpu")  # noqa: RUF009  an immutable value
+    shape_of_images: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Channels, height and width of an image."""
+        return self.shape_of_images
 
     def __len__(self) -> int:
         return len(self.loader.dataset)  # type: ignore[arg-type]
-
-    def to(self, device: torch.device) -> "ModuleSet":
-        """The same set, its batches on another device."""
-        return replace(self, device=device)
 
     def one_pass(self, size: int, order: Tensor | None, draws: Draws | None) -> Batches:
         """Batches in the given or stored order, each image read under its seed."""
         assert draws is not None and draws.seeds is not None
         indices = torch.arange(len(self)) if order is None else order
-        samples = (
-            list(zip(here.tolist(), seeds.tolist(), strict=True))
-            for here, seeds in zip(indices.split(size), draws.seeds.split(size), strict=True)
-        )
-        loader, pinned = self.loader, self.device.type == "cuda"
-        options = {"worker_init_fn": loader.worker_init_fn}
-        seeded = seeded_loader(
-            _Seeded(loader.dataset), samples, loader.collate_fn, loader.num_workers, pinned, **options
-        )
-        for batch in seeded:
+        samples = zip(indices.tolist(), draws.seeds.tolist(), strict=True)
+        dataset, workers = _Seeded(self.loader.dataset), self.loader.num_workers
+        options = {"collate_fn": self.loader.collate_fn, "worker_init_fn": self.loader.worker_init_fn}
+        for batch in seeded_loader(dataset, samples, size, workers, self.device, **options):
             images, labels = _pair(batch)
             images = images.to(self.device, torch.float32, non_blocking=True)
             if self.channels_last:
@@ -147,23 +138,11 @@ class _Seeded(Dataset[Any]):
 
     def __getitem__(self, sample: tuple[int, int]) -> Any:
         index, seed = sample
-        with _seeded(seed):
+        with isolate_rng(include_cuda=False):  # Python's, NumPy's and torch's: networks draw from them too
+            torch.default_generator.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed % 2**32)  # noqa: NPY002  data sets use NumPy's global one
             return self.dataset[index]
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed Python's, NumPy's and torch's generators, and put them back afterwards: networks draw from them too."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  data sets use NumPy's global one
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)  # noqa: NPY002
 
 
 def _is_own(module: Any, method: str) -> bool:

@@ -23,24 +23,19 @@ class Source(Protocol):
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of its images."""
-        ...
 
     @property
     def classes(self) -> int:
         """Number of its classes."""
-        ...
 
     def check(self) -> None:
         """Raise ValueError, with the remedy, if files are missing."""
-        ...
 
     def identity(self) -> dict[str, Any]:
         """What decides the tensors: content and resampling, never a path; JSON-serialisable."""
-        ...
 
     def read(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Train images (n, *shape), uint8, train labels (n,), int64, test images, test labels."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -117,7 +112,8 @@ class TorchvisionFiles:
         self.check()
         if not all(path.is_file() for path in self.files):
             self._open(train=True)
-        return {"dataset": self.dataset, "content": [content_hash(path) for path in self.files]}
+        content = [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.files]
+        return {"dataset": self.dataset, "content": content}
 
     def read(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Train images, train labels, test images, test labels."""
@@ -125,8 +121,7 @@ class TorchvisionFiles:
         for train in (True, False):
             dataset = self._open(train)
             parts += [self.images(dataset), torch.as_tensor(dataset.targets, dtype=torch.int64)]
-        train_images, train_labels, test_images, test_labels = parts
-        return train_images, train_labels, test_images, test_labels
+        return tuple(parts)  # type: ignore[return-value]
 
     def _open(self, train: bool) -> Any:
         from torchvision import datasets
@@ -150,9 +145,8 @@ class MNISTFamily(TorchvisionFiles):
     @property
     def files(self) -> list[Path]:
         """The four IDX files."""
-        folder = Path(self.root) / self.dataset / "raw"
         parts = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
-        return [folder / f"{part}-ubyte" for part in parts]
+        return [Path(self.root, self.dataset, "raw", f"{part}-ubyte") for part in parts]
 
     def identity(self) -> dict[str, Any]:
         """What decides the tensors."""
@@ -186,12 +180,6 @@ class CIFAR(TorchvisionFiles):
     def images(self, dataset: Any) -> Tensor:
         """The images, channels first."""
         return torch.from_numpy(dataset.data).permute(0, 3, 1, 2).contiguous()
-
-
-def content_hash(path: Path) -> str:
-    """SHA-256 (hex) of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 _RESIZED = {"size": IMAGE_SIZE, "resize": "PIL bilinear"}

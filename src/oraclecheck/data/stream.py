@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, default_convert
 
-from oraclecheck.data.augmentation import NO_AUGMENTATION, Augmentation, Draws
+from oraclecheck.data.augmentation import Draws
 from oraclecheck.data.images import Batches, LabelledImages, normalise
 from oraclecheck.errors import tell
 
@@ -22,18 +22,25 @@ Sample = tuple[int, int | None]
 
 
 @dataclass(frozen=True)
-class Reading:
-    """From a file to a tensor (channels, size, size), uint8.
+class ImageFiles(Dataset[Tensor]):
+    """Image files, read in batches of tensors (n, channels, size, size), uint8.
 
     Args:
+        root: Folder of the files.
+        names: Their paths below it.
         channels: 1 for grey, 3 for RGB.
-        size: Side of the tensor.
-        shorter_side: What the image's shorter side is scaled to before its centre is cut out.
+        size: Side of the tensors.
+        shorter_side: What an image's shorter side is scaled to before its centre is cut out.
     """
 
+    root: str
+    names: Sequence[str]
     channels: int
     size: int
     shorter_side: int
+
+    def __len__(self) -> int:
+        return len(self.names)
 
     @cached_property
     def _centre(self) -> Any:
@@ -47,12 +54,8 @@ class Reading:
 
         return v2.Compose([v2.RandomResizedCrop(self.size), v2.PILToTensor()])
 
-    def __call__(self, path: str, seed: int | None) -> Tensor:
-        """The image of a file.
-
-        Raises:
-            ValueError: If it cannot be decoded.
-        """
+    def _read(self, index: int, seed: int | None) -> Tensor:
+        path = os.path.join(self.root, self.names[index])
         try:
             with Image.open(path) as file:
                 image = file.convert("L" if self.channels == 1 else "RGB")
@@ -66,93 +69,57 @@ class Reading:
             torch.default_generator.manual_seed(seed)  # torchvision's transforms know no other generator
             return self._random(image)
 
-
-@dataclass(frozen=True)
-class ImageFiles(Dataset[Tensor]):
-    """Image files, read in batches.
-
-    Args:
-        root: Folder of the files.
-        names: Their paths below it.
-        reading: How each becomes a tensor.
-    """
-
-    root: str
-    names: Sequence[str]
-    reading: Reading
-
-    def __len__(self) -> int:
-        return len(self.names)
-
     def __getitems__(self, samples: Sequence[Sample]) -> Tensor | ValueError:
-        """A batch (n, channels, size, size), uint8, or what is wrong: a worker's exception would lose its sentence."""
+        """A batch, or what is wrong: a worker's exception would lose its sentence."""
         try:
-            return torch.stack(
-                [self.reading(os.path.join(self.root, self.names[index]), seed) for index, seed in samples]
-            )
+            return torch.stack([self._read(*sample) for sample in samples])
         except ValueError as error:
             return error
 
-    def batches(self, samples: Iterable[Sequence[Sample]], workers: int, pin_memory: bool = False) -> Iterator[Tensor]:
-        """Batch after batch, decoded ahead by worker processes.
-
-        Args:
-            samples: The images of each batch.
-            workers: See `seeded_loader`.
-            pin_memory: See `seeded_loader`.
+    def batches(self, samples: Iterable[Sample], size: int, workers: int, device: torch.device) -> Iterator[Tensor]:
+        """Batches of `size` images on the CPU, decoded ahead by worker processes; see `seeded_loader`.
 
         Raises:
             ValueError: If an image cannot be decoded.
         """
-        loader = seeded_loader(self, samples, _as_it_is, workers, pin_memory)
-        for batch in loader:
+        for batch in seeded_loader(self, samples, size, workers, device, collate_fn=default_convert):
             if isinstance(batch, ValueError):
                 raise batch
             yield batch
 
     def decode(self, workers: int, size: int = 500) -> Tensor:
         """All images as one tensor, without augmentation."""
-        everything: list[Sample] = [(index, None) for index in range(len(self))]
-        batches = [everything[start : start + size] for start in range(0, len(self), size)]
-        decoded = torch.empty(len(self), self.reading.channels, self.reading.size, self.reading.size, dtype=torch.uint8)
-        for place, batch in zip(decoded.split(size), self.batches(batches, workers), strict=True):
+        samples = zip(range(len(self)), repeat(None), strict=False)
+        decoded = torch.empty(len(self), self.channels, self.size, self.size, dtype=torch.uint8)
+        batches = self.batches(samples, size, workers, decoded.device)
+        for place, batch in zip(decoded.split(size), batches, strict=True):
             place.copy_(batch)
         return decoded
 
 
 def seeded_loader(
-    dataset: Dataset[Any],
-    samples: Iterable[Sequence[Any]],
-    collate: Callable[[Any], Any] | None,
-    workers: int,
-    pin_memory: bool,
-    **options: Any,
+    dataset: Dataset[Any], samples: Iterable[Any], size: int, workers: int, device: torch.device, **options: Any
 ) -> DataLoader[Any]:
-    """A loader of batches that are named beforehand; it draws nothing from the generator that networks draw from.
+    """A loader of samples that are named beforehand; it draws nothing from the generator that networks draw from.
 
     Args:
         dataset: What is loaded.
-        samples: What each batch asks for.
-        collate: Makes a batch of them.
+        samples: What is asked for, in its order.
+        size: Samples of a batch.
         workers: Most processes, of which no more than there are cores; 0 for this one.
-        pin_memory: Whether batches are put where a GPU fetches them faster.
+        device: Where batches go then: they are put where a GPU fetches them faster.
         **options: Others of torch's.
     """
     workers = min(workers, os.cpu_count() or 1)
     return DataLoader(
         dataset,
-        batch_sampler=samples,  # type: ignore[arg-type]
-        collate_fn=collate,
+        batch_sampler=BatchSampler(samples, size, drop_last=False),
         num_workers=workers,
-        pin_memory=pin_memory,
+        pin_memory=device.type == "cuda",
         generator=torch.Generator(),
         multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
         **options,
     )
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
 
 
 @dataclass(frozen=True)
@@ -164,35 +131,22 @@ class StreamedSet(LabelledImages):
         labels: Shape (n,), int64, on the CPU.
         mean: Normalisation, one number for each channel.
         std: See `mean`.
-        channels_last: Memory layout of the batches.
-        augmentation: What happens to training batches.
-        augmented_evaluation: Whether batches for evaluation are augmented too, always with the same draws.
         workers: Processes that decode; they never change what batches hold.
-        device: Where batches lie.
     """
 
     files: ImageFiles
     labels: Tensor
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    channels_last: bool = False
-    augmentation: Augmentation = NO_AUGMENTATION
-    augmented_evaluation: bool = False
     workers: int = 0
-    device: torch.device = torch.device("cpu")  # noqa: RUF009  an immutable value
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
-    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+    def shape(self) -> tuple[int, ...]:
         """Channels, height and width of an image."""
-        reading = self.files.reading
-        return (reading.channels, reading.size, reading.size)
-
-    def to(self, device: torch.device) -> "StreamedSet":
-        """The same set, its batches on another device."""
-        return replace(self, device=device)
+        return (self.files.channels, self.files.size, self.files.size)
 
     def subset(self, indices: Tensor) -> "StreamedSet":
         """The images of these indices, in their order."""
@@ -200,16 +154,13 @@ class StreamedSet(LabelledImages):
         return replace(self, files=replace(self.files, names=names), labels=self.labels[indices])
 
     def one_pass(self, size: int, order: Tensor | None, draws: Draws | None) -> Batches:
-        """Normalised batches in the given or stored order, augmented by draws in that order if there are any."""
-        indices = (torch.arange(len(self)) if order is None else order).split(size)
-        seeds = draws.seeds.split(size) if draws and draws.seeds is not None else repeat(None)
-        samples = (
-            list(zip(here.tolist(), repeat(None) if seed is None else seed.tolist(), strict=False))
-            for here, seed in zip(indices, seeds, strict=False)
-        )
-        stored = self.files.batches(samples, self.workers, pin_memory=self.device.type == "cuda")
-        drawn = draws.to(self.device).split(size) if draws else repeat(None)
-        for images, here, drawn_here in zip(stored, indices, drawn, strict=False):
+        """See `LabelledImages`."""
+        indices = torch.arange(len(self)) if order is None else order
+        seeds = draws.seeds.tolist() if draws and draws.seeds is not None else repeat(None)
+        samples = zip(indices.tolist(), seeds, strict=False)
+        stored = self.files.batches(samples, size, self.workers, self.device)
+        drawn = draws.split(size, self.device) if draws else repeat(None)
+        for images, here, drawn_here in zip(stored, indices.split(size), drawn, strict=False):
             images = images.to(self.device, non_blocking=True)
             if drawn_here:
                 images = self.augmentation.apply(images, drawn_here)

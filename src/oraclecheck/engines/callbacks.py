@@ -1,14 +1,14 @@
-"""Callbacks: pruning at the start of a fit, and the history of its epochs."""
+"""Callbacks for a `Classifier`: pruning at the start of a fit, and the history of its epochs."""
 
 import math
 import time
 from collections.abc import Callable
+from typing import Any
 
 import lightning as L
 from torch import nn
 
 from oraclecheck.data.images import ImageData
-from oraclecheck.engines.classifier import Classifier
 from oraclecheck.engines.evaluation import Evaluation, evaluate
 from oraclecheck.pruning.combination import Removed
 
@@ -37,21 +37,19 @@ class Pruning(L.Callback):
         self.seconds = 0.0
         self._pruned = False
 
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+    def setup(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
         """Prune, once."""
         if stage != "fit" or self._pruned:
             return
-        assert isinstance(pl_module, Classifier)
         start = time.perf_counter()
         pl_module.network = self.prune(pl_module.network, self.removed)
         self._pruned = True
         self.seconds += time.perf_counter() - start
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Measure the pruned network."""
         if self.train is not None:
             return
-        assert isinstance(pl_module, Classifier)
         start = time.perf_counter()
         self.train = evaluate(pl_module.network, self.data.measured_train)
         self.test = evaluate(pl_module.network, self.data.test)
@@ -61,9 +59,8 @@ class Pruning(L.Callback):
 class Compiling(L.Callback):
     """Trains through `torch.compile`; the network's parameters keep their names."""
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Compile the network, pruned and on its device by now."""
-        assert isinstance(pl_module, Classifier)
         pl_module.network.compile()
 
 
@@ -92,13 +89,12 @@ class History(L.Callback):
         self.seconds = 0.0
         self._start = 0.0
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Start the clock."""
         self._start = time.perf_counter()
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Evaluate on the test set."""
-        assert isinstance(pl_module, Classifier)
         epoch = trainer.current_epoch
         self.test = evaluate(pl_module.network, self.data.test)
         entry = {
@@ -116,7 +112,6 @@ class History(L.Callback):
             self.diverged = True
             trainer.should_stop = True
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Evaluate on the training set, while the network is still on its device."""
-        assert isinstance(pl_module, Classifier)
         self.train = evaluate(pl_module.network, self.data.measured_train)

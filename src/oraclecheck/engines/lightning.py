@@ -1,7 +1,7 @@
 """The engine that retrains one network after the other with Lightning."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from torch import nn
@@ -24,29 +24,17 @@ def retrain(
 ) -> Iterator[Retraining | Exception]:
     """See `Engine`."""
     for run in runs:
-        told = partial(on_epoch, run) if on_epoch else None
+        start = time.perf_counter()
+        pruning = Pruning(prune, run.removed, data)
+        history = History(data, partial(on_epoch, run) if on_epoch else None)
         result: Retraining | Exception
         try:
-            result = _retrain(run, dense, prune, data, recipe, trainer, told)
+            network = fit(dense, data.train, recipe, run.seed, trainer, [pruning, history])
+            assert pruning.train and pruning.test and history.train and history.test
+            evaluations = (pruning.train, pruning.test, history.train, history.test)
+            seconds = {"prune": pruning.seconds, "retrain": history.seconds, "total": time.perf_counter() - start}
+            diverged = history.diverged or any(evaluation.diverged for evaluation in evaluations)
+            result = Retraining(network, *evaluations, history.epochs, diverged, seconds)
         except Exception as error:
             result = error
         yield result
-
-
-def _retrain(
-    run: Run,
-    dense: nn.Module,
-    prune: Prune,
-    data: ImageData,
-    recipe: Recipe,
-    trainer: TrainerSettings,
-    on_epoch: Callable[[dict[str, float]], None] | None,
-) -> Retraining:
-    start = time.perf_counter()
-    pruning, history = Pruning(prune, run.removed, data), History(data, on_epoch)
-    network = fit(dense, data.train, recipe, run.seed, trainer, [pruning, history])
-    assert pruning.train and pruning.test and history.train and history.test
-    evaluations = (pruning.train, pruning.test, history.train, history.test)
-    seconds = {"prune": pruning.seconds, "retrain": history.seconds, "total": time.perf_counter() - start}
-    diverged = history.diverged or any(evaluation.diverged for evaluation in evaluations)
-    return Retraining(network, *evaluations, history.epochs, diverged, seconds)

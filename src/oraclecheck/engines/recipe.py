@@ -1,7 +1,7 @@
 """Training recipes: how long, how fast and how large the steps are."""
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 MOST = 1_000_000_000
@@ -37,10 +37,6 @@ class Recipe:
     mixup: float = 0.0
     cutmix: float = 0.0
     gradient_clip: float | None = None
-
-    def identity(self) -> dict[str, Any]:
-        """The recipe as a mapping, defaults included: another default would otherwise be another recipe unnoticed."""
-        return asdict(self)
 
     def rate(self, epoch: int) -> float:
         """Learning rate of a 0-based epoch."""

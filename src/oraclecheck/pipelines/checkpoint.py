@@ -6,27 +6,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 
-from oraclecheck.files import create_atomically, digest_of_tensors, remove_remains
+from oraclecheck.errors import first_line
+from oraclecheck.files import create_tensors, digest_of_tensors
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A dense network's weights and where they come from.
+    """A dense network's weights and where they come from."""
 
-    Attributes:
-        state: The network's state dict, on the CPU.
-        history: Test metrics of every epoch it was trained for; empty if it was trained elsewhere.
-        test_set: Hash of what decides the metrics of its history; empty if it was trained elsewhere.
-    """
-
-    state: dict[str, Tensor]
-    history: list[dict[str, float]]
-    test_set: str = ""
+    state: dict[str, Tensor]  # the network's state dict, on the CPU
+    history: list[dict[str, float]]  # test metrics of every epoch it was trained for; empty if trained elsewhere
+    test_set: str = ""  # hash of what decides the metrics of its history; empty if trained elsewhere
 
     @property
     def hash(self) -> str:
@@ -55,29 +50,18 @@ def load_checkpoint(path: Path, network: nn.Module, key: str, model: str) -> Che
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
-            f"{key} must hold tensors that torch.load(weights_only=True) reads; got {path}: {reason}"
-        ) from None
+        rule = f"{key} must hold tensors that torch.load(weights_only=True) reads"
+        raise ValueError(f"{rule}; got {path}: {first_line(error)}") from None
+    rule = f"{key} must hold a state dict of {model}; got {path}"
     state = content.get("state_dict", content) if isinstance(content, Mapping) else None
     if not _is_state(state):
-        raise ValueError(f"{key} must hold a state dict of {model}; got {path}{_other_place(content)}")
-    assert isinstance(state, Mapping)
-    expected = network.state_dict()
-    state = _renamed(state, expected)
-    difference = _no_weights(network, state) or _wrong_shape(expected, state)
-    if not difference:
-        # Into a shadow, for torch's and torchvision's modules know the names that their tensors had in older files.
-        loaded = copy.deepcopy(network).to("meta")
-        try:
-            missing, unknown = loaded.load_state_dict(dict(state), strict=False, assign=True)
-        except RuntimeError as error:  # a module of the user's that loads in a way of its own
-            difference = f"loading raises {str(error).splitlines()[-1].strip()}"
-        else:
-            if missing or unknown:
-                difference = _missing(missing[0], state) if missing else f"there is an unknown {unknown[0]}"
+        raise ValueError(f"{rule}{_other_place(content)}")
+    state = _renamed(state, network.state_dict())
+    # Into a shadow, for torch's and torchvision's modules know the names that their tensors had in older files.
+    loaded = copy.deepcopy(network).to("meta")
+    difference = _wrong_tensor(network, state) or _load(loaded, state)
     if difference:
-        raise ValueError(f"{key} must hold a state dict of {model}; got {path}, where {difference}")
+        raise ValueError(f"{rule}, where {difference}")
     tensors = {name: tensor.contiguous() for name, tensor in loaded.state_dict().items()}
     history = content.get("history")
     return Checkpoint(tensors, history if isinstance(history, list) else [], content.get("test_set", ""))
@@ -96,25 +80,10 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, about: Mapping[str, Any]
     """
     measured = {"history": checkpoint.history, "test_set": checkpoint.test_set}
     content = {**about, **measured, "state_dict": checkpoint.state}
-    try:
-        create_atomically(path, lambda file: torch.save(content, file))
-    except (OSError, RuntimeError) as error:  # torch's writer raises the second for what the first says
-        reason = getattr(error, "strerror", None) or error
-        raise ValueError(
-            f"paths.out must have room for the dense network; {path} cannot be written: {reason}"
-        ) from None
-    remove_remains(path)  # not before: they may be what another has almost written
+    create_tensors(path, content, "paths.out must have room for the dense network")
 
 
-def _wrong_shape(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str | None:
-    """A tensor of a wrong shape, if there is one."""
-    for name, tensor in expected.items():
-        if name in found and found[name].shape != tensor.shape:
-            return f"{name} has shape {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"
-    return None
-
-
-def _is_state(state: object) -> bool:
+def _is_state(state: object) -> TypeGuard[Mapping[str, Tensor]]:
     return isinstance(state, Mapping) and all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
     )
@@ -145,21 +114,27 @@ def _common_prefix(names: Iterable[str]) -> str:
     return "".join(f"{level[0]}." for level in takewhile(lambda level: len(set(level)) == 1, levels))
 
 
-def _missing(name: str, state: Mapping[str, Tensor]) -> str:
-    """That a tensor is missing, and the prefix under which it is there after all."""
+def _load(network: nn.Module, state: Mapping[str, Tensor]) -> str | None:
+    """Load the tensors, or say why they cannot be loaded."""
+    try:
+        missing, unknown = network.load_state_dict(dict(state), strict=False, assign=True)
+    except RuntimeError as error:  # a module of the user's that loads in a way of its own
+        return f"loading raises {str(error).splitlines()[-1].strip()}"
+    if not missing:
+        return f"there is an unknown {unknown[0]}" if unknown else None
+    name = missing[0]
     longer = next((other for other in state if other.endswith(f".{name}")), None)
     if longer is None:
         return f"{name} is missing"
-    prefix = longer.removesuffix(name)
-    return f"{name} is called {longer}: save only the tensors under '{prefix}', without this prefix"
+    return f"{name} is called {longer}: save only the tensors under '{longer.removesuffix(name)}', without this prefix"
 
 
-def _no_weights(network: nn.Module, state: Mapping[str, Tensor]) -> str | None:
+def _wrong_tensor(network: nn.Module, state: Mapping[str, Tensor]) -> str | None:
     """A tensor that cannot be a dense network's, if there is one."""
     parameters = dict(network.named_parameters())
     for name, expected in network.state_dict().items():
-        tensor = state.get(name, expected)
-        if tensor is expected:
+        tensor = state.get(name)
+        if tensor is None:
             continue
         if tensor.is_meta:
             return f"{name} has no values, for it lies on the meta device"
@@ -167,6 +142,8 @@ def _no_weights(network: nn.Module, state: Mapping[str, Tensor]) -> str | None:
             return f"{name} is {'quantised' if tensor.is_quantized else 'sparse'}: save it as an ordinary tensor"
         if tensor.is_complex() or tensor.is_floating_point() != expected.is_floating_point():
             return f"{name} is of type {tensor.dtype} instead of {expected.dtype}"
+        if tensor.shape != expected.shape:
+            return f"{name} has shape {tuple(tensor.shape)} instead of {tuple(expected.shape)}"
         values = tensor.detach().float()  # as the network will hold them
         if values.isnan().any() or (name in parameters and values.isinf().any()):  # a buffer may be a mask of -inf
             return f"{name} has values that are NaN or infinite"

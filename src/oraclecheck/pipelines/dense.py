@@ -38,15 +38,10 @@ SAME = 1e-5  # relative; between devices the float32 sums of a network differ by
 
 @dataclass(frozen=True)
 class Dense:
-    """The dense network of a study, measured.
+    """The dense network of a study, measured."""
 
-    Attributes:
-        network: On the CPU, in the memory layout of the study.
-        columns: Its columns of the record.
-    """
-
-    network: nn.Module
-    columns: dict[str, Any]
+    network: nn.Module  # on the CPU, in the memory layout of the study
+    columns: dict[str, Any]  # of the record
 
 
 def dense_path(setting: Setting) -> Path:
@@ -59,7 +54,7 @@ def dense_path(setting: Setting) -> Path:
     recipe = {
         "network": identity(network.description),
         "data": data_identity(setting),
-        "recipe": pretrain.recipe.identity(),
+        "recipe": asdict(pretrain.recipe),
         "seed": pretrain.seed,
         "channels_last": network.channels_last,
         "precision": trainer.precision,
@@ -103,8 +98,8 @@ _hashes: dict[Path, tuple[tuple[int, dict[str, Any]], str]] = {}
 def _load(setting: Setting) -> Checkpoint:
     loaded = "pretrain.checkpoint" if setting.pretrain.checkpoint else "pretrain.weights"
     key = loaded if setting.pretrain.loads else "the dense network's checkpoint"
-    shadow = shadow_network(setting.network.description)
-    return load_checkpoint(dense_path(setting), shadow, key, setting.network.name)
+    network = setting.network
+    return load_checkpoint(dense_path(setting), shadow_network(network.description), key, network.name)
 
 
 def train_once(path: Path, train: Callable[[], Checkpoint], about: Mapping[str, Any]) -> None:
@@ -140,10 +135,10 @@ _failures: dict[Path, Exception] = {}
 
 
 def _train(setting: Setting) -> Checkpoint:
-    data, pretrain, model = load_data(setting), setting.pretrain, setting.network.name
-    torch.manual_seed(derive_seed(pretrain.seed, "pretrain", "initialisation"))
+    data, recipe, seed = load_data(setting), setting.pretrain.recipe, setting.pretrain.seed
+    torch.manual_seed(derive_seed(seed, "pretrain", "initialisation"))
     network = build(setting.network.description)
-    return train(network, data, pretrain.recipe, pretrain.seed, setting.trainer, model, test_set_hash(setting))
+    return train(network, data, recipe, seed, setting.trainer, setting.network.name, test_set_hash(setting))
 
 
 def train(
@@ -227,40 +222,31 @@ def measure_dense(setting: Setting, checkpoint: Checkpoint, data: ImageData) -> 
         network = network.to(memory_format=torch.channels_last)
     network = network.to(data.test.device)
     loss = first_loss(network, data.test)
-    path = _metrics_path(setting, checkpoint.hash)
+    said = setting.network
+    measured = [identity(said.description), checkpoint.hash, data_identity(setting), said.channels_last]
+    key = digest([*measured, setting.trainer.threads, evaluation_identity(setting)])
+    path = setting.paths.out / "dense" / f"evaluation-{key[:16]}.json"
     try:
         kept = json.loads(path.read_bytes())
         metrics, known_loss = kept["metrics"], kept["first_loss"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
+        known_loss = None
         metrics = {
             **evaluate(network, data.measured_train).columns("dense_train"),
             **evaluate(network, data.test).columns("dense_test"),
         }
-        _check_is_trained_network(setting, checkpoint, metrics)
-        with suppress(OSError):  # it would only save the next process the trouble
-            write_json(path, {"metrics": metrics, "first_loss": loss})
-    else:
-        _check_is_trained_network(setting, checkpoint, metrics)
-        _check_same(setting, "loss on the first test images", loss, known_loss, "another process measured")
-    network = network.cpu()
-    parameters, macs = parameters_and_macs(network, setting.network.input_shape)
-    return Dense(network, {**metrics, "dense_params": parameters, "dense_macs": macs})
-
-
-def _metrics_path(setting: Setting, dense_hash: str) -> Path:
-    """Where the metrics of a dense network on this data are kept."""
-    network = setting.network
-    content = [identity(network.description), dense_hash, data_identity(setting), network.channels_last]
-    content += [setting.trainer.threads, evaluation_identity(setting)]
-    return setting.paths.out / "dense" / f"evaluation-{digest(content)[:16]}.json"
-
-
-def _check_is_trained_network(setting: Setting, checkpoint: Checkpoint, metrics: Mapping[str, float]) -> None:
-    """Compare the loaded network with the last epoch of its training, where that was measured on this test set."""
     if checkpoint.history and checkpoint.test_set == test_set_hash(setting):
         for metric in ("loss", "accuracy"):
             trained = checkpoint.history[-1][f"test_{metric}"]
             _check_same(setting, f"test {metric}", metrics[f"dense_test_{metric}"], trained, "its training ended with")
+    if known_loss is None:
+        with suppress(OSError):  # it would only save the next process the trouble
+            write_json(path, {"metrics": metrics, "first_loss": loss})
+    else:
+        _check_same(setting, "loss on the first test images", loss, known_loss, "another process measured")
+    network = network.cpu()
+    parameters, macs = parameters_and_macs(network, setting.network.input_shape)
+    return Dense(network, {**metrics, "dense_params": parameters, "dense_macs": macs})
 
 
 def _check_same(setting: Setting, what: str, found: float, expected: float, whence: str) -> None:

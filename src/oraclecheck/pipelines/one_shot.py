@@ -6,15 +6,18 @@ from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
-from oraclecheck.criteria.registry import pick
+from oraclecheck.criteria.magnitude import l1
+from oraclecheck.criteria.pick import least
 from oraclecheck.data.images import ImageData
-from oraclecheck.engines.engine import Engine, OnEpoch, Retraining, Run
+from oraclecheck.engines.engine import Engine, OnEpoch, Prune, Retraining, Run
 from oraclecheck.networks.size import parameters_and_macs
 from oraclecheck.pipelines.dense import Dense
 from oraclecheck.pruning.combination import Removed
-from oraclecheck.pruning.pruner import Pruner
+from oraclecheck.pruning.structured import as_released, prune
+from oraclecheck.pruning.width import prune_width
 from oraclecheck.study.setting import Setting
 
 
@@ -40,17 +43,29 @@ def one_shot(
             yield {**outcome(result), "pruned_params": parameters, "pruned_macs": macs, **dense.columns}
 
 
-def pruner(setting: Setting, dense: nn.Module) -> Pruner:
+def pruner(setting: Setting, dense: nn.Module) -> Prune:
     """How a setting prunes a dense network."""
-    network = setting.network
-    return Pruner(setting.pruning.scheme, behind(setting, dense), network.input_shape, network.channels_last)
+    network, released = setting.network, behind(setting, dense)
+
+    def pruned(dense: nn.Module, removed: Removed) -> nn.Module:
+        if setting.pruning.scheme == "width":
+            smaller: nn.Module = prune_width(dense, removed)
+        else:
+            example = torch.zeros(1, *network.input_shape, device=next(dense.parameters()).device)
+            if released is not None:
+                dense, removed = as_released(dense, removed, released), released
+            smaller = prune(dense, removed, example)
+        # slicing loses the memory layout
+        return smaller.to(memory_format=torch.channels_last) if network.channels_last else smaller
+
+    return pruned
 
 
 def behind(setting: Setting, dense: nn.Module) -> Removed | None:
     """What the layers behind lose where the released code wires them: the L1 norm's choice; None for correct wiring."""
     pruning = setting.pruning
     released = pruning.wiring == "released_code" and pruning.scheme == "heads"
-    return pick("l1", dense, pruning.space.layers) if released else None
+    return least(l1, dense, pruning.space.layers) if released else None
 
 
 def outcome(result: Retraining) -> dict[str, Any]:

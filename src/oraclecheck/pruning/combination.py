@@ -23,12 +23,7 @@ def removed_count(filters: int, ratio: float) -> int:
     Args:
         filters: Filters of the dense layer, at least 1.
         ratio: Fraction of them to remove, in [0, 1).
-
-    Raises:
-        ValueError: If the ratio lies outside [0, 1).
     """
-    if not 0 <= ratio < 1:
-        raise ValueError(f"a pruning ratio must be at least 0 and below 1; got {ratio}")
     return math.ceil(filters * ratio - 1e-9)
 
 

@@ -1,7 +1,7 @@
 """What hangs on a layer's filters, by torch-pruning's dependency graph."""
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from oraclecheck.errors import tell
 from oraclecheck.pruning.layers import outputs_of
-from oraclecheck.pruning.normalisation import RMSNormChannels
 from oraclecheck.spelling import spell_names
 
 MOST_INDICES = 1_000_000
@@ -36,21 +35,13 @@ def ties(network: nn.Module, layers: Sequence[str], example: Tensor) -> dict[str
         graph = dependency_graph(network, example, layers)
         for name in layers:
             try:
-                group = filter_group(graph, network, name, [0])
-                refuse_grouped_convolutions(name, group, names)
+                items = filter_group(graph, network, name, [0]).items[1:]
             except ValueError as error:
                 found[name] = error
                 continue
-            losing = {
-                dependency.target.module: None
-                for dependency, _ in group.items[1:]
-                if graph.is_out_channel_pruning_fn(dependency.handler)
-            }
-            found[name] = tuple(
-                names[module]
-                for module in losing
-                if module in names and names[module] != name and outputs_of(module) is not None
-            )
+            targets = [each.target.module for each, _ in items if graph.is_out_channel_pruning_fn(each.handler)]
+            losing = [names[target] for target in targets if target in names and outputs_of(target) is not None]
+            found[name] = tuple(other for other in dict.fromkeys(losing) if other != name)
     return found
 
 
@@ -67,7 +58,8 @@ def dependency_graph(network: nn.Module, example: Tensor, layers: Iterable[str])
     """
     try:
         graph = tp.DependencyGraph()
-        graph.register_customized_layer(nn.RMSNorm, RMSNormChannels())
+        # it has the channels of a LayerNorm, which `slice_normalisation` cuts, too
+        graph.register_customized_layer(nn.RMSNorm, tp.pruner.function.LayernormPruner())
         return graph.build_dependency(network, (example,), verbose=False)
     except Exception as error:
         raise ValueError(
@@ -82,41 +74,30 @@ def filter_group(
     """Everything that changes when filters of one layer go: that layer first, then what lies behind it.
 
     Raises:
-        ValueError: If torch-pruning cannot tell, or more than `MOST_INDICES` of one layer would change.
+        ValueError: If torch-pruning cannot tell, more than `MOST_INDICES` of one layer would change, or a grouped
+            convolution that is not depthwise is among what changes: torch-pruning slices them by count, so that
+            filters would meet weights of other groups.
     """
     layer = network.get_submodule(name)
     is_convolution = isinstance(layer, nn.Conv2d)
     function = tp.prune_conv_out_channels if is_convolution else tp.prune_linear_out_channels
     try:
         with _bounded_groups():
-            return graph.get_pruning_group(layer, function, idxs=list(indices))
+            group = graph.get_pruning_group(layer, function, idxs=list(indices))
     except Exception as error:
         raise ValueError(
             f"pruning.ratio must name layers that torch-pruning can trace; {name} is none: {tell(error)}"
         ) from error
-
-
-def refuse_grouped_convolutions(pruned: str, group: tp.dependency.Group, names: Mapping[nn.Module, str]) -> None:
-    """torch-pruning slices them by count, so that filters would meet weights of other groups.
-
-    Args:
-        pruned: Name of the layer that loses filters.
-        group: All that changes with them.
-        names: Names of the network's modules.
-
-    Raises:
-        ValueError: If a grouped convolution that is not depthwise is among what changes.
-    """
-    for dependency, _ in group.items:
-        layer = dependency.target.module
-        if isinstance(layer, nn.modules.conv._ConvNd) and layer.groups > 1:
-            if layer.groups == layer.in_channels == layer.out_channels:
-                continue
+    changing = {dependency.target.module for dependency, _ in group.items}
+    for other, module in network.named_modules():
+        if not isinstance(module, nn.modules.conv._ConvNd) or module not in changing or module.groups == 1:
+            continue
+        if not module.groups == module.in_channels == module.out_channels:
             raise ValueError(
-                f"pruning.ratio must not take channels from grouped convolutions, whose groups would lose different "
-                f"numbers of them; {names[layer]}, with {layer.groups} groups, loses channels without filters of "
-                f"{pruned}"
+                "pruning.ratio must not take channels from grouped convolutions, whose groups would lose different "
+                f"numbers of them; {other}, with {module.groups} groups, loses channels without filters of {name}"
             )
+    return group
 
 
 @contextmanager

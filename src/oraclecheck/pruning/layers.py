@@ -1,8 +1,7 @@
 """Which layers a study prunes and how many filters each loses."""
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from oraclecheck.networks.vit import SelfAttention
 from oraclecheck.pruning.combination import LayerChoice, removed_count
+from oraclecheck.spelling import spell_names, suggest
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class LayerPattern:
         if len(found) != self.count:
             raise ValueError(
                 f"model.prunable must match as many layers as its count, {self.count}; '{self.layers}' matches "
-                f"{_enumerate(found)}"
+                f"{_count(found)}"
             )
         return list(found)
 
@@ -112,21 +112,14 @@ def resolve_ratio(
             promise does not hold, or a ratio is not a number in (0, 1).
     """
     prunable = prunable_layers(network, patterns)
-    chosen = default
-    if is_number(ratio):
-        chosen = dict.fromkeys(default, ratio) if isinstance(default, Mapping) else ratio
-    elif ratio is not None:
-        chosen = ratio
+    chosen = default if ratio is None else ratio
     if is_number(chosen):
-        chosen = dict.fromkeys(prunable, chosen)
+        chosen = dict.fromkeys(default if isinstance(default, Mapping) else prunable, chosen)
     if not isinstance(chosen, Mapping) or not chosen:
         raise ValueError(f"pruning.ratio must map layers to ratios, such as {{conv1: 0.5}}, or be one; got {ratio!r}")
     # YAML reads the layers of a Sequential as integers
     ratios = _by_layer(network, {str(key): value for key, value in chosen.items()}, prunable)
-    for name, value in ratios.items():
-        if not is_number(value) or not 0 < value < 1:
-            raise ValueError(f"pruning.ratio of {name} must lie strictly between 0 and 1; got {value!r}")
-    return {name: float(ratios[name]) for name, _ in network.named_modules() if name in ratios}
+    return {name: fraction(name, ratios[name]) for name, _ in network.named_modules() if name in ratios}
 
 
 def _by_layer(network: nn.Module, chosen: Mapping[str, Any], prunable: Sequence[str]) -> dict[str, Any]:
@@ -174,6 +167,17 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def fraction(name: str, ratio: Any) -> float:
+    """The pruning ratio of a layer.
+
+    Raises:
+        ValueError: If it is no number in (0, 1).
+    """
+    if not is_number(ratio) or not 0 < ratio < 1:
+        raise ValueError(f"pruning.ratio of {name} must lie strictly between 0 and 1; got {ratio!r}")
+    return float(ratio)
+
+
 def _compile(key: str, pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
@@ -182,22 +186,18 @@ def _compile(key: str, pattern: str) -> re.Pattern[str]:
 
 
 def _unknown_layer(key: str, network: nn.Module, prunable: Sequence[str]) -> str:
-    others = [name for name, _ in network.named_modules() if name and re.fullmatch(key, name)]
-    close = difflib.get_close_matches(key, prunable, n=1)
-    if others and is_prunable(network.get_submodule(others[0])):
-        hint = f"it matches {others[0]}, which is none of the prunable layers of model.prunable"
-    elif others:
-        hint = f"it matches {others[0]}, a {type(network.get_submodule(others[0])).__name__}"
-    elif close:
-        hint = f"did you mean {close[0]!r}?"
+    matched = [(name, module) for name, module in network.named_modules() if name and re.fullmatch(key, name)]
+    if matched:
+        name, module = matched[0]
+        unpromised = "which is none of the prunable layers of model.prunable"
+        hint = f"it matches {name}, {unpromised if is_prunable(module) else f'a {type(module).__name__}'}"
     else:
-        hint = f"it has {_enumerate(prunable)}"
+        hint = suggest(key, prunable) or f"it has {_count(prunable)}"
     return (
         f"pruning.ratio must name prunable layers of the network; got '{key}': {hint}; python -m oraclecheck.layers "
         "lists them"
     )
 
 
-def _enumerate(names: Iterable[str], limit: int = 12) -> str:
-    listed = list(names)
-    return f"{len(listed)}: " + ", ".join(listed[:limit]) + (", ..." if listed[limit:] else "") if listed else "none"
+def _count(names: Collection[str]) -> str:
+    return f"{len(names)}: {spell_names(names)}" if names else "none"

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 import torch
-import torch_pruning as tp
 from torch import nn
 
 SLICED = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm)
@@ -67,20 +66,3 @@ def _groups_left(name: str, module: nn.GroupNorm, removed: Sequence[int]) -> int
             f"{name} would lose {min(lost[group] for group in range(groups))} to {max(lost.values())} of their {size}"
         )
     return groups
-
-
-class RMSNormChannels(tp.BasePruningFunc):
-    """Tells torch-pruning, which does not know it, that an RMSNorm has channels; `slice_normalisation` cuts them."""
-
-    def prune_out_channels(self, layer: nn.Module, idxs: Sequence[int]) -> nn.Module:
-        """Nothing."""
-        return layer
-
-    prune_in_channels = prune_out_channels
-
-    def get_out_channels(self, layer: nn.Module) -> int:
-        """How many it normalises."""
-        assert isinstance(layer, nn.RMSNorm)
-        return layer.normalized_shape[-1]
-
-    get_in_channels = get_out_channels

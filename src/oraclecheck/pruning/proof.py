@@ -14,33 +14,19 @@ d. every parameter is trained, or frozen, as before, shares its values with thos
 
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
 
 from oraclecheck.pruning.combination import LayerChoice, Removed
 from oraclecheck.pruning.examination import examine, lost_outputs
-from oraclecheck.pruning.flaw import Flaw, wrong_training
+from oraclecheck.pruning.flaw import UnprovenError, check_training
 from oraclecheck.pruning.probe import affordable_images, random_images
 from oraclecheck.pruning.structured import as_released, prune
 
-RANDOM_COMBINATIONS = 3
-
 VERSION = 2
 """Of what is proven; a proof of another version is made again."""
-
-
-class UnprovenError(ValueError):
-    """Pruning a layer cannot be shown to be exact.
-
-    Attributes:
-        layer: Its name; None if several are wrong only together.
-        coupled: Other layers that would lose outputs.
-    """
-
-    def __init__(self, sentence: str, layer: str | None, coupled: Sequence[str] = ()) -> None:
-        super().__init__(sentence)
-        self.layer, self.coupled = layer, tuple(coupled)
 
 
 def prove(
@@ -49,7 +35,7 @@ def prove(
     input_shape: Sequence[int],
     *,
     behind: Removed | None = None,
-    sampled: int = RANDOM_COMBINATIONS,
+    sampled: int = 3,
 ) -> dict[str, tuple[str, ...]]:
     """Show that the combinations of these layers can be removed from a network, exactly.
 
@@ -58,7 +44,7 @@ def prove(
         layers: How many filters of which layers go.
         input_shape: Shape of one image.
         behind: Where pruning is wired as in the paper's released code, the filters whose inputs the layers behind lose
-            (see `structured.prune_as_released`); None where it is wired correctly.
+            (see `structured.as_released`); None where it is wired correctly.
         sampled: How many combinations are tried besides the first and the last.
 
     Returns:
@@ -68,41 +54,31 @@ def prove(
     Raises:
         UnprovenError: If they cannot; one sentence that names the layer and which of (a) to (d) fails.
     """
-    mode = dense.training
-    try:
-        return _prove(dense.eval(), layers, input_shape, behind, sampled)
-    finally:
-        dense.train(mode)
+    with ExitStack() as stack:
+        stack.callback(dense.train, dense.training)
+        images = affordable_images(input_shape, dense.eval())
+        example = torch.zeros(1, *input_shape).to(images)  # what a study traces with
+        partners: set[str] = set()
+        for number, removed in enumerate(_combinations(layers, sampled)):
+            network, gone = (dense, removed) if behind is None else (as_released(dense, removed, behind), behind)
+            trials = [images]
+            if number == 0 and images.shape[1:] != example.shape[1:]:
+                trials.append(random_images(input_shape, dense, 1))
+            try:
+                for trial in trials:
+                    partners.update(examine(network, gone, trial, example))
+                if number == 0:
+                    check_training(network, prune(network, gone, example), gone, images)
+            except ValueError as error:
+                raise _blame(network, gone, trial, example, error) from error
+        if not partners:
+            return {}
+        removed = next(_combinations(layers, 0))
+        alone = {name: lost_outputs(dense, prune(dense, {name: removed[name]}, example), name) for name in removed}
+        return {name: others for name, others in alone.items() if others}
 
 
-def _prove(
-    dense: nn.Module, layers: Sequence[LayerChoice], input_shape: Sequence[int], behind: Removed | None, sampled: int
-) -> dict[str, tuple[str, ...]]:
-    images = affordable_images(input_shape, dense)
-    example = torch.zeros(1, *input_shape).to(images)  # what a study traces with
-    partners: set[str] = set()
-    for number, removed in enumerate(combinations(layers, sampled)):
-        network, gone = (dense, removed) if behind is None else as_released(dense, removed, behind)
-        trials = [images]
-        if number == 0 and images.shape[1:] != example.shape[1:]:
-            trials.append(random_images(input_shape, dense, 1))
-        for trial in trials:
-            found = examine(network, gone, trial, example)
-            if isinstance(found, Flaw):
-                raise _blame(network, gone, trial, example, found)
-            partners.update(found)
-        if number == 0:
-            wrong = wrong_training(network, prune(network, gone, example), gone, images)
-            if wrong:
-                raise _blame(network, gone, images, example, wrong)
-    if not partners:
-        return {}
-    removed = next(combinations(layers, 0))
-    alone = {name: lost_outputs(dense, prune(dense, {name: removed[name]}, example), name) for name in removed}
-    return {name: others for name, others in alone.items() if others}
-
-
-def combinations(layers: Sequence[LayerChoice], sampled: int) -> Iterator[Removed]:
+def _combinations(layers: Sequence[LayerChoice], sampled: int) -> Iterator[Removed]:
     """The first combination, the last, and so many at random."""
     yield {layer.name: tuple(range(layer.removed)) for layer in layers}
     yield {layer.name: tuple(range(layer.filters - layer.removed, layer.filters)) for layer in layers}
@@ -111,17 +87,18 @@ def combinations(layers: Sequence[LayerChoice], sampled: int) -> Iterator[Remove
         yield {layer.name: tuple(sorted(chance.sample(range(layer.filters), layer.removed))) for layer in layers}
 
 
-def _blame(dense: nn.Module, removed: Removed, images: Tensor, example: Tensor, flaw: Flaw) -> UnprovenError:
+def _blame(dense: nn.Module, removed: Removed, images: Tensor, example: Tensor, error: ValueError) -> UnprovenError:
     """The error that names a layer which is wrong by itself, found by halving; or all of which no half is wrong."""
     while len(removed) > 1:
         names = list(removed)
         for half in (names[: len(names) // 2], names[len(names) // 2 :]):
             part = {name: removed[name] for name in half}
-            found = examine(dense, part, images, example)
-            if isinstance(found, Flaw):
-                removed, flaw = part, found
+            try:
+                examine(dense, part, images, example)
+            except ValueError as found:
+                removed, error = part, found
                 break
         else:
             break
     layer = next(iter(removed)) if len(removed) == 1 else None
-    return UnprovenError(f"{flaw.rule}; {flaw.problem}", layer, flaw.coupled)
+    return UnprovenError(str(error), getattr(error, "coupled", ()), layer)

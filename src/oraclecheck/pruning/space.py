@@ -6,18 +6,21 @@ index into filters alone. Small spaces are enumerated in lexicographic order; la
 keyed permutation of [0, size), which gives distinct, prefix-stable samples without drawing the earlier ones first.
 """
 
+import hashlib
 import math
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 from oraclecheck.pruning.combination import LayerChoice, Removed
-from oraclecheck.pruning.permutation import permute
-from oraclecheck.spelling import SPELT_OUT, spell_number, suggest
+from oraclecheck.spelling import SPELT_OUT, spell_number
 
 ENUMERATION_LIMIT = 1000
 """Largest space that `order="auto"` enumerates: the number of combinations the paper retrains per setting."""
+
+ROUNDS = 10
+"""Feistel rounds, as in FF1 (NIST SP 800-38G): four suffice for wide blocks, but blocks here may have two bits."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +54,8 @@ class CombinationSpace:
 
     @classmethod
     def of(cls, layers: Iterable[LayerChoice], order: str = "auto", seed: int = 0) -> "CombinationSpace":
-        """Space of the layers in which "auto" has become the order that suits its size.
-
-        Args:
-            layers: The prunable layers, with distinct names.
-            order: "lexicographic", "sampled", or "auto": lexicographic up to `ENUMERATION_LIMIT` combinations.
-            seed: Key of the sampled order.
-
-        Raises:
-            ValueError: If two layers share a name or the order is unknown.
-        """
-        enumerated = cls(tuple(layers), "lexicographic", seed)
+        """Space of some layers, its order also "auto": lexicographic up to `ENUMERATION_LIMIT` combinations."""
+        enumerated = cls(tuple(layers))
         if order == "auto":
             order = "lexicographic" if enumerated.size <= ENUMERATION_LIMIT else "sampled"
         return cls(enumerated.layers, order, seed)
@@ -83,9 +77,6 @@ class CombinationSpace:
     def unrank(self, index: int) -> Removed:
         """Combination with this index, at the same cost for every index.
 
-        Args:
-            index: In [0, size).
-
         Raises:
             ValueError: If the index lies outside [0, size).
         """
@@ -95,36 +86,12 @@ class CombinationSpace:
             size = f"{spell_number(self.size)} combination{'s' if self.size > 1 else ''}"
             raise ValueError(f"combo must lie in 0..{last} (the space has {size}); got {spell_number(index)}")
         if self.order == "sampled":
-            index = permute(index, self.size, self.seed)
+            index = _permute(index, self.size, self.seed)
         chosen: list[tuple[int, ...]] = []
         for layer, layer_size in zip(reversed(self.layers), reversed(self._layer_sizes), strict=True):
             index, layer_index = divmod(index, layer_size)
             chosen.append(_unrank_layer(layer_index, layer))
         return {layer.name: filters for layer, filters in zip(self.layers, reversed(chosen), strict=True)}
-
-    def validate(self, removed: Mapping[str, Sequence[int]]) -> None:
-        """Accept exactly the combinations of this space.
-
-        Nothing behind this check notices a wrong index: pruning would remove other filters than the record says.
-
-        Args:
-            removed: For each layer of the space, its removed filters, ascending.
-
-        Raises:
-            ValueError: If a layer is unknown or missing, or its filters are none of its choices (see
-                `LayerChoice.validate`).
-        """
-        names = [layer.name for layer in self.layers]
-        for name in removed:
-            if name not in names:
-                hint = suggest(name, names)
-                raise ValueError(
-                    f"removed must name only layers of the space; got {name!r}{f'; {hint}' if hint else ''}"
-                )
-        for layer in self.layers:
-            if layer.name not in removed:
-                raise ValueError(f"removed must name every layer of the space; got none for {layer.name}")
-            layer.validate(removed[layer.name])
 
 
 def _unrank_layer(index: int, layer: LayerChoice) -> tuple[int, ...]:
@@ -148,3 +115,31 @@ def _unrank_layer(index: int, layer: LayerChoice) -> tuple[int, ...]:
             index -= beginning
             beginning = beginning * (behind - missing + 1) // behind
     return tuple(chosen)
+
+
+def _permute(value: int, size: int, seed: int) -> int:
+    """Image of a value under a permutation of [0, size) keyed by the seed, any integer.
+
+    A balanced Feistel network permutes the next even power of two; walking its cycle until the value falls below
+    `size` again restricts that to a permutation of [0, size) (Black and Rogaway, "Ciphers with Arbitrary Finite
+    Domains", 2002). The power is below 4 * size, so fewer than four walks are expected, whatever the value.
+    """
+    half = max(1, ((size - 1).bit_length() + 1) // 2)
+    mask = (1 << half) - 1
+    while True:
+        left, right = value >> half, value & mask
+        for number in range(ROUNDS):
+            left, right = right, left ^ _scramble(right, half, number, seed)
+        value = left << half | right
+        if value < size:
+            return value
+
+
+def _scramble(value: int, bits: int, number: int, seed: int) -> int:
+    """Round function of the Feistel network: the leading `bits` bits of SHAKE-256 over "seed/number/" and the value.
+
+    Whoever changes it, or `ROUNDS`, renumbers the combinations of every sampled study there is.
+    """
+    length = (bits + 7) // 8
+    message = f"{seed}/{number}/".encode() + value.to_bytes(length, "big")
+    return int.from_bytes(hashlib.shake_256(message).digest(length), "big") >> (8 * length - bits)

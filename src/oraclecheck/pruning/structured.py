@@ -1,7 +1,7 @@
 """Structured pruning: a copy of the dense network, physically smaller, through torch-pruning's dependency graph."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from oraclecheck.errors import tell
 from oraclecheck.networks.vit import SelfAttention
 from oraclecheck.pruning.combination import LayerChoice, Removed
-from oraclecheck.pruning.dependency import dependency_graph, filter_group, refuse_grouped_convolutions
+from oraclecheck.pruning.dependency import dependency_graph, filter_group
 from oraclecheck.pruning.layers import filter_weights
 from oraclecheck.pruning.normalisation import SLICED, slice_normalisation
-from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.spelling import spell_names
 
 
@@ -32,7 +31,8 @@ def prune(network: nn.Module, removed: Removed, example: Tensor) -> nn.Module:
         ValueError: If an index is duplicated, negative or out of range (torch-pruning checks none of these), the
             network cannot be traced, or a normalisation cannot lose these channels.
     """
-    _space(network, removed).validate(removed)
+    for name, filters in removed.items():
+        LayerChoice(name, len(filter_weights(network, name)), len(filters)).validate(filters)
     pruned = copy.deepcopy(network)
     heads = {name for name in removed if isinstance(network.get_submodule(name), SelfAttention)}
     if heads != set(removed):
@@ -47,41 +47,34 @@ def prune(network: nn.Module, removed: Removed, example: Tensor) -> nn.Module:
     return pruned
 
 
-def prune_as_released(network: nn.Module, removed: Removed, behind: Removed, example: Tensor) -> nn.Module:
-    """The network that the paper's released code builds for a combination (`wiring: released_code`).
+def as_released(network: nn.Module, removed: Removed, behind: Removed) -> nn.Module:
+    """The network without whose filters `behind` is what the paper's released code builds for a combination.
 
-    The pruned layer keeps the combination's filters, but the layers behind it keep the inputs that belong to another
-    choice, the L1 norm's at the same ratio, so that filter i feeds weights that were trained for another filter unless
-    the combination is that choice.
+    There (`wiring: released_code`) the pruned layer keeps the combination's filters, but the layers behind it keep the
+    inputs that belong to another choice, the L1 norm's at the same ratio, so that filter i feeds weights that were
+    trained for another filter unless the combination is that choice. So in this copy of the dense network the filters
+    that the combination keeps are in the places of those that `behind` keeps, both in ascending order.
 
     Args:
         network: The dense network; it is not changed.
         removed: Layer name -> indices of its removed filters, in the dense numbering.
         behind: The filters whose inputs the layers behind lose, as many of the same layers.
-        example: One input batch, to trace the network with.
 
     Raises:
-        ValueError: As `prune` does, and if one does not remove as many filters as the other.
+        ValueError: If an index is duplicated, negative or out of range, or one does not remove as many filters of the
+            same layers as the other.
     """
-    return prune(*as_released(network, removed, behind), example)
-
-
-def as_released(network: nn.Module, removed: Removed, behind: Removed) -> tuple[nn.Module, Removed]:
-    """The dense network and combination whose correct pruning is the released code's pruning of these.
-
-    A copy of the dense network has the filters that the combination keeps in the places of those that `behind` keeps,
-    both in ascending order; then `behind` goes. See `prune_as_released`.
-    """
-    space = _space(network, removed)
-    space.validate(removed)
-    space.validate(behind)
+    if behind.keys() != removed.keys():
+        raise ValueError(f"behind must name the layers of removed, {spell_names(removed)}; got {spell_names(behind)}")
     moved = copy.deepcopy(network)
     for name, gone in removed.items():
+        layer = LayerChoice(name, len(filter_weights(network, name)), len(gone))
+        layer.validate(gone)
+        layer.validate(behind[name])
         for parameter in moved.get_submodule(name).parameters(recurse=False):
-            filters = range(len(parameter))
-            places = [i for i in filters if i not in behind[name]]
-            parameter.data[places] = parameter.data[[i for i in filters if i not in gone]]
-    return moved, behind
+            filters = set(range(layer.filters))
+            parameter.data[sorted(filters - {*behind[name]})] = parameter.data[sorted(filters - {*gone})]
+    return moved
 
 
 def _prune_filters(network: nn.Module, removed: Removed, example: Tensor) -> None:
@@ -91,12 +84,10 @@ def _prune_filters(network: nn.Module, removed: Removed, example: Tensor) -> Non
     with torch.enable_grad():
         graph = dependency_graph(network, example, removed)
         groups = [filter_group(graph, network, name, indices) for name, indices in removed.items()]
-        for name, group in zip(removed, groups, strict=True):
-            refuse_grouped_convolutions(name, group, names)
-        normalisations = _cut_once(groups, set(names))
+        cuts, normalisations = _merged([item for group in groups for item in group.items], set(names))
+        groups[0].items[:] = cuts
         try:
-            for group in groups:
-                group.prune(record_history=False)
+            groups[0].prune(record_history=False)
         except Exception as error:
             raise ValueError(
                 f"pruning.ratio must name layers that torch-pruning can prune; at {spell_names(removed)} it raises "
@@ -108,42 +99,30 @@ def _prune_filters(network: nn.Module, removed: Removed, example: Tensor) -> Non
         module.training = training
 
 
-def _cut_once(groups: Sequence[tp.dependency.Group], modules: set[nn.Module]) -> dict[nn.Module, set[int]]:
-    """Let each layer lose at once all that the groups take from it, in place; gives what normalisations lose.
+def _merged(
+    items: Iterable[tuple[tp.Dependency, Sequence[Any]]], modules: set[nn.Module]
+) -> tuple[Iterable[tuple[tp.Dependency, Sequence[Any]]], dict[nn.Module, set[int]]]:
+    """What groups take from layers, from each all at once, and what they take from normalisations.
 
     Two branches that are concatenated cut the same layer behind them. Every group counts in the dense numbering, which
     holds for the first cut alone.
     """
+    cuts: dict[object, tuple[tp.Dependency, Sequence[Any]]] = {}
     normalisations: dict[nn.Module, set[int]] = {}
-    first: dict[tuple[Any, str], tuple[list[Any], int]] = {}
-    remaining: list[list[Any]] = [[] for _ in groups]
-    for group, left in zip(groups, remaining, strict=True):
-        for item in group.items:
-            dependency, indices = item
-            target = dependency.target.module
-            key = (target, dependency.handler.__name__)
-            if isinstance(target, SLICED):
-                normalisations.setdefault(target, set()).update(map(_plain, indices))
-            elif key in first:
-                home, at = first[key]
-                cuts = {_plain(index) for index in [*home[at][1], *indices]}
-                home[at] = type(item)(home[at][0], sorted(cuts))
-            else:
-                if isinstance(target, nn.Parameter) or target in modules:  # no operation between them
-                    first[key] = (left, len(left))
-                left.append(item)
-    for group, left in zip(groups, remaining, strict=True):
-        group.items[:] = left
-    return normalisations
+    for dependency, indices in items:
+        target = dependency.target.module
+        if isinstance(target, SLICED):
+            normalisations.setdefault(target, set()).update(map(_plain, indices))
+            continue
+        is_operation = not isinstance(target, nn.Parameter) and target not in modules
+        key = object() if is_operation else (target, dependency.handler.__name__)
+        if key in cuts:
+            dependency, earlier = cuts[key]
+            indices = sorted({_plain(index) for index in [*earlier, *indices]})
+        cuts[key] = dependency, indices
+    return cuts.values(), normalisations
 
 
 def _plain(index: Any) -> int:
     """torch-pruning wraps an index when it has to remember where it came from."""
     return int(getattr(index, "idx", index))
-
-
-def _space(network: nn.Module, removed: Removed) -> CombinationSpace:
-    """The combinations that remove as many filters of the same layers."""
-    return CombinationSpace(
-        tuple(LayerChoice(name, len(filter_weights(network, name)), len(removed[name])) for name in removed)
-    )

@@ -8,9 +8,11 @@ from torch import nn
 from oraclecheck.networks.vit import SelfAttention
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.dependency import ties
+from oraclecheck.pruning.flaw import UnprovenError
 from oraclecheck.pruning.layers import filter_weights, prunable_layers
 from oraclecheck.pruning.probe import affordable_images
-from oraclecheck.pruning.proof import UnprovenError, prove
+from oraclecheck.pruning.proof import prove
+from oraclecheck.spelling import spell_names
 
 FEW = 4
 """Layers that are tied: so many may be an expansion and what goes with it; more are a residual stream."""
@@ -36,6 +38,15 @@ class SurveyedLayer:
     others: tuple[str, ...] = ()
     why: str = ""
 
+    @property
+    def verdict(self) -> str:
+        """What becomes of it, for a reader."""
+        if self.standing == "refused":
+            return f"refused: {self.why}"
+        if not self.others:
+            return self.standing
+        return f"{self.standing}{', with' if self.standing == 'prunable' else ''} {spell_names(self.others)}"
+
 
 def survey(
     dense: nn.Module, input_shape: Sequence[int], step: Callable[[], None] = lambda: None
@@ -47,57 +58,51 @@ def survey(
         input_shape: Shape of one image.
         step: Called whenever a layer is judged.
     """
-    names = prunable_layers(dense)
-    image = affordable_images(input_shape, dense, n=1)
-    traced = ties(dense, [name for name in names if not _is_attention(dense, name)], image)
+    filters = {name: len(filter_weights(dense, name)) for name in prunable_layers(dense)}
+    traceable = [name for name in filters if not isinstance(dense.get_submodule(name), SelfAttention)]
+    traced = ties(dense, traceable, affordable_images(input_shape, dense, n=1))
     tied = {name: others for name, others in traced.items() if isinstance(others, tuple)}
     found: dict[str, SurveyedLayer] = {}
 
     def note(name: str, standing: str, others: Sequence[str] = (), why: str = "") -> None:
-        filters = len(filter_weights(dense, name))
-        found[name] = SurveyedLayer(name, type(dense.get_submodule(name)).__name__, filters, standing, (*others,), why)
-        step()
+        if name in filters and name not in found:
+            kind = type(dense.get_submodule(name)).__name__
+            found[name] = SurveyedLayer(name, kind, filters[name], standing, (*others,), why)
+            step()
 
-    for name in names:
-        if not _removable(dense, name):
+    def judge(names: Sequence[str]) -> UnprovenError | None:
+        """Note what a proof for some layers together says of them, or of the one that is to blame."""
+        layers = [LayerChoice(name, filters[name], filters[name] // 2) for name in names]
+        try:
+            prove(dense, layers, input_shape, sampled=1)
+        except UnprovenError as error:
+            if (blamed := error.layer) is not None:
+                others = tied.get(blamed) or error.coupled
+                note(blamed, "tied to" if others else "refused", others, "" if others else str(error))
+            return error
+        for name in names:
+            note(name, "prunable", tied.get(name, ()))
+        for name in names:
+            for other in tied.get(name, ()):
+                note(other, "goes with", [name])
+        return None
+
+    for name in filters:
+        if filters[name] == 1:
             note(name, "refused", why="it has one filter")
         elif isinstance(traced.get(name), ValueError):
             note(name, "refused", why=str(traced[name]))
-
-    def accept(name: str) -> None:
-        note(name, "prunable", tied.get(name, ()))
-        for other in tied.get(name, ()):
-            if other in names and other not in found:
-                note(other, "goes with", [name])
-
-    def reject(name: str, error: UnprovenError) -> None:
-        others = tied.get(name) or error.coupled
-        note(name, "tied to" if others else "refused", others, "" if others else str(error))
-
-    candidates = _first_of_each_tie({name: tied.get(name, ()) for name in names if name not in found})
-    while candidates:  # all at once is quick, and an error tells whose it is
-        error = _refusal(dense, candidates, input_shape)
-        if error is None:
-            for name in candidates:
-                accept(name)
-            break
-        if error.layer not in candidates:
+    candidates = _first_of_each_tie({name: tied.get(name, ()) for name in filters if name not in found})
+    while candidates and (error := judge(candidates)):  # all at once is quick, and an error tells whose it is
+        if error.layer is None:
             break
         candidates.remove(error.layer)
-        reject(error.layer, error)
-    for name in names:
-        if name in found:
-            continue
-        error = _refusal(dense, [name], input_shape)
-        if error is None:
-            accept(name)
-            continue
-        reject(name, error)
+    for name in filters:
         stream = [name, *tied.get(name, ())]
-        for other in stream if len(stream) > FEW else []:
-            if other in names and other not in found:
+        if name not in found and judge([name]) and len(stream) > FEW:
+            for other in stream:
                 note(other, "tied to", [each for each in stream if each != other])
-    return [found[name] for name in names]
+    return [found[name] for name in filters]
 
 
 def _first_of_each_tie(tied: Mapping[str, tuple[str, ...]]) -> list[str]:
@@ -109,20 +114,3 @@ def _first_of_each_tie(tied: Mapping[str, tuple[str, ...]]) -> list[str]:
             first.append(name)
             spoken_for.update(others)
     return first
-
-
-def _refusal(dense: nn.Module, names: Sequence[str], input_shape: Sequence[int]) -> UnprovenError | None:
-    layers = [LayerChoice(name, n := len(filter_weights(dense, name)), n // 2) for name in names]
-    try:
-        prove(dense, layers, input_shape, sampled=1)
-    except UnprovenError as error:
-        return error
-    return None
-
-
-def _removable(dense: nn.Module, name: str) -> bool:
-    return len(filter_weights(dense, name)) > 1
-
-
-def _is_attention(dense: nn.Module, name: str) -> bool:
-    return isinstance(dense.get_submodule(name), SelfAttention)

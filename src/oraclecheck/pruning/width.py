@@ -6,6 +6,7 @@ becomes narrower; the rows that are kept, in ascending order, are dealt out to t
 for the hidden units of all FFNs. A combination space is therefore C(768, 384) * C(3072, 1536) for ViT-B/16 at 0.5.
 """
 
+import re
 from collections.abc import Mapping
 
 import torch
@@ -13,8 +14,7 @@ from torch import Tensor, nn
 
 from oraclecheck.networks.vit import VisionTransformer
 from oraclecheck.pruning.combination import LayerChoice, Removed, removed_count
-from oraclecheck.pruning.layers import is_number
-from oraclecheck.pruning.space import CombinationSpace
+from oraclecheck.pruning.layers import fraction, is_number
 
 RESIDUAL, FFN = "residual", "ffn"
 """The two index sets, which stand where other studies have layers."""
@@ -22,26 +22,17 @@ RESIDUAL, FFN = "residual", "ffn"
 SLICES: dict[str, tuple[str | None, ...]] = {
     "class_token": (None, None, RESIDUAL),
     "pos_embedding": (None, None, RESIDUAL),
-    "conv_proj.weight": (RESIDUAL,),
-    "conv_proj.bias": (RESIDUAL,),
-    "ln.weight": (RESIDUAL,),
-    "ln.bias": (RESIDUAL,),
-    "ln_1.weight": (RESIDUAL,),
-    "ln_1.bias": (RESIDUAL,),
-    "ln_2.weight": (RESIDUAL,),
-    "ln_2.bias": (RESIDUAL,),
-    "in_proj_weight": ("rows", RESIDUAL),
-    "in_proj_bias": ("rows",),
-    "out_proj.weight": (RESIDUAL, RESIDUAL),
-    "out_proj.bias": (RESIDUAL,),
-    "mlp.0.weight": (FFN, RESIDUAL),
-    "mlp.0.bias": (FFN,),
-    "mlp.3.weight": (RESIDUAL, FFN),
-    "mlp.3.bias": (RESIDUAL,),
-    "head.weight": (None, RESIDUAL),
-    "head.bias": (None,),
+    "conv_proj": (RESIDUAL,),
+    "ln": (RESIDUAL,),
+    "ln_1": (RESIDUAL,),
+    "ln_2": (RESIDUAL,),
+    "in_proj": ("rows", RESIDUAL),
+    "out_proj": (RESIDUAL, RESIDUAL),
+    "mlp.0": (FFN, RESIDUAL),
+    "mlp.3": (RESIDUAL, FFN),
+    "head": (None, RESIDUAL),
 }
-"""Ending of a parameter's name -> the index set that slices each of its dimensions."""
+"""Ending of a parameter's name, without weight or bias -> the index set that slices each of its dimensions."""
 
 
 def width_choices(network: nn.Module, ratio: object) -> tuple[dict[str, float], tuple[LayerChoice, ...]]:
@@ -65,10 +56,7 @@ def width_choices(network: nn.Module, ratio: object) -> tuple[dict[str, float], 
         )
     choices = []
     for name, size in ((RESIDUAL, network.hidden_dim), (FFN, network.mlp_dim)):
-        value = ratios[name]
-        if not is_number(value) or not 0 < value < 1:
-            raise ValueError(f"pruning.ratio of {name} must lie strictly between 0 and 1; got {value!r}")
-        choices.append(LayerChoice(name, size, removed_count(size, value)))
+        choices.append(LayerChoice(name, size, removed_count(size, fraction(name, ratios[name]))))
     left, heads = choices[0].filters - choices[0].removed, network.num_heads
     if left % heads:
         raise ValueError(
@@ -89,9 +77,8 @@ def prune_width(network: nn.Module, removed: Removed) -> VisionTransformer:
     """
     assert isinstance(network, VisionTransformer)
     sizes = {RESIDUAL: network.hidden_dim, FFN: network.mlp_dim}
-    CombinationSpace(tuple(LayerChoice(name, size, len(removed[name])) for name, size in sizes.items())).validate(
-        removed
-    )
+    for name, size in sizes.items():
+        LayerChoice(name, size, len(removed[name])).validate(removed[name])
     kept = {name: torch.tensor([i for i in range(size) if i not in set(removed[name])]) for name, size in sizes.items()}
     kept["rows"] = (torch.arange(3)[:, None] * sizes[RESIDUAL] + kept[RESIDUAL]).flatten()
     with torch.device("meta"):
@@ -110,8 +97,9 @@ def prune_width(network: nn.Module, removed: Removed) -> VisionTransformer:
 
 
 def _slice(name: str, tensor: Tensor, kept: Mapping[str, Tensor]) -> Tensor:
-    axes = next(axes for ending, axes in SLICES.items() if name == ending or name.endswith(f".{ending}"))
-    for dim, axis in enumerate(axes):
+    owner = re.sub(r"[._](weight|bias)$", "", name)
+    axes = next(axes for ending, axes in SLICES.items() if f".{owner}".endswith(f".{ending}"))
+    for dim, axis in enumerate(axes[: tensor.ndim]):  # a bias has the first
         if axis is not None:
             tensor = tensor.index_select(dim, kept[axis].to(tensor.device))
     return tensor

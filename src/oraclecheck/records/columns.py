@@ -6,15 +6,13 @@ which may exceed 64 bits.
 """
 
 import json
-from dataclasses import fields
 from typing import Any
 
 from oraclecheck.files import encoded
-from oraclecheck.records.record import KINDS, Record, decode
+from oraclecheck.records.record import KINDS, decode
 
-NAMES = tuple(column.name for column in fields(Record))
+NAMES = tuple(KINDS)
 NESTED = frozenset(name for name, kinds in KINDS.items() if list in kinds or dict in kinds)
-UNBOUNDED = frozenset({"combo", "space_size"})
 
 ALWAYS = ("schema", "study", "study_hash", "repeat", "status")
 """What every row says, also one of a file of points."""
@@ -25,26 +23,24 @@ def dtype_of(name: str) -> str:
     kinds = KINDS[name]
     if float in kinds:
         return "float64"
-    if int in kinds and name not in UNBOUNDED:
+    if int in kinds and name not in ("combo", "space_size"):
         return "int64" if name in ALWAYS else "Int64"
     return "object"
-
-
-def row_of(record: Record) -> dict[str, Any]:
-    """A record's row."""
-    return dict(vars(record))
 
 
 def to_text(name: str, value: Any) -> str | None:
     """A value of a table's column as text, exact; None where there is none."""
     if name in NESTED:
         try:
-            return _JSON.encode(value)
+            return _encode(value)
         except ValueError:  # a number that is not finite, which is rare
-            return _JSON.encode(encoded(value))
+            return _encode(encoded(value))
     if value is None or value != value:  # NaN
         return None
     return repr(float(value)) if float in KINDS[name] else str(value)
+
+
+_encode = json.JSONEncoder(allow_nan=False).encode
 
 
 def from_text(name: str, text: str) -> Any:
@@ -59,14 +55,9 @@ def from_text(name: str, text: str) -> Any:
         if not isinstance(value, kinds):
             raise ValueError("not JSON of the right kind")
         return value
-    if float in kinds:
-        return float(text)
-    return int(text) if int in kinds else text
+    return float(text) if float in kinds else int(text) if int in kinds else text
 
 
 def empty(name: str) -> Any:
     """What a row has in a column of which nothing is known."""
-    return [] if list in KINDS[name] else {} if dict in KINDS[name] else None
-
-
-_JSON = json.JSONEncoder(allow_nan=False)
+    return next((kind() for kind in (list, dict) if kind in KINDS[name]), None)

@@ -8,36 +8,28 @@ import pandas as pd
 Key = tuple[Any, ...]
 
 
-def combination_key(removed: Any, combo: Any) -> Key:
-    """The key of a combination: equal if and only if two records of one network are of the same combination.
+def combination_keys(table: pd.DataFrame) -> list[Key]:
+    """The key of each row's combination: equal if and only if two records of one network are of the same combination.
 
-    Numbers depend on how a study orders its space; removed filters do not, so they are the key wherever they are known.
-    A file of points knows only numbers.
+    Numbers depend on how a study orders its space; removed filters do not, so they are the key wherever they are known:
+    layers with their removed filters, sorted. A file of points knows only numbers, and then the number is the key.
 
     Args:
-        removed: Layer -> its removed filters, in any order; empty or None where a source does not say.
-        combo: The combination's number; None where a criterion picked it.
-
-    Returns:
-        Layers with their removed filters, sorted; the number alone where the filters are not known.
+        table: With the columns `removed` (layer -> its removed filters in any order, empty or None where a source does
+            not say) and `combo` (None where a criterion picked the combination).
 
     Raises:
         ValueError: If neither is known.
     """
+    return [_key(removed, combo) for removed, combo in zip(table["removed"], table["combo"], strict=True)]
+
+
+def _key(removed: Any, combo: Any) -> Key:
     if isinstance(removed, Mapping) and removed:
         return tuple((str(layer), tuple(sorted(removed[layer]))) for layer in sorted(removed))
     if pd.isna(combo):
         raise ValueError("a combination must have its removed filters or its number (columns removed and combo)")
     return (int(combo),)
-
-
-def combination_keys(table: pd.DataFrame) -> list[Key]:
-    """The key of each row of a table with the columns `removed` and `combo`.
-
-    Raises:
-        ValueError: As `combination_key`.
-    """
-    return [combination_key(removed, combo) for removed, combo in zip(table["removed"], table["combo"], strict=True)]
 
 
 def knows_filters(key: Key) -> bool:

@@ -9,13 +9,18 @@ from oraclecheck.records.columns import NAMES, dtype_of, empty
 
 
 def table_of(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
-    """The table of runs, ordered by study, criterion that picked, combination and repeat.
+    """The table of runs, in order, from every column's values as Python objects."""
+    return in_order(pd.DataFrame({name: pd.Series(columns[name], dtype=dtype_of(name)) for name in NAMES}))
 
-    Args:
-        columns: Every column's values, as Python objects; all of one length.
-    """
-    table = pd.DataFrame({name: pd.Series(columns[name], dtype=dtype_of(name)) for name in NAMES})
-    return in_order(table)
+
+def table_of_rows(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The table of runs, in order, from rows of Python objects, which may lack columns."""
+    return table_of({name: [row[name] if name in row else empty(name) for row in rows] for name in NAMES})
+
+
+def rows_of(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """The rows of columns that are all of one length."""
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def in_order(table: pd.DataFrame) -> pd.DataFrame:
@@ -23,11 +28,6 @@ def in_order(table: pd.DataFrame) -> pd.DataFrame:
     keys = zip(table["study"], table["picked_by"], table["combo"], table["repeat"], strict=True)
     places = [(study, picked_by or "", combo or 0, repeat) for study, picked_by, combo, repeat in keys]
     return table.iloc[sorted(range(len(places)), key=places.__getitem__)].reset_index(drop=True)
-
-
-def table_of_rows(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The table of runs from rows, which may lack columns."""
-    return table_of({name: [row[name] if name in row else empty(name) for row in rows] for name in NAMES})
 
 
 def values_of(column: pd.Series) -> list[Any]:

@@ -1,7 +1,7 @@
 """Points read off a published figure, as runs: a score and a final metric for each, and little else."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,39 +13,18 @@ SCORE = "pruned_train_loss"
 FINALS = tuple(f"{epoch}_test_{metric}" for epoch in ("final", "best") for metric in ("accuracy", "loss"))
 
 
-def check_measured(path: Path, names: Collection[str]) -> None:
-    """Refuse a file without the least that a point has: `pruned_train_loss` and `{final,best}_test_{accuracy,loss}`.
-
-    Args:
-        path: The file.
-        names: Its columns.
-
-    Raises:
-        ValueError: If it lacks the first, or all of the others.
-    """
-    if SCORE not in names or not set(FINALS) & set(names):
-        raise ValueError(
-            f"{path} must have the column {SCORE} and at least one of {', '.join(FINALS)}; got {', '.join(names)}"
-        )
-
-
 def completed(path: Path, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-    """All columns of the table of runs.
+    """All columns of the table of runs, from those that a file has: at least `SCORE` and one of `FINALS`.
 
     What the file lacks is `study` = the file's name without its ending, `study_hash` = SHA-256 of the study's name,
     `combo` = the row's number from 0, `repeat` 0, `status` "diverged" where the score or one of the final metrics is
     infinite, else "ok", an empty list or mapping where the record has one, and nothing (None, NaN, NA) elsewhere.
-
-    Args:
-        path: The file.
-        columns: The columns that it has, those of `check_measured` among them.
 
     Raises:
         ValueError: If it has no rows, or neither a status nor a number where one is needed to tell it.
     """
     if not (n := len(columns[SCORE])):
         raise ValueError(f"{path} must have at least one row")
-    metrics = {name: columns[name] for name in (SCORE, *FINALS) if name in columns}
     studies = columns.get("study", [path.stem] * n)
     known: dict[str, list[Any]] = {
         "schema": [SCHEMA] * n,
@@ -53,19 +32,20 @@ def completed(path: Path, columns: Mapping[str, list[Any]]) -> dict[str, list[An
         "study_hash": [digest(study) for study in studies],
         "combo": [None if picked else row for row, picked in enumerate(columns.get("picked_by", [None] * n))],
         "repeat": [0] * n,
-        "status": columns.get("status") or _statuses(path, metrics),
+        "status": columns.get("status") or _statuses(path, columns),
         **columns,
     }
     return {name: known.get(name) or [empty(name) for _ in range(n)] for name in NAMES}
 
 
-def _statuses(path: Path, metrics: Mapping[str, list[Any]]) -> list[str]:
-    statuses = []
-    for number, row in enumerate(zip(*metrics.values(), strict=True), 1):
-        for name, value in zip(metrics, row, strict=True):
+def _statuses(path: Path, columns: Mapping[str, list[Any]]) -> list[str]:
+    statuses = ["ok"] * len(columns[SCORE])
+    for name in (SCORE, *FINALS):
+        for row, value in enumerate(columns.get(name, ())):
             if value is None or math.isnan(value):
                 raise ValueError(
-                    f"{path}: {name} must be a number where there is no column status; row {number} has none"
+                    f"{path}: {name} must be a number where there is no column status; row {row + 1} has none"
                 )
-        statuses.append("diverged" if any(math.isinf(value) for value in row) else "ok")
+            if math.isinf(value):
+                statuses[row] = "diverged"
     return statuses

@@ -18,20 +18,16 @@ packages_of_modules = cache(packages_distributions)  # looks at every file of ev
 
 
 def provenance(device: torch.device, threads: int, modules: Iterable[str]) -> dict[str, Any]:
-    """The columns of a run that starts now.
+    """The columns of a run that starts now, on this device and so many of torch's threads.
 
-    Args:
-        device: What it is computed on.
-        threads: torch's threads.
-        modules: Names of modules that the user's network and data come from; their packages' versions are kept too.
+    The versions of the packages that `modules`, those of the user's network and data, come from are kept too.
     """
     named = [name for module in modules for name in packages_of_modules().get(module.partition(".")[0], [])]
     packages = [name for name in dict.fromkeys([*PACKAGES, *named]) if name != "oraclecheck"]
+    cuda = device.type == "cuda"
     return {
         "versions": {"oraclecheck": __version__, **{package: version(package) for package in packages}},
-        "device": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else f"{device.type} {platform.machine()}",
+        "device": torch.cuda.get_device_name(device) if cuda else f"{device.type} {platform.machine()}",
         "threads": threads,
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -2,10 +2,9 @@
 
 import csv
 import io
-import reprlib
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,13 @@ import pandas as pd
 
 from oraclecheck.errors import first_line
 from oraclecheck.files import read_file, write_atomically
-from oraclecheck.records.columns import ALWAYS, NAMES, NESTED, UNBOUNDED, dtype_of, empty, from_text, to_text
-from oraclecheck.records.flaw import Flaw
-from oraclecheck.records.frame import table_of, values_of
-from oraclecheck.records.points import check_measured, completed
+from oraclecheck.records.columns import ALWAYS, NAMES, NESTED, dtype_of, empty, from_text, to_text
+from oraclecheck.records.frame import rows_of, table_of, table_of_rows, values_of
+from oraclecheck.records.points import FINALS, SCORE, completed
 from oraclecheck.records.record import KINDS, check_schema
 from oraclecheck.records.siblings import deviations
 from oraclecheck.records.validation import flaw_of
+from oraclecheck.spelling import spell_value
 
 SUFFIXES = (".csv", ".parquet")
 
@@ -44,8 +43,11 @@ def save_runs(runs: pd.DataFrame, path: Path | str) -> None:
     if path.suffix == ".parquet":
         write_atomically(path, lambda file: write_parquet(runs, file))
         return
-    rows = zip(*([to_text(name, value) for value in values_of(runs[name])] for name in NAMES), strict=True)
-    write_atomically(path, lambda file: _write_csv(file, rows))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)  # its own line ends: with others it would not quote a carriage return
+    writer.writerow(NAMES)
+    writer.writerows(zip(*([to_text(name, value) for value in values_of(runs[name])] for name in NAMES), strict=True))
+    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
 
 
 def write_parquet(runs: pd.DataFrame, file: Any) -> None:
@@ -55,13 +57,11 @@ def write_parquet(runs: pd.DataFrame, file: Any) -> None:
 
     columns = {}
     for name in NAMES:
-        values = runs[name]
-        if name in NESTED or name in UNBOUNDED:
-            columns[name] = pa.array([to_text(name, value) for value in values_of(values)], pa.string())
-        elif int in KINDS[name] and float not in KINDS[name]:
-            columns[name] = pa.array(values.astype("Int64"), pa.int64())
+        dtype, values = dtype_of(name), values_of(runs[name])
+        if dtype == "object":
+            columns[name] = pa.array([to_text(name, value) for value in values], pa.string())
         else:
-            columns[name] = pa.array(values, pa.float64() if float in KINDS[name] else pa.string(), from_pandas=True)
+            columns[name] = pa.array(values, pa.type_for_alias(dtype.lower()))
     pyarrow.parquet.write_table(pa.table(columns), file, compression="zstd")
 
 
@@ -75,22 +75,26 @@ def load_file(path: Path) -> pd.DataFrame:
         ValueError: If the file cannot be read, lacks those columns, or holds a value that no run could have, such as an
             accuracy in percent, or rows of one study that are of different ones.
     """
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"the file with runs must end in {' or '.join(SUFFIXES)}; got {path}")
     try:
         cells = (_read_csv if path.suffix == ".csv" else _read_parquet)(read_file(path))
     except FileNotFoundError:
         raise ValueError(f"the file with runs must exist; got {path}") from None
     except (OSError, ValueError, TypeError, KeyError, NotImplementedError, csv.Error) as error:  # pyarrow's are all
         raise ValueError(f"{path} must be a {path.suffix[1:]} file: {first_line(error)}") from None
-    check_measured(path, cells)
+    if SCORE not in cells or cells.keys().isdisjoint(FINALS):
+        raise ValueError(
+            f"{path} must have the column {SCORE} and at least one of {', '.join(FINALS)}; got {', '.join(cells)}"
+        )
     if unknown := [name for name in cells if name not in NAMES]:
         print(f"oraclecheck: {path}: left out unknown columns {', '.join(unknown)}", file=sys.stderr)
-    columns = completed(path, {name: _parsed(path, name, cells[name]) for name in NAMES if name in cells})
-    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    for number, flaw in _flaws(rows):
-        raise ValueError(f"{path}: {flaw._replace(got=f'{flaw.got} in row {number}')}")
-    return table_of(columns)
+    rows = rows_of(completed(path, {name: _parsed(path, name, cells[name]) for name in NAMES if name in cells}))
+    for number, row in enumerate(rows, 1):
+        check_schema(row["schema"])
+        if flaw := flaw_of(row):
+            raise ValueError(f"{path}: {flaw} in row {number}")
+    for number, (flaw, _) in deviations(rows).items():
+        raise ValueError(f"{path}: {flaw} in row {number + 1}")
+    return table_of_rows(rows)
 
 
 def load_parquet(content: bytes) -> pd.DataFrame:
@@ -109,7 +113,7 @@ def _read_parquet(content: bytes) -> dict[str, list[Any]]:
 
     table = pyarrow.parquet.ParquetFile(pa.BufferReader(content)).read()
     _check_header(table.column_names)
-    return {name: table[name].to_pylist() for name in table.column_names}
+    return table.to_pydict()
 
 
 def _read_csv(content: bytes) -> dict[str, list[Any]]:
@@ -128,15 +132,6 @@ def _check_header(names: Sequence[str]) -> None:
         raise ValueError(f"the column {twice[0]} appears twice")
 
 
-def _write_csv(file: Any, rows: Any) -> None:
-    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-    writer = csv.writer(text)  # its own line ends: with others it would not quote a carriage return
-    writer.writerow(NAMES)
-    writer.writerows(rows)
-    text.flush()
-    text.detach()  # closing belongs to whoever opened it
-
-
 def _parsed(path: Path, name: str, cells: Sequence[Any]) -> list[Any]:
     values = []
     for number, cell in enumerate(cells, 1):
@@ -144,7 +139,7 @@ def _parsed(path: Path, name: str, cells: Sequence[Any]) -> list[Any]:
             values.append(_value(name, cell))
         except (ValueError, TypeError, RecursionError):
             kind = "JSON" if name in NESTED else KINDS[name][0].__name__
-            raise ValueError(f"{path}: {name} must be {kind}; got {reprlib.repr(cell)} in row {number}") from None
+            raise ValueError(f"{path}: {name} must be {kind}; got {spell_value(cell)} in row {number}") from None
     return values
 
 
@@ -160,16 +155,4 @@ def _value(name: str, cell: Any) -> Any:
         cell = int(cell)  # a column with gaps passed through pandas
     elif name in NESTED or not isinstance(cell, kinds) or isinstance(cell, bool):
         raise ValueError
-    if dtype_of(name).lower() == "int64" and not -(2**63) <= cell < 2**63:
-        raise ValueError
     return cell
-
-
-def _flaws(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Flaw]]:
-    """What is wrong, and in which row: first with rows alone, then with a study's rows together."""
-    for number, row in enumerate(rows, 1):
-        check_schema(row["schema"])
-        if flaw := flaw_of(row):
-            yield number, flaw
-    for number, (flaw, _) in deviations(rows).items():
-        yield number + 1, flaw

@@ -9,7 +9,6 @@ from pathlib import Path
 from filelock import FileLock
 
 from oraclecheck.files import file_state, read_file, remove_remains, write_json
-from oraclecheck.records.flaw import Flaw
 from oraclecheck.records.record import NewerSchemaError, Record, from_json, to_json
 from oraclecheck.records.unfinished import BegunStudy
 from oraclecheck.records.validation import MOST_DIGITS
@@ -19,12 +18,7 @@ RECORD = "record.json"
 
 
 def record_path(study: Path, combination: int | str, repeat: int) -> Path:
-    """Where the record of a run lies.
-
-    Args:
-        study: The study's folder.
-        combination: Its index, or the name of the criterion that picks it.
-        repeat: Which retraining of it.
+    """Where in a study's folder the record of a run lies; a combination is an index or the criterion that picks it.
 
     Raises:
         ValueError: If the index is too long for the name of a folder.
@@ -35,11 +29,7 @@ def record_path(study: Path, combination: int | str, repeat: int) -> Path:
 
 
 def read_record(path: Path, study: BegunStudy | None = None) -> Record:
-    """Read and validate a record.
-
-    Args:
-        path: Where it lies.
-        study: The study whose folder this is, for whoever reads many; otherwise its file is asked, if there is one.
+    """Read and validate a record, of this study or else of the one in whose folder it lies.
 
     Raises:
         FileNotFoundError: If there is none.
@@ -65,16 +55,15 @@ def _read(path: Path) -> Record:
     return record
 
 
-def _deviation(path: Path, record: Record) -> Flaw | None:
-    folder = path.parent.parent.parent
-    study = _begun(folder, file_state(folder / STUDY_FILE))
-    return study.deviation(vars(record)) if study else None
+def _deviation(path: Path, record: Record) -> str | None:
+    folder = path.parents[2]
+    state = file_state(folder / STUDY_FILE)
+    return _begun(folder, state).deviation(vars(record)) if state else None
 
 
-@lru_cache(maxsize=4)  # thousands of records are of one study
-def _begun(folder: Path, state: tuple[int, int, int] | None) -> BegunStudy | None:
-    """The study whose folder this is, as its file was modified last; None where there is no such file."""
-    return BegunStudy.of(folder) if state else None
+@lru_cache(maxsize=4)  # thousands of records are of one study, as its file was modified last
+def _begun(folder: Path, state: tuple[int, int, int]) -> BegunStudy:
+    return BegunStudy.of(folder)
 
 
 def is_done(path: Path, study_hash: str) -> bool:
@@ -111,17 +100,13 @@ def claimed(path: Path, study_hash: str) -> Iterator[bool]:
     Raises:
         ValueError: See `is_done`.
     """
-    if is_done(path, study_hash):
-        yield False
-        return
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(".lock")
     with FileLock(lock):
-        if is_done(path, study_hash):
-            yield False
-            return
-        remove_remains(path)
-        yield True
+        mine = not is_done(path, study_hash)
+        if mine:
+            remove_remains(path)
+        yield mine
         if path.is_file():
             lock.unlink(missing_ok=True)  # whoever waits for it will find the record
 

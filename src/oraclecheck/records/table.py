@@ -8,10 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from oraclecheck.records.cache import load_study
 from oraclecheck.records.columns import NAMES, to_text
-from oraclecheck.records.folder import places
-from oraclecheck.records.frame import in_order, values_of
+from oraclecheck.records.folder import load_study, places
+from oraclecheck.records.frame import in_order, rows_of, values_of
 from oraclecheck.records.runs_file import SUFFIXES, load_file
 from oraclecheck.records.siblings import deviations
 from oraclecheck.records.validation import UNFINISHED
@@ -42,26 +41,25 @@ def load_runs(*sources: Source | Iterable[Source]) -> pd.DataFrame:
     if not flat:
         raise ValueError("runs must have at least one source; got none")
     tables = [_load(source) for source in flat]
-    _check_studies(tables)
-    return _each_run_once(_joined(tables))
+    firsts = pd.concat([table.drop_duplicates("study") for table in tables])
+    rows = rows_of({name: values_of(firsts[name]) for name in NAMES})
+    for number, (flaw, _) in deviations(rows).items():  # each source has told its own studies apart
+        raise ValueError(f"sources must agree on what {rows[number]['study']} is; {flaw}")
+    return _each_run_once(pd.concat(tables, ignore_index=True))
 
 
 def _load(source: Source) -> pd.DataFrame:
     scheme, _, rest = str(source).partition(":")
     if scheme == "wandb":
         return load_online(rest)
-    path = Path(source)
-    if path.suffix in SUFFIXES and not path.is_dir():
-        return load_file(path)
-    return _load_folder(path)
-
-
-def _load_folder(root: Path) -> pd.DataFrame:
+    root = Path(source)
+    if root.suffix in SUFFIXES and not root.is_dir():
+        return load_file(root)
     # whatever the study's file is, a folder that has one is a study's, and is never passed over in silence
     is_study = os.path.lexists(root / STUDY_FILE)
     studies = [root] if is_study else sorted(path.parent for path in root.glob(f"*/{STUDY_FILE}"))
     for folder in [] if is_study or not root.is_dir() else [root, *sorted(root.iterdir())]:
-        if folder not in studies and folder.is_dir() and any(place.state for place in places(folder)):
+        if folder not in studies and folder.is_dir() and any(state for _, _, state in places(folder)):
             raise ValueError(
                 f"{folder / STUDY_FILE} must be there beside its records; it is not: the sweep's command writes it anew"
             )
@@ -71,20 +69,7 @@ def _load_folder(root: Path) -> pd.DataFrame:
             "the source must be a study's folder or a folder of studies with records, a .csv or .parquet file, or "
             f"wandb:ENTITY/PROJECT; got {root}"
         )
-    return _joined(tables)
-
-
-def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
-
-
-def _check_studies(tables: list[pd.DataFrame]) -> None:
-    """Refuse sources that call different studies by one name; each source has told its own apart."""
-    firsts = _joined([table.drop_duplicates("study") for table in tables])
-    columns = {name: values_of(firsts[name]) for name in NAMES}
-    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    for number, (flaw, _) in deviations(rows).items():
-        raise ValueError(f"sources must agree on what {rows[number]['study']} is; {flaw}")
+    return pd.concat(tables, ignore_index=True)
 
 
 def _each_run_once(table: pd.DataFrame) -> pd.DataFrame:

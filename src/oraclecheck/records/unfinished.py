@@ -9,11 +9,10 @@ from typing import Any
 from oraclecheck.files import read_file, write_json
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.space import CombinationSpace
-from oraclecheck.records.columns import empty
-from oraclecheck.records.flaw import Flaw, short
-from oraclecheck.records.record import KINDS, NewerSchemaError, check_schema
+from oraclecheck.records.record import NewerSchemaError, Record, check_schema
 from oraclecheck.records.siblings import deviation
-from oraclecheck.records.validation import UNFINISHED, flaw_of, gap_of, mistyped
+from oraclecheck.records.validation import UNFINISHED
+from oraclecheck.spelling import spell_value
 from oraclecheck.study.folder import STUDY_FILE
 from oraclecheck.study.identity import DENSE, OF_STUDY, SETTING, Study, run_identity
 
@@ -27,32 +26,19 @@ def keep_choice(study: Path, criterion: str, removed: dict[str, Any]) -> None:
         write_json(path, {layer: list(filters) for layer, filters in removed.items()})
 
 
-def unfinished_row(identity: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
-    """The row of a run that was begun and has no valid record.
-
-    Args:
-        identity: The columns that say what the run is.
-        reason: Why its record does not count, if there is one.
-    """
+def unfinished_row(identity: Mapping[str, Any], reason: str | None = None) -> dict[str, Any]:
+    """The row of a run that was begun and has no valid record; the reason is why its record does not count."""
     return {**identity, "status": UNFINISHED, "error": reason}
 
 
-def identity_flaw(identity: Mapping[str, Any]) -> Flaw | None:
-    """The first thing that no run can be, in the columns that say what a run is."""
-    row = {name: empty(name) for name in KINDS} | unfinished_row(dict(identity))
-    return mistyped(row, KINDS) or flaw_of(row)
+def check_identity(identity: Mapping[str, Any]) -> None:
+    """Refuse, with a ValueError, identity columns that no run can have, not even one that failed at once."""
+    Record(**identity, status="failed", error="for whatever reason")
 
 
 @dataclass(frozen=True)
 class BegunStudy:
-    """A study's folder, as its runs' identities can be rebuilt from it.
-
-    Attributes:
-        folder: The study's folder.
-        space: Its combinations.
-        seed: Base of the retraining seeds.
-        common: The columns that all its runs share.
-    """
+    """A study's folder, as its runs' identities can be rebuilt from it: `common` are the columns that they share."""
 
     folder: Path
     space: CombinationSpace
@@ -70,17 +56,14 @@ class BegunStudy:
         path = folder / STUDY_FILE
         try:
             content = _mapping("it", json.loads(read_file(path)))
-            common, definition = (_mapping(name, content[name]) for name in ("identity", "definition"))
-            check_schema(common["schema"])
+            identity, definition = (_mapping(name, content[name]) for name in ("identity", "definition"))
+            check_schema(identity["schema"])
             space = _space(definition)
-            if type(definition["seed"]) is not int:
-                raise ValueError(f"seed must be a number; got {short(definition['seed'])}")
-            study = cls(folder, space, definition["seed"], {name: common[name] for name in OF_STUDY})
-            defined = Study("", definition, space, common["data"], common["pretrain_seed"]).columns
+            common = {name: identity[name] for name in OF_STUDY}
             first = {layer.name: list(range(layer.removed)) for layer in space.layers}
-            row = study._row(combo=0, removed=first, picked_by=None, repeat=0)
-            gap = identity_flaw(row) or gap_of(unfinished_row(row), ())
-            if flaw := gap or deviation(row, defined, "its definition", (*SETTING, DENSE)):
+            check_identity({**common, "combo": 0, "removed": first, "picked_by": None, "repeat": 0, "seed": 0})
+            defined = Study("", definition, space, common["data"], common["pretrain_seed"]).columns
+            if flaw := deviation(common, defined, "its definition", (*SETTING, DENSE)):
                 raise ValueError(flaw)
         except NewerSchemaError as error:
             raise NewerSchemaError(f"{path} must be a study that this version can read: {error}") from None
@@ -90,26 +73,22 @@ class BegunStudy:
                 f"{path} must be the file that a sweep wrote: {reason}; once it is deleted, the sweep's command writes "
                 "it anew"
             ) from None
-        if study.common["study"] != (name := folder.absolute().name):
+        if common["study"] != (name := folder.absolute().name):
             raise ValueError(
-                f"{path} must be the file of its folder; it is of {study.common['study']}, not {name}: call the folder "
-                "what it was called"
+                f"{path} must be the file of its folder; it is of {common['study']}, not {name}: call the folder what "
+                "it was called"
             )
-        return study
+        return cls(folder, space, definition["seed"], common)
 
-    def deviation(self, row: Mapping[str, Any]) -> Flaw | None:
-        """The first thing in which a row is not one of this study's.
-
-        Args:
-            row: Without a flaw of its own.
-        """
+    def deviation(self, row: Mapping[str, Any]) -> str | None:
+        """The first thing in which a row without a flaw of its own is not one of this study's."""
         if flaw := deviation(row, self.common, STUDY_FILE):
             return flaw
         for layer in self.space.layers:
             chosen = row["removed"].get(layer.name, [])
             if len(chosen) != layer.removed or chosen[-1:] >= [layer.filters]:
                 rule = f"hold {layer.removed} of the {layer.filters} filters of {layer.name}, numbered from 0"
-                return Flaw("removed", rule, short(chosen))
+                return f"removed must {rule}; got {spell_value(chosen)}"
         return None
 
     def identity(self, combination: str, repeat: str) -> dict[str, Any]:
@@ -128,16 +107,12 @@ class BegunStudy:
                 removed = {layer: list(filters) for layer, filters in self.space.unrank(index).items()}
             picked_by = combination if index is None else None
             of_run: dict[str, Any] = {"combo": index, "removed": removed, "picked_by": picked_by, "repeat": number}
-            row = self._row(**of_run)
-            if flaw := identity_flaw(row) or self.deviation(row):
+            check_identity(row := {**self.common, **of_run, "seed": 0})  # no seed is made of what may be wrong
+            if flaw := self.deviation(row):
                 raise ValueError(flaw)
             return run_identity(self.common, self.seed, **of_run)
         except (OSError, ValueError, RecursionError) as error:
             raise ValueError(f"{self.folder / combination / repeat} must be a run of its study: {error}") from None
-
-    def _row(self, **of_run: Any) -> dict[str, Any]:
-        """A run of this study to be checked, of which nothing is known to be right, so that no seed is made of it."""
-        return {**self.common, **of_run, "seed": 0}
 
 
 def _number(folder: str) -> int | None:
@@ -146,21 +121,21 @@ def _number(folder: str) -> int | None:
 
 
 def _space(definition: dict[str, Any]) -> CombinationSpace:
-    layers = _mapping("layers", definition["layers"])
-    for name, counts in layers.items():
+    seed, order_seed = definition["seed"], definition["order_seed"]
+    if type(seed) is not int or not isinstance(order_seed, int | None):
+        given = f"{spell_value(seed)} and {spell_value(order_seed)}"
+        raise ValueError(f"seed must be a number and order_seed null or one; got {given}")
+    layers = []
+    for name, counts in _mapping("layers", definition["layers"]).items():
         if not isinstance(counts, list) or list(map(type, counts)) != [int, int]:
             raise ValueError(
                 f"layers must have two numbers for {name}, of its filters and the removed ones; got {counts!r}"
             )
-    seed = definition["order_seed"] or 0
-    if type(seed) is not int:
-        raise ValueError(f"order_seed must be null or a number; got {short(seed)}")
-    return CombinationSpace(
-        tuple(LayerChoice(name, *counts) for name, counts in layers.items()), definition["order"], seed
-    )
+        layers.append(LayerChoice(name, *counts))
+    return CombinationSpace(tuple(layers), definition["order"], order_seed or 0)
 
 
 def _mapping(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"{name} must be a mapping; got {short(value)}")
+        raise ValueError(f"{name} must be a mapping; got {spell_value(value)}")
     return value

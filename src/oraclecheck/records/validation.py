@@ -10,8 +10,8 @@ from dataclasses import fields
 from typing import Any
 
 from oraclecheck.pruning.combination import MOST_FILTERS
-from oraclecheck.records.flaw import Flaw, short
 from oraclecheck.records.history import MOST, history_flaw
+from oraclecheck.spelling import spell_value
 from oraclecheck.study.identity import RunIdentity
 
 Row = Mapping[str, Any]
@@ -25,8 +25,6 @@ OUTCOMES = ("ok", "failed", "diverged")
 UNFINISHED = "unfinished"
 """Status of a run that was begun and has no valid record: not an outcome. Tables know it, records never have it."""
 
-_STATUSES = (*OUTCOMES, UNFINISHED)
-_ORDERS = ("lexicographic", "sampled")
 _NAMES = tuple(column.name for column in fields(RunIdentity) if column.type in (str, str | None))
 
 _INT64 = 2**63 - 1
@@ -39,6 +37,9 @@ _SPREADS = ("last5_test_accuracy_std", "last5_test_loss_std")
 _METRICS = frozenset((*_ACCURACIES, *_LOSSES, *_SPREADS))
 _SIZES = tuple(f"{network}_{size}" for network in ("dense", "pruned") for size in ("params", "macs"))
 _DURATIONS = ("duration_prune", "duration_retrain", "duration_total")
+
+MEASURED = (*(name for name in (*_LOSSES, *_ACCURACIES) if not name.startswith(("best_train", "last5"))), "best_epoch")
+"""What every run with status "ok" has measured."""
 
 _BOUNDS: dict[str, tuple[float, float, str]] = {
     "schema": (1, _INT64, ""),
@@ -56,23 +57,7 @@ _BOUNDS: dict[str, tuple[float, float, str]] = {
 """Column -> the least and the greatest number that it may hold, and the rule in words, if it has words of its own."""
 
 
-def mistyped(row: Row, kinds: Mapping[str, tuple[type, ...]]) -> Flaw | None:
-    """The first column whose value has none of its types.
-
-    Args:
-        row: With every column of `kinds`.
-        kinds: Column -> its types.
-    """
-    for name, expected in kinds.items():
-        value = row[name]
-        # an instance of a subclass is fine, such as NumPy's floats, but for True and False, which are integers
-        if type(value) not in expected and (not isinstance(value, expected) or isinstance(value, bool)):
-            words = sorted({"null" if kind is type(None) else kind.__name__ for kind in expected})
-            return Flaw(name, f"be {' or '.join(words)}", short(value))
-    return None
-
-
-def flaw_of(row: Row) -> Flaw | None:
+def flaw_of(row: Row) -> str | None:
     """The first thing that no run can have left; None where a value is None: a file of points lacks most columns.
 
     Args:
@@ -85,86 +70,88 @@ def flaw_of(row: Row) -> Flaw | None:
     return _words(row) or _index(row) or _layers(row) or history_flaw(row)
 
 
-def gap_of(row: Row, measured: Iterable[str]) -> Flaw | None:
+def gap_of(row: Row) -> str | None:
     """The first thing that a run's own record cannot lack.
 
     Args:
         row: A row without a flaw.
-        measured: What a run with status ok has measured.
     """
+    if row["status"] not in OUTCOMES:
+        return f"status must be one of {', '.join(OUTCOMES)}; got {spell_value(row['status'])}"
     for name in ("pruning_ratio", "removed"):
         if set(row[name]) != set(row["layers"]):
-            return Flaw(name, f"name the layers, {short(row['layers'])}", short(list(row[name])))
+            return f"{name} must name the layers, {spell_value(row['layers'])}; got {spell_value(list(row[name]))}"
     if row["status"] == "failed" and not row["error"]:
-        return Flaw("error", "say why where status is failed", "nothing")
+        return "error must say why where status is failed; got nothing"
     if row["status"] == "ok":
-        for name in measured:
+        for name in MEASURED:
             if row[name] is None:
-                return Flaw(name, "be a finite number where status is ok", "nothing")
+                return f"{name} must be a finite number where status is ok; got nothing"
         if not row["history"]:
-            return Flaw("history", "have an entry for each epoch where status is ok", "none")
+            return "history must have an entry for each epoch where status is ok; got none"
     return None
 
 
-def _number(name: str, value: float, status: str) -> Flaw | None:
+def _number(name: str, value: float, status: str) -> str | None:
     """The flaw of a number out of its bounds; None where a run that diverged may have it."""
     if name in _METRICS and (value != value or value == math.inf):
         if status != "diverged":
-            return Flaw(name, "be a finite number unless status is diverged", str(value))
+            return f"{name} must be a finite number unless status is diverged; got {value}"
         if value != value or name not in _ACCURACIES:
             return None
     low, high, rule = _BOUNDS[name]
     above = "fit into 64 bits" if high == _INT64 else "be a finite number"
-    mend = ": divide percents by 100" if name in _ACCURACIES and 1 < value <= 100 else ""
-    return Flaw(name, rule or (f"be at least {low:g}" if value < low else above), short(value), mend)
+    mend = " (divide percents by 100)" if name in _ACCURACIES and 1 < value <= 100 else ""
+    return f"{name} must {rule or (f'be at least {low:g}' if value < low else above)}; got {spell_value(value)}{mend}"
 
 
-def _words(row: Row) -> Flaw | None:
-    if row["status"] not in _STATUSES:
-        return Flaw("status", f"be one of {', '.join(_STATUSES)}", short(row["status"]))
-    if row["order"] not in (None, *_ORDERS):
-        return Flaw("order", f"be {' or '.join(_ORDERS)}", short(row["order"]))
+def _words(row: Row) -> str | None:
+    if row["status"] not in (*OUTCOMES, UNFINISHED):
+        return f"status must be one of {', '.join(OUTCOMES)} or {UNFINISHED}; got {spell_value(row['status'])}"
+    if row["order"] not in (None, "lexicographic", "sampled"):
+        return f"order must be lexicographic or sampled; got {spell_value(row['order'])}"
     for name in _NAMES:
         word = row[name]
-        if word is None or (word and word.isascii()):
-            continue
-        if not word:
-            return Flaw(name, "not be empty", "''")
+        if word == "":
+            return f"{name} must not be empty; got ''"
         try:
-            word.encode()
+            (word or "").encode()
         except UnicodeEncodeError:
-            return Flaw(name, "be text that UTF-8 can say", short(word))
+            return f"{name} must be text that UTF-8 can say; got {spell_value(word)}"
     return None
 
 
-def _index(row: Row) -> Flaw | None:
+def _index(row: Row) -> str | None:
     combo, picked_by, size = row["combo"], row["picked_by"], row["space_size"]
     if (combo is None) == (picked_by is None):
-        return Flaw("combo", "be given, or else picked_by", "neither" if combo is None else "both")
+        return f"combo must be given, or else picked_by; got {'neither' if combo is None else 'both'}"
     if combo is not None and size is not None and combo >= size:
-        return Flaw("combo", f"lie below space_size, {short(size)}", short(combo))
+        return f"combo must lie below space_size, {spell_value(size)}; got {spell_value(combo)}"
     return None
 
 
-def _layers(row: Row) -> Flaw | None:
+def _layers(row: Row) -> str | None:
     layers, ratios, removed = row["layers"], row["pruning_ratio"], row["removed"]
     if not _are(layers, str) or len(set(layers)) < len(layers):
-        return Flaw("layers", "be distinct names", short(layers))
+        return f"layers must be distinct names; got {spell_value(layers)}"
     for layer, ratio in ratios.items():
         if type(ratio) not in (float, int) or not 0 < ratio < 1:
-            return Flaw("pruning_ratio", f"lie in (0, 1) for {short(layer)}", short(ratio))
+            return f"pruning_ratio must lie in (0, 1) for {spell_value(layer)}; got {spell_value(ratio)}"
     for name in ("pruning_ratio", "removed"):
         if layers and row[name] and set(row[name]) != set(layers):
-            return Flaw(name, f"name the layers, {short(layers)}", short(list(row[name])))
+            return f"{name} must name the layers, {spell_value(layers)}; got {spell_value(list(row[name]))}"
     for layer, filters in removed.items():
+        rule = None
         if not isinstance(filters, list) or not _are(filters, int):
-            return Flaw("removed", f"be a list of filters' indices for {short(layer)}", short(filters))
-        if filters and not 0 <= min(filters) <= max(filters) < MOST_FILTERS:
-            return Flaw("removed", f"lie in 0..{MOST_FILTERS - 1} for {short(layer)}", short(filters))
-        if filters != sorted(set(filters)):
-            return Flaw("removed", f"be distinct filters of {short(layer)} in ascending order", short(filters))
+            rule = "be a list of filters' indices for {}"
+        elif filters and not 0 <= min(filters) <= max(filters) < MOST_FILTERS:
+            rule = f"lie in 0..{MOST_FILTERS - 1} for {{}}"
+        elif filters != sorted(set(filters)):
+            rule = "be distinct filters of {} in ascending order"
+        if rule:
+            return f"removed must {rule.format(spell_value(layer))}; got {spell_value(filters)}"
     if not _are(row["versions"].values(), str):
-        return Flaw("versions", "be text for every package", short(row["versions"]))
+        return f"versions must be text for every package; got {spell_value(row['versions'])}"
     return None
 
 

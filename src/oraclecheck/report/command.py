@@ -12,7 +12,7 @@ from oraclecheck.waiting import waiting
 
 # pandas, scipy and matplotlib take seconds to import; `--help` and a mistyped path should not wait for them.
 if TYPE_CHECKING:
-    from oraclecheck.records.wandb.report import Project
+    from oraclecheck.records.wandb.server import WandbSettings
     from oraclecheck.report.findings import Findings
 
 COMPLETE, INCOMPLETE, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
@@ -147,7 +147,7 @@ def _write(
     return [page, *shared, *single], [*([export] if export else []), *told]
 
 
-def _publish(project: "Project", findings: "Findings", home: Path, files: Sequence[Path]) -> bool:
+def _publish(project: "WandbSettings", findings: "Findings", home: Path, files: Sequence[Path]) -> bool:
     """Send the report to W&B; False if it did not arrive."""
     from oraclecheck.records.wandb.report import publish
     from oraclecheck.report.printing import json_tables

@@ -1,19 +1,19 @@
 """Table 2 and Table A4 of paper 1: layers across, pruning ratios down, and the same grid with its uncertainty."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
 from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.metrics import metric_name
-from oraclecheck.analysis.rounding import agreement, agreement_interval, decimal, p_value
+from oraclecheck.analysis.rounding import p_value
 from oraclecheck.analysis.statistics.correlation import VALID_P
 from oraclecheck.analysis.statistics.multiplicity import holm
 from oraclecheck.analysis.verdict import used_p
 from oraclecheck.analysis.words import FOR_READERS, heading, in_reading_order, shared, spell, varying
-from oraclecheck.report.cells import definition, tau_and_p, verdict
+from oraclecheck.report.cells import cells, definition, tau_and_p
 from oraclecheck.report.typesetting import Layout
 
 INVALID, CHANCE = "†", "‡"
@@ -21,6 +21,8 @@ INVALID, CHANCE = "†", "‡"
 _CELL = ["layers", "pruning_ratio"]
 _SETTING = [name for name in FOR_READERS if name not in (*_CELL, "order")]
 """What is the same in all cells of a grid; a grid is made for each."""
+
+_LINES = ("s", "95 %", "ceiling", "permuted p", "Holm p", "verdict")
 
 
 def paper_grids(table: pd.DataFrame, criterion: Criterion = ORACLE) -> list[Layout]:
@@ -43,14 +45,18 @@ def paper_grids(table: pd.DataFrame, criterion: Criterion = ORACLE) -> list[Layo
     )
     grids = []
     for name, rows in _settings(table):
+        rows = rows.assign(p_grid=holm(rows["p"]))
         sign = "tau < -0.2" if rows["metric"].iloc[0] == "accuracy" else "tau > 0.2"
-        body = [(ratio, *cells) for ratio, cells in _cells(rows.assign(p_grid=holm(rows["p"])), _paper_cell)]
+        title, layers, body = _arranged(rows, criterion)
+        lines = tuple((ratio, *map(_paper_cell, found)) for ratio, found in body)
         notes = (note.format(sign=sign, cells=rows["p"].count()),)
-        grids.append(Layout(f"grid_{name}", _title(rows, criterion), _headings(rows), tuple(body), notes))
+        grids.append(Layout(f"grid_{name}", title, ("ratio", *layers), lines, notes))
     return grids
 
 
-def _paper_cell(row: pd.Series) -> str:
+def _paper_cell(row: pd.Series | None) -> str:
+    if row is None:
+        return ""
     marks = INVALID * (definition(row) == "invalid") + CHANCE * bool(row["p_grid"] >= VALID_P)
     return f"{tau_and_p(row)} {marks}".strip()
 
@@ -60,14 +66,6 @@ def honest_grids(table: pd.DataFrame, criterion: Criterion = ORACLE) -> list[Lay
 
     The adjusted p is that of `verdict.used_p`, over all cells of the grid.
     """
-    lines: dict[str, Callable[[pd.Series], str]] = {
-        "s": lambda row: agreement(row["agreement"]),
-        "95 %": lambda row: agreement_interval(row["agreement_low"], row["agreement_high"]),
-        "ceiling": lambda row: decimal(row["ceiling"]),
-        "permuted p": lambda row: p_value(row["p_permutation"]),
-        "Holm p": lambda row: p_value(row["p_grid"]),
-        "verdict": verdict,
-    }
     note = (
         "s: agreement, positive where the criterion points the right way; ceiling: the s that a perfect predictor "
         "would show through the retraining noise; permuted p: filters relabelled at random; Holm p: this p, or scipy's "
@@ -76,16 +74,17 @@ def honest_grids(table: pd.DataFrame, criterion: Criterion = ORACLE) -> list[Lay
     )
     grids = []
     for name, rows in _settings(table):
-        body: list[tuple[str, ...]] = []
         rows = rows.assign(p_grid=holm(used_p(rows)))
-        blocks = [_cells(rows, line) for line in lines.values()]
-        for block in zip(*blocks, strict=True):
-            body += [()] if body else []
-            for i, (line, (ratio, cells)) in enumerate(zip(lines, block, strict=True)):
-                body.append(("" if i else ratio, line, *cells))
-        head, notes = _headings(rows), (note.format(cells=rows["p_grid"].count()),)
-        layout = Layout(f"honest_{name}", _title(rows, criterion), (head[0], "", *head[1:]), tuple(body), notes, left=2)
-        grids.append(layout)
+        title, layers, body = _arranged(rows, criterion)
+        lines: list[tuple[str, ...]] = []
+        for ratio, found in body:
+            said = [{} if row is None else {**cells(row), "Holm p": p_value(row["p_grid"])} for row in found]
+            lines += [()] if lines else []
+            lines += [
+                (ratio if line == _LINES[0] else "", line, *(cell.get(line, "") for cell in said)) for line in _LINES
+            ]
+        notes = (note.format(cells=rows["p_grid"].count()),)
+        grids.append(Layout(f"honest_{name}", title, ("ratio", "", *layers), tuple(lines), notes, left=2))
     return grids
 
 
@@ -99,23 +98,16 @@ def _settings(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
             yield re.sub(r"[^\w.]+", "-", "_".join(words)), rows
 
 
-def _title(rows: pd.DataFrame, criterion: Criterion) -> str:
-    row = rows.iloc[0]
-    setting = [f"{heading(c)} {spell(c, row[c])}" for c in shared(rows) if c in _SETTING]
+def _arranged(
+    rows: pd.DataFrame, criterion: Criterion
+) -> tuple[str, list[str], list[tuple[str, list[pd.Series | None]]]]:
+    """A grid's title, its layers, and each ratio with the rows of the layers; None where no study was made."""
+    first = rows.iloc[0]
+    setting = [f"{heading(c)} {spell(c, first[c])}" for c in shared(rows) if c in _SETTING]
     score = f"{criterion.score[0].upper()}{criterion.score[1:]}"
-    return f"{score} against {metric_name(row['final'], row['metric'])}: {', '.join(setting)}"
-
-
-def _headings(rows: pd.DataFrame) -> tuple[str, ...]:
-    return ("ratio", *(spell("layers", layers) for layers in _layers(rows)))
-
-
-def _cells(rows: pd.DataFrame, cell: Callable[[pd.Series], str]) -> list[tuple[str, list[str]]]:
-    """Each ratio with the cells of its row; empty where no study was made."""
-    found = {(row["layers"], row["pruning_ratio"]): cell(row) for _, row in rows.iterrows()}
+    title = f"{score} against {metric_name(first['final'], first['metric'])}: {', '.join(setting)}"
+    layers = list(in_reading_order(rows[["layers"]])["layers"].unique())
+    found = {(row["layers"], row["pruning_ratio"]): row for _, row in rows.iterrows()}
     ratios = sorted(rows["pruning_ratio"].unique())
-    return [(ratio, [found.get((name, ratio), "") for name in _layers(rows)]) for ratio in ratios]
-
-
-def _layers(rows: pd.DataFrame) -> list[str]:
-    return list(in_reading_order(rows[["layers"]])["layers"].unique())
+    body = [(ratio, [found.get((name, ratio)) for name in layers]) for ratio in ratios]
+    return title, [spell("layers", name) for name in layers], body

@@ -55,17 +55,15 @@ def studies_layout(
         by: Columns that name a row; none: those in which the studies differ, and what is left of their names.
         columns: Those of `COLUMNS` to show.
     """
-    names = list(by) or varying(table)
-
-    def line(row: pd.Series, study: str, seed: str | None = None) -> tuple[str, ...]:
-        label = [seed if seed and name == "pretrain_seed" else spell(name, row.get(name)) for name in names]
-        said = cells(row)
-        return (*label, *(() if by else (study,)), *(said[name] for name in columns))
-
-    rows = [line(row, study) for (_, row), study in zip(table.iterrows(), short_names(table["study"]), strict=True)]
-    if len(networks):
-        rows += [(), *(line(row, "mean", "mean") for _, row in networks.iterrows())]
-    heads = (*(heading(name) for name in names), *(() if by else ("study",)))
+    names = list(by) or [*varying(table), "study"]
+    shown = table if by else table.assign(study=short_names(table["study"]))
+    rows: list[tuple[str, ...]] = []
+    for part in (shown, networks.assign(study="mean", pretrain_seed="mean")):
+        rows += [()] if rows and len(part) else []
+        for _, row in part.iterrows():
+            said = cells(row)
+            rows.append((*(spell(name, row.get(name)) for name in names), *(said[name] for name in columns)))
+    heads = tuple(map(heading, names))
     same = [
         f"{heading(name)} {spell(name, table[name].iloc[0])}" for name in shared(table) if name not in ("order", *by)
     ]
@@ -74,8 +72,8 @@ def studies_layout(
     studies = [row for _, row in table.drop_duplicates("study").iterrows()]
     incomplete = [f"{row['study']}: {text}" for row in studies if (text := lacks(row))]
     explained = "; ".join(_EXPLAINED[name] for name in columns if name in _EXPLAINED).replace("; with", ", with")
-    notes = [f"{explained}.", *incomplete]
-    return Layout("studies", title, (*heads, *columns), tuple(rows), tuple(notes), left=len(heads) + 1)
+    notes = (f"{explained}.", *incomplete)
+    return Layout("studies", title, (*heads, *columns), tuple(rows), notes, left=len(heads) + 1)
 
 
 def settings_layout(groups: Sequence[pd.DataFrame]) -> Layout:
@@ -95,7 +93,7 @@ def settings_layout(groups: Sequence[pd.DataFrame]) -> Layout:
 
 
 def combinations_layout(
-    combos: pd.DataFrame, *, final: str = "last", metrics: Iterable[str], criterion: Criterion = ORACLE
+    combos: pd.DataFrame, *, final: str = "last", metrics: Sequence[str], criterion: Criterion = ORACLE
 ) -> Layout:
     """Every combination of a study by its number, as Table A5 of paper 1 prints them.
 
@@ -105,20 +103,17 @@ def combinations_layout(
         metrics: "accuracy", "loss", or both.
         criterion: What the scores are of.
     """
-    metrics = list(metrics)
     known = combos["removed"].map(bool).any()  # files of points do not say which filters were removed
     rows = []
     for _, combo in combos.iterrows():
-        picked = not pd.isna(combo["picked_by"])
-        name = (f"pick of {combo['picked_by']}" if picked else str(combo["combo"]),)
+        name = str(combo["combo"]) if combo["picked_by"] is None else f"pick of {combo['picked_by']}"
+        removed = [spell_removed(combo["removed"])] if known else []
         finals = (outcome(UNIT[metric] * combo[f"{FINALS[final]}_test_{metric}"], 4) for metric in metrics)
-        label = (*name, spell_removed(combo["removed"])) if known else name
-        rows.append((*label, outcome(combo["score"], 4), *finals, str(combo["k"])))
-    units = {"accuracy": " (%)", "loss": ""}
-    names = (f"{metric_name(final, metric)}{units[metric]}" for metric in metrics)
+        rows.append((name, *removed, outcome(combo["score"], 4), *finals, str(combo["k"])))
+    names = (f"{metric_name(final, metric)}{' (%)' if metric == 'accuracy' else ''}" for metric in metrics)
     label = ("combination", "removed") if known else ("combination",)
-    title = f"Combinations of {combos['study'].iloc[0]}"
     headings = (*label, criterion.score, *names, "repeats")
+    title = f"Combinations of {combos['study'].iloc[0]}"
     return Layout("combinations", title, headings, tuple(rows), left=len(label))
 
 

@@ -4,6 +4,7 @@ Left out are combination, repeat, paths, logger, launcher, device and number of 
 included, for a default may change.
 """
 
+from dataclasses import asdict
 from typing import Any
 
 from oraclecheck.data import loading
@@ -15,12 +16,7 @@ from oraclecheck.study.setting import Setting
 
 
 def study_of(setting: Setting, dense_hash: str) -> Study:
-    """The study that a setting is with a dense network.
-
-    Args:
-        setting: The setting.
-        dense_hash: Identity of the dense network.
-    """
+    """The study that a setting is with the dense network of this hash."""
     network, pruning, retrain, trainer = setting.network, setting.pruning, setting.retrain, setting.trainer
     space = pruning.space
     definition = {
@@ -36,7 +32,7 @@ def study_of(setting: Setting, dense_hash: str) -> Study:
         "order": space.order,
         "order_seed": space.seed if space.order == "sampled" else None,
         "seed": retrain.seed,
-        "retrain": retrain.recipe.identity(),
+        "retrain": asdict(retrain.recipe),
         "retrain_fraction": retrain.fraction,
         "evaluation": evaluation_identity(setting),
         "precision": trainer.precision,
@@ -51,7 +47,7 @@ def data_identity(setting: Setting) -> dict[str, Any]:
     """What the images are that networks are trained on."""
     preparation = setting.data.preparation
     normalisation = {"mean": list(preparation.mean), "std": list(preparation.std)}
-    augment = preparation.augmentation.identity()
+    augment = asdict(preparation.augmentation)
     return {**loading.identity(setting.data.source, setting.paths.cache), **normalisation, "augment": augment}
 
 

@@ -49,7 +49,7 @@ def open_folder(
 
     Args:
         folder: Where its records go.
-        study: The study.
+        study: Whose it becomes.
         config: The command's configuration.
         overrides: The command's arguments, but for those that choose which runs to do and where copies go.
         train_eval_indices: The training images that training-set metrics are measured on, if they are not all.

@@ -92,15 +92,9 @@ def run_identity(
     picked_by: str | None,
     repeat: int,
 ) -> dict[str, Any]:
-    """A run's identity columns, in their order.
+    """A run's identity columns, in their order: those of its study (`OF_STUDY`), and what `RunIdentity` names.
 
-    Args:
-        of_study: The columns `OF_STUDY`.
-        base_seed: The configured `seed`.
-        combo: Index of its combination; None where a criterion picked it.
-        removed: Its removed filters.
-        picked_by: The criterion that picked it.
-        repeat: Which retraining of it.
+    Its seed follows from the configured `seed`, `base_seed`.
     """
     lists = {layer: list(filters) for layer, filters in removed.items()}
     seed = run_seed(base_seed, lists, repeat, "retrain")
@@ -111,21 +105,13 @@ def run_identity(
 
 @dataclass(frozen=True)
 class Study:
-    """A setting with one dense network.
+    """A setting with one dense network."""
 
-    Attributes:
-        label: What people call it, the first part of its folder's name.
-        definition: What defines it, JSON-serialisable; two commands with equal definitions add to the same study.
-        space: Its combinations.
-        data: Name of the data set.
-        pretrain_seed: Seed of the dense network's training; None if it was loaded from a file.
-    """
-
-    label: str
-    definition: dict[str, Any]
+    label: str  # what people call it, the first part of its folder's name
+    definition: dict[str, Any]  # JSON-serialisable; two commands with equal definitions add to the same study
     space: CombinationSpace
-    data: str
-    pretrain_seed: int | None
+    data: str  # name of the data set
+    pretrain_seed: int | None  # of the dense network's training; None if it was loaded from a file
 
     @cached_property
     def hash(self) -> str:
@@ -158,13 +144,7 @@ class Study:
         return {name: named[name] if name in named else self.definition[name] for name in OF_STUDY}
 
     def run(self, combination: int | str, removed: Removed, repeat: int) -> dict[str, Any]:
-        """The identity columns of a run.
-
-        Args:
-            combination: Index of its combination, or the criterion that picked it.
-            removed: Its removed filters.
-            repeat: Which retraining of it.
-        """
+        """The identity columns of a run of a combination, given by its index or by the criterion that picked it."""
         combo, picked_by = (None, combination) if isinstance(combination, str) else (combination, None)
         of_run: Any = {"combo": combo, "removed": removed, "picked_by": picked_by, "repeat": repeat}
         return run_identity(self.columns, self.definition["seed"], **of_run)

@@ -14,31 +14,17 @@ from oraclecheck.pruning.space import CombinationSpace
 
 @dataclass(frozen=True)
 class NetworkSetting:
-    """The network.
-
-    Attributes:
-        name: What it is called.
-        description: Hydra's description of it: `_target_` and arguments.
-        input_shape: Shape of one image.
-        channels_last: Whether networks and images use that memory layout.
-    """
+    """The network."""
 
     name: str
-    description: dict[str, Any]
-    input_shape: tuple[int, ...]
-    channels_last: bool
+    description: dict[str, Any]  # Hydra's: `_target_` and arguments
+    input_shape: tuple[int, ...]  # of one image
+    channels_last: bool  # whether networks and images use that memory layout
 
 
 @dataclass(frozen=True)
 class DataSetting:
-    """The data set.
-
-    Attributes:
-        name: What it is called.
-        source: Where its images come from.
-        preparation: How they become batches.
-        classes: Number of its classes.
-    """
+    """The data set: where its images come from, and how they become batches."""
 
     name: str
     source: Source | ModuleSource
@@ -48,36 +34,22 @@ class DataSetting:
 
 @dataclass(frozen=True)
 class PruningSetting:
-    """What is removed.
+    """What is removed."""
 
-    Attributes:
-        ratio: Prunable layer -> pruning ratio.
-        space: The combinations there are.
-        scheme: "heads" for prunable layers that lose filters, units or heads each for itself; "width": see width.py.
-        wiring: "correct" or "released_code".
-    """
-
-    ratio: dict[str, float]
+    ratio: dict[str, float]  # prunable layer -> pruning ratio
     space: CombinationSpace
-    scheme: str
-    wiring: str
+    scheme: str  # "heads": layers lose filters, units or heads, each for itself; "width": see width.py
+    wiring: str  # "correct" or "released_code"
 
 
 @dataclass(frozen=True)
 class PretrainSetting:
-    """Where the dense network comes from.
+    """Where the dense network comes from."""
 
-    Attributes:
-        recipe: How it is trained, already scaled.
-        seed: Seed of its training.
-        checkpoint: A checkpoint to load instead.
-        weights: Torchvision's weights to load unless there is a checkpoint.
-    """
-
-    recipe: Recipe
+    recipe: Recipe  # already scaled
     seed: int
-    checkpoint: Path | None
-    weights: str | None
+    checkpoint: Path | None  # to load instead
+    weights: str | None  # torchvision's, to load unless there is a checkpoint
 
     @property
     def loads(self) -> bool:
@@ -87,41 +59,26 @@ class PretrainSetting:
 
 @dataclass(frozen=True)
 class RetrainSetting:
-    """How pruned networks are retrained.
+    """How pruned networks are retrained."""
 
-    Attributes:
-        recipe: The retraining recipe, already scaled.
-        fraction: What it was scaled by.
-        seed: Base of the retraining seeds.
-    """
-
-    recipe: Recipe
-    fraction: float
-    seed: int
+    recipe: Recipe  # already scaled
+    fraction: float  # what it was scaled by
+    seed: int  # base of the retraining seeds
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Where things are written; no part of what a study is.
+    """Where things are written; no part of what a study is."""
 
-    Attributes:
-        out: Folder of all studies.
-        cache: Folder of data tensors.
-    """
-
-    out: Path
-    cache: Path
+    out: Path  # of all studies
+    cache: Path  # of data tensors
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What one composed configuration says, but for the runs that it asks for.
+    """What one composed configuration says, but for the runs that it asks for."""
 
-    Attributes:
-        label: First part of the study folder's name.
-    """
-
-    label: str
+    label: str  # first part of the study folder's name
     network: NetworkSetting
     data: DataSetting
     pruning: PruningSetting

@@ -40,7 +40,7 @@ def logged(folder: Path) -> tuple[str, dict[str, Any]]:
 def test_report_is_one_run_with_its_tables_and_images(tmp_path, monkeypatch, files):
     monkeypatch.setenv("WANDB_MODE", "offline")
     project = usable_project("me/pruning")
-    assert (project.entity, project.name, project.mode) == ("me", "pruning", "offline")
+    assert (project.entity, project.project, project.mode) == ("me", "pruning", "offline")
     where = publish(project, "report of s", tmp_path / "report", tables={"studies": ROWS}, scalars=SCALARS, files=files)
     job_type, summary = logged(Path(where))
     assert job_type == JOB_TYPE != SWEEPS

@@ -175,16 +175,16 @@ def test_legend_counts_strictly_better_combinations(chrome):
     assert "strictly better than the choice (1 of 5, 20.0 %)" in legend(chrome)
 
 
-def test_switches_change_plot_verdicts_and_numbers(chrome):
+def test_switches_change_the_plot(chrome):
     switch(chrome, "metric", "loss")
     assert "test loss after the last epoch" in chrome.find_element(By.CSS_SELECTOR, "#plot .ytitle").text
     hover(chrome, 0.3, 0.04, "0.04")
+    assert "s = 0.52" in chrome.find_element(By.ID, "caption").text
     switch(chrome, "final", "best")
     hover(chrome, 0.3, 0.03, "0.03")
-    assert "s = 0.53" in chrome.find_element(By.ID, "caption").text
-    shown = [quote.text for quote in chrome.find_elements(By.CSS_SELECTOR, "#verdicts .quote") if quote.is_displayed()]
-    assert len(shown) == 6 and all("at the best epoch" in quote for quote in shown)
-    assert sorted(column(chrome, "agreement")) == ["+0.51", "+0.53", "–", "–", "−0.22", "−0.24"]
+    assert (
+        "No statistics were computed of the test loss at the best epoch" in chrome.find_element(By.ID, "caption").text
+    )
 
 
 def test_study_selector_changes_the_points(chrome):

@@ -3,8 +3,6 @@
 Drawing only: every number comes from `tables.correlate` and `networks.across_networks`.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -46,20 +44,14 @@ def draw_agreement(ax: Axes, row: pd.Series, at: float, *, horizontal: bool, mar
     line([s], [at], ls="", marker=marker or shape, ms=4.5, color=color, mec="white", mew=0.4, zorder=4)
 
 
-def draw_threshold(line: Callable[..., object]) -> None:
-    """The threshold of Definition 3.1, with the Axes' method for a line across it."""
-    line(VALID_AGREEMENT, color="0.3", linewidth=0.8, linestyle="--", zorder=0)
-
-
-def least(rows: pd.DataFrame) -> float:
-    """The least agreement or bound that is drawn, at most 0."""
-    return float(np.nanmin([0.0, *rows["agreement"].to_numpy(float), *rows["agreement_low"].to_numpy(float)]))
-
-
-def agreement_label(rows: pd.DataFrame) -> str:
-    """What an axis with agreements says; whose they are, unless the oracle's."""
+def agreement_axis(ax: Axes, rows: pd.DataFrame, *, horizontal: bool) -> None:
+    """An axis with agreements: the threshold of Definition 3.1, the limits, and whose they are, unless the oracle's."""
     names = list(rows["criterion"].unique())
-    return "agreement $s$" if names == [ORACLE.name] else f"agreement $s$ of {', '.join(names)}"
+    label = "agreement $s$" if names == [ORACLE.name] else f"agreement $s$ of {', '.join(names)}"
+    least = float(np.nanmin([0.0, *rows["agreement"].to_numpy(float), *rows["agreement_low"].to_numpy(float)]))
+    line = ax.axvline if horizontal else ax.axhline
+    line(VALID_AGREEMENT, color="0.3", linewidth=0.8, linestyle="--", zorder=0)
+    ax.set(**{"xlim" if horizontal else "ylim": (least - 0.05, 1.02), "xlabel" if horizontal else "ylabel": label})
 
 
 def legend_keys(rows: pd.DataFrame) -> list[Line2D]:

@@ -4,14 +4,15 @@ Drawing only, but for the tau between the two in the title.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from oraclecheck.analysis.criterion import ORACLE, Criterion
-from oraclecheck.analysis.figures.points import axis_label, combinations_of, points_of, tau_and_p
-from oraclecheck.analysis.figures.print_style import COLUMN, axes_or_new, save_figure
+from oraclecheck.analysis.figures.points import axis_label, combinations_of, tau_and_p
+from oraclecheck.analysis.figures.print_style import COLUMN, given_or_new, save_figure
 from oraclecheck.analysis.pairing import paired
 from oraclecheck.analysis.words import study_labels
 from oraclecheck.records.combination_key import combination_keys
@@ -50,8 +51,7 @@ def plot_comparison(
     combos = combinations_of(runs, metric, final, criterion)
     fractions = runs.drop_duplicates("study").set_index("study").get("retrain_fraction", pd.Series(dtype=float))
     studies.sort(key=lambda study: fractions.get(study, 0))
-    combos = combos[(combos["k"] > 0) & combos["picked_by"].isna()]
-    sides = [combos[combos["study"] == study] for study in studies]
+    sides = [combos[combos["picked_by"].isna() & (combos["study"] == study)] for study in studies]
     records = [runs[runs["study"] == study] for study in studies]
     shared = paired(records[0], combination_keys(sides[0]), records[1], combination_keys(sides[1]))
     if not shared:
@@ -59,9 +59,9 @@ def plot_comparison(
             f"plot_comparison must get two studies of the same combinations; {' and '.join(studies)} share none"
         )
     rows = zip(*shared, strict=True)
-    xs, ys = (points_of(side, metric, final)[1][list(places)] for side, places in zip(sides, rows, strict=True))
+    xs, ys = (side["y"].to_numpy()[list(places)] for side, places in zip(sides, rows, strict=True))
     labels = study_labels(runs)
-    with axes_or_new(ax, width=COLUMN, height=COLUMN) as ax:
+    with given_or_new(ax, COLUMN, COLUMN) as ax:
         drawn = np.isfinite(xs) & np.isfinite(ys)
         ax.scatter(xs[drawn], ys[drawn], s=14 if len(shared) <= 300 else 6, c="#0072B2", linewidths=0, alpha=0.8)
         if max(xs[drawn].min(), ys[drawn].min()) < min(xs[drawn].max(), ys[drawn].max()):
@@ -78,13 +78,6 @@ def plot_comparison(
     return ax
 
 
-def save_comparison(
-    runs: pd.DataFrame, stem: Path, *, metric: str, final: str, criterion: Criterion = ORACLE
-) -> list[Path]:
+def save_comparison(runs: pd.DataFrame, stem: Path, **asked: Any) -> list[Path]:
     """Write the comparison one column wide; see `plot_comparison` and `print_style.save_figure`."""
-    return save_figure(
-        lambda figure: plot_comparison(runs, figure.subplots(), metric=metric, final=final, criterion=criterion),
-        stem,
-        width=COLUMN,
-        height=COLUMN,
-    )
+    return save_figure(lambda ax: plot_comparison(runs, ax, **asked), stem, COLUMN, COLUMN)

@@ -8,16 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from oraclecheck.analysis.figures.agreement import (
-    agreement_label,
-    draw_agreement,
-    draw_threshold,
-    least,
-    legend_keys,
-    rows_of,
-)
-from oraclecheck.analysis.figures.print_style import FULL, VERDICTS, notebook_figure, save_figure
+from oraclecheck.analysis.figures.agreement import agreement_axis, draw_agreement, legend_keys, rows_of
+from oraclecheck.analysis.figures.print_style import FULL, VERDICTS, given_or_new, save_figure
 from oraclecheck.analysis.metrics import metric_name
+
+_HEIGHT = FULL / 2.6
 
 
 def plot_complexity(table: pd.DataFrame, axes: Sequence[Axes] | None = None, *, metric: str = "accuracy") -> list[Axes]:
@@ -38,45 +33,34 @@ def plot_complexity(table: pd.DataFrame, axes: Sequence[Axes] | None = None, *, 
     Raises:
         ValueError: If no row has that metric.
     """
-    if axes is None:
-        with notebook_figure(FULL, FULL / 2.6) as figure:
-            return plot_complexity(table, list(figure.subplots(1, 2)), metric=metric)
-    left, right = axes
     rows = rows_of(table, metric)
     if "dense_params" in rows:
         rows = rows.sort_values("dense_params", kind="stable")
     models = list(dict.fromkeys(rows["model"]))
-    for place, (_, studies) in enumerate(rows.groupby("model", sort=False)):
-        spread = np.linspace(-1, 1, len(studies)) * min(0.3, 0.06 * (len(studies) - 1))
-        for x, (_, row) in zip(place + spread, studies.iterrows(), strict=True):
-            draw_agreement(left, row, x, horizontal=False)
-            _draw_anomalies(right, row, x)
-    draw_threshold(left.axhline)
-    left.set_ylim(least(rows) - 0.05, 1.02)
-    left.set_ylabel(agreement_label(rows))
-    right.set_ylim(bottom=0)
-    right.set_ylabel("anomaly ratio (%)")
-    labels = _model_labels(models, rows)
-    for ax in (left, right):
-        ax.set_title(metric_name(rows["final"].iloc[0], metric))
-        ax.set_xticks(range(len(models)), labels)
-        ax.set_xlim(-0.5, len(models) - 0.5)
-        ax.set_xlabel("network (parameters)" if "dense_params" in rows else "network")
-        ax.spines[["top", "right"]].set_visible(False)
-    figure = left.figure.get_figure(root=True)
-    assert figure is not None  # Axes belong to one
-    figure.legend(handles=legend_keys(rows), loc="outside lower center", ncols=5, frameon=False, handletextpad=0.3)
+    with given_or_new(axes, FULL, _HEIGHT, 1, 2) as (left, right):
+        for place, (_, studies) in enumerate(rows.groupby("model", sort=False)):
+            spread = np.linspace(-1, 1, len(studies)) * min(0.3, 0.06 * (len(studies) - 1))
+            for x, (_, row) in zip(place + spread, studies.iterrows(), strict=True):
+                draw_agreement(left, row, x, horizontal=False)
+                _draw_anomalies(right, row, x)
+        agreement_axis(left, rows, horizontal=False)
+        right.set_ylim(bottom=0)
+        right.set_ylabel("anomaly ratio (%)")
+        labels = _model_labels(models, rows)
+        for ax in (left, right):
+            ax.set_title(metric_name(rows["final"].iloc[0], metric))
+            ax.set_xticks(range(len(models)), labels)
+            ax.set_xlim(-0.5, len(models) - 0.5)
+            ax.set_xlabel("network (parameters)" if "dense_params" in rows else "network")
+            ax.spines[["top", "right"]].set_visible(False)
+        figure = left.figure.get_figure(root=True)
+        figure.legend(handles=legend_keys(rows), loc="outside lower center", ncols=5, frameon=False, handletextpad=0.3)
     return [left, right]
 
 
 def save_complexity(table: pd.DataFrame, stem: Path, *, metric: str) -> list[Path]:
     """Write the two panels over both columns; see `plot_complexity` and `print_style.save_figure`."""
-    return save_figure(
-        lambda figure: plot_complexity(table, list(figure.subplots(1, 2)), metric=metric),
-        stem,
-        width=FULL,
-        height=FULL / 2.6,
-    )
+    return save_figure(lambda axes: plot_complexity(table, axes, metric=metric), stem, FULL, _HEIGHT, 1, 2)
 
 
 def _draw_anomalies(ax: Axes, row: pd.Series, at: float) -> None:

@@ -6,22 +6,13 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from oraclecheck.analysis.figures.agreement import (
-    agreement_label,
-    draw_agreement,
-    draw_threshold,
-    least,
-    legend_keys,
-    rows_of,
-)
-from oraclecheck.analysis.figures.print_style import COLUMN, FULL, axes_or_new, save_figure
+from oraclecheck.analysis.figures.agreement import agreement_axis, draw_agreement, legend_keys, rows_of
+from oraclecheck.analysis.figures.print_style import COLUMN, FULL, given_or_new, save_figure
 from oraclecheck.analysis.metrics import metric_name
 from oraclecheck.analysis.words import describe, in_reading_order, study_labels, varying
 
-ROW_HEIGHT = 0.17
+_ROW_HEIGHT = 0.17
 """Inches of a study in a forest plot: seven-point type and a gap."""
-
-_MEAN = "D"
 
 
 def plot_forest(
@@ -46,27 +37,25 @@ def plot_forest(
         ValueError: If no row has that metric.
     """
     rows = rows_of(table, metric)
-    means = pd.DataFrame() if networks is None else networks
-    means = means[means["metric"] == metric] if len(means) else means
+    means = pd.DataFrame() if networks is None or networks.empty else networks[networks["metric"] == metric]
     labels = study_labels(rows)
+    same = [name for name in varying(rows) if name in means and name != "pretrain_seed"]
     rows = in_reading_order(rows)
     everything = pd.concat([rows, means], ignore_index=True)
-    with axes_or_new(ax, width=COLUMN, height=forest_height(len(everything))) as ax:
+    with given_or_new(ax, COLUMN, _height(len(everything))) as ax:
         for y, (_, row) in enumerate(everything.iterrows()):
             is_mean = y >= len(rows)
-            draw_agreement(ax, row, y, marker=_MEAN if is_mean else None, horizontal=True)
+            draw_agreement(ax, row, y, marker="D" if is_mean else None, horizontal=True)
             text = f"{row['networks']:.0f} networks" if is_mean else f"{row['n']:.0f}, {row['k']:.0f}"
             ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", size=7)
-        names = [labels[study] for study in rows["study"]] + [
-            f"mean: {_mean_label(row, rows)}" for _, row in means.iterrows()
-        ]
+        names = [labels[study] for study in rows["study"]]
+        names += [f"mean: {describe(row, same) or 'all'}" for _, row in means.iterrows()]
         ax.set_yticks(range(len(everything)), names)
         ax.set_ylim(len(everything) - 0.4, -0.6)
-        draw_threshold(ax.axvline)
-        ax.set_xlim(least(everything) - 0.05, 1.02)
+        agreement_axis(ax, everything, horizontal=True)
         ax.tick_params(axis="y", length=0)
         ax.spines[["top", "right", "left"]].set_visible(False)
-        ax.set_xlabel(f"{agreement_label(rows)} with {metric_name(rows['final'].iloc[0], metric)}")
+        ax.set_xlabel(f"{ax.get_xlabel()} with {metric_name(rows['final'].iloc[0], metric)}")
         ax.text(1.02, -0.75, "$n$, $k$", transform=ax.get_yaxis_transform(), va="bottom", size=7)
         below: Any = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "borderaxespad": 4.2, "columnspacing": 1.2}
         ax.legend(handles=legend_keys(everything), ncols=5, frameon=False, handletextpad=0.3, **below)
@@ -75,19 +64,9 @@ def plot_forest(
 
 def save_forest(table: pd.DataFrame, networks: pd.DataFrame, stem: Path, *, metric: str) -> list[Path]:
     """Write the forest plot; see `plot_forest` and `print_style.save_figure`."""
-    rows = int((table["metric"] == metric).sum()) + (int((networks["metric"] == metric).sum()) if len(networks) else 0)
-    return save_figure(
-        lambda figure: plot_forest(table, figure.subplots(), networks=networks, metric=metric),
-        stem,
-        width=FULL,
-        height=forest_height(rows),
-    )
+    rows = sum(int((drawn["metric"] == metric).sum()) for drawn in (table, networks) if len(drawn))
+    return save_figure(lambda ax: plot_forest(table, ax, networks=networks, metric=metric), stem, FULL, _height(rows))
 
 
-def forest_height(rows: int) -> float:
-    """Inches that a forest plot of so many rows needs."""
-    return 0.95 + ROW_HEIGHT * rows
-
-
-def _mean_label(row: pd.Series, rows: pd.DataFrame) -> str:
-    return describe(row, [name for name in varying(rows) if name in row and name != "pretrain_seed"]) or "all"
+def _height(rows: int) -> float:
+    return 0.95 + _ROW_HEIGHT * rows

@@ -21,7 +21,7 @@ VERDICTS = {"valid": ("#009E73", "o"), "invalid": ("#D55E00", "v"), "undecided":
 COLUMN, FULL = 3.3, 6.9
 """Inches: one column of a two-column paper, and both."""
 
-NOTEBOOK = 1.5
+_NOTEBOOK = 1.5
 """How much larger than in print a figure is made on a screen, at the same type size."""
 
 PRINT: dict[Any, Any] = {
@@ -37,24 +37,25 @@ PRINT: dict[Any, Any] = {
 }
 
 
-def save_figure(draw: Callable[[Figure], object], stem: Path, *, width: float, height: float) -> list[Path]:
+def save_figure(draw: Callable[[Any], object], stem: Path, width: float, height: float, *grid: int) -> list[Path]:
     """Write a figure as `<stem>.png` (300 dpi) and `<stem>.pdf` (vector, TrueType).
 
     The looks do not depend on the user's matplotlibrc, and the files hold no time stamp: the same numbers give the same
     bytes.
 
     Args:
-        draw: Draws on an empty figure.
+        draw: Draws on Axes; on a list of them where there is a grid.
         stem: Path without a suffix, in an existing folder.
         width: Inches.
         height: Inches.
+        grid: Rows and columns of Axes, if there are several.
 
     Returns:
         The paths of the two files.
     """
     with style.context(["default", PRINT]):
         figure = Figure(figsize=(width, height), layout="constrained")
-        draw(figure)
+        draw(_axes(figure, *grid))
         png, pdf = (stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "pdf"))
         write_atomically(png, partial(figure.savefig, format="png", dpi=300, metadata={"Software": None}))
         write_atomically(pdf, partial(figure.savefig, format="pdf", metadata={"CreationDate": None}))
@@ -62,27 +63,19 @@ def save_figure(draw: Callable[[Figure], object], stem: Path, *, width: float, h
 
 
 @contextmanager
-def axes_or_new(ax: Axes | None, *, width: float, height: float) -> Iterator[Axes]:
-    """The given Axes, or new ones that a notebook shows; inches are those of print."""
-    if ax is not None:
-        yield ax
+def given_or_new(axes: Any, width: float, height: float, *grid: int) -> Iterator[Any]:
+    """The given Axes, or new ones that a notebook shows at the end of its cell; inches are those of print."""
+    if axes is not None:
+        yield axes
         return
-    with notebook_figure(width, height) as figure:
-        yield figure.subplots()
-
-
-@contextmanager
-def notebook_figure(width: float, height: float) -> Iterator[Figure]:
-    """A figure that a notebook shows at the end of its cell."""
     # Notebooks show what pyplot knows, and nothing else; everywhere else pyplot's global state is in the way.
     from matplotlib import pyplot
 
     # The style says "not interactive", and then a notebook would not notice the new figure.
-    figure = pyplot.figure(figsize=(NOTEBOOK * width, NOTEBOOK * height), layout="constrained")
+    figure = pyplot.figure(figsize=(_NOTEBOOK * width, _NOTEBOOK * height), layout="constrained")
     with style.context(["default", PRINT]):
-        yield figure
+        yield _axes(figure, *grid)
 
 
-def minus(text: str) -> str:
-    """A typographic minus before numbers, as matplotlib's own tick labels have."""
-    return text.replace("-", "\N{MINUS SIGN}")
+def _axes(figure: Figure, *grid: int) -> Axes | list[Axes]:
+    return list(figure.subplots(*grid, squeeze=False).flat) if grid else figure.subplots()

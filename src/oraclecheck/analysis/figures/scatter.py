@@ -4,18 +4,17 @@ Drawing only: every number comes from `correlation`.
 """
 
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
 from oraclecheck.analysis.criterion import ORACLE, Criterion
-from oraclecheck.analysis.figures.points import Points, axis_label, combinations_of, finite, points_of, tau_and_p
-from oraclecheck.analysis.figures.print_style import BETTER, COLUMN, NOT_BETTER, axes_or_new, save_figure
+from oraclecheck.analysis.figures.points import axis_label, combinations_of, tau_and_p
+from oraclecheck.analysis.figures.print_style import BETTER, COLUMN, NOT_BETTER, given_or_new, save_figure
 from oraclecheck.analysis.metrics import HIGHER_IS_BETTER
 
-PICKS = "sDvPX"
+_PICKS = "sDvPX"
 
 
 def plot_scatter(
@@ -47,23 +46,25 @@ def plot_scatter(
         ValueError: If metric or final is another word, or runs hold several studies or lack the metric.
     """
     combos = combinations_of(runs, metric, final, criterion)
-    if len(studies := combos["study"].unique()) > 1:
+    if len(studies := sorted(runs["study"].unique())) > 1:
         raise ValueError(
             f"plot_scatter must get one study; got {len(studies)}: select one, as in "
             f'runs[runs["study"] == "{studies[0]}"], or use plot_scatter_grid'
         )
-    with axes_or_new(ax, width=COLUMN, height=COLUMN) as ax:
-        shown = combos[combos["k"] > 0]
-        unpicked = shown[shown["picked_by"].isna()]
-        score, finals = draw_combinations(ax, unpicked, metric, final, criterion)
-        for i, (name, picks) in enumerate(shown.dropna(subset="picked_by").groupby("picked_by")):
-            x, y = finite(*points_of(picks, metric, final))
-            ax.plot(x, y, PICKS[i % len(PICKS)], mfc="none", mec="black", ms=6, zorder=5, label=f"pick of {name}")
-        if hidden := len(shown) - len(finite(*points_of(shown, metric, final))[0]):
+    unpicked = combos[combos["picked_by"].isna()]
+    k = unpicked["k"]
+    repeats = f"{k.min()}–{k.max()}" if k.nunique() > 1 else f"{k.max() if len(k) else 0}"
+    with given_or_new(ax, COLUMN, COLUMN) as ax:
+        draw_combinations(ax, unpicked, metric, criterion)
+        for i, (name, picks) in enumerate(combos.dropna(subset="picked_by").groupby("picked_by")):
+            x, y = picks["score"][picks["drawn"]], picks["y"][picks["drawn"]]
+            ax.plot(x, y, _PICKS[i % len(_PICKS)], mfc="none", mec="black", ms=6, zorder=5, label=f"pick of {name}")
+        if hidden := int((~combos["drawn"]).sum()):
             ax.plot([], [], " ", label=f"{hidden} not drawn (diverged)")
         ax.set_xlabel(criterion.score)
         ax.set_ylabel(axis_label(final, metric))
-        ax.set_title(", ".join([*_counts(unpicked["k"], score), *tau_and_p(score, finals)]))
+        counts = [f"$n$ = {len(unpicked)}", f"$k$ = {repeats}"]
+        ax.set_title(", ".join([*counts, *tau_and_p(unpicked["score"], unpicked["y"])]))
         ax.ticklabel_format(useOffset=False)
         ax.spines[["top", "right"]].set_visible(False)
         if ax.get_legend_handles_labels()[0]:
@@ -72,46 +73,30 @@ def plot_scatter(
     return ax
 
 
-def save_scatter(
-    combos: pd.DataFrame, stem: Path, *, metric: str = "accuracy", final: str = "last", criterion: Criterion = ORACLE
-) -> list[Path]:
+def save_scatter(combos: pd.DataFrame, stem: Path, **asked: Any) -> list[Path]:
     """Write the scatter one column wide; see `plot_scatter` and `print_style.save_figure`."""
-    return save_figure(
-        lambda figure: plot_scatter(combos, figure.subplots(), metric=metric, final=final, criterion=criterion),
-        stem,
-        width=COLUMN,
-        height=COLUMN,
-    )
+    return save_figure(lambda ax: plot_scatter(combos, ax, **asked), stem, COLUMN, COLUMN)
 
 
 def draw_combinations(
-    ax: Axes, combos: pd.DataFrame, metric: str, final: str, criterion: Criterion, size: float | None = None
-) -> Points:
-    """Draw combinations that no criterion picked; gives their scores and metrics."""
-    score, finals = points_of(combos, metric, final)
-    if len(score) == 0:
-        return score, finals
-    choice = int(np.argmin(score))
-    better = finals > finals[choice] if HIGHER_IS_BETTER[metric] else finals < finals[choice]
-    others = ~better
-    others[choice] = False
-    least = int((score == score[choice]).sum())
+    ax: Axes, combos: pd.DataFrame, metric: str, criterion: Criterion, size: float | None = None
+) -> None:
+    """Draw combinations of `combinations_of` that no criterion picked."""
+    if combos.empty:
+        return
+    score, y, drawn = combos["score"], combos["y"], combos["drawn"]
+    choice = score.index == score.idxmin()
+    better = y > y[choice].iloc[0] if HIGHER_IS_BETTER[metric] else y < y[choice].iloc[0]
+    least = int((score == score.min()).sum())
     words = f"first of {least} with the least {criterion.score}" if least > 1 else f"least {criterion.score}"
-    x, y = finite(score[[choice]], finals[[choice]])
-    for guide, at in ((ax.axvline, x), (ax.axhline, y)):
-        for position in at:
+    for guide, at in ((ax.axvline, score), (ax.axhline, y)):
+        for position in at[choice & drawn]:
             guide(position, color="0.4", linewidth=0.8, linestyle="--", zorder=0)
-    star, label = 45 if size else 90, f"{criterion.pick} ({words})"
-    ax.scatter(x, y, s=star, c="black", marker="*", edgecolors="white", linewidths=0.6, zorder=6, label=label)
+    star: Any = {"s": 45 if size else 90, "c": "black", "marker": "*", "edgecolors": "white", "linewidths": 0.6}
+    ax.scatter(score[choice & drawn], y[choice & drawn], zorder=6, label=f"{criterion.pick} ({words})", **star)
     size = size or (14 if len(score) <= 300 else 6)
-    groups = ((better, BETTER, f"better than the {criterion.pick}"), (others, NOT_BETTER, "not better"))
+    groups = ((better, BETTER, f"better than the {criterion.pick}"), (~better & ~choice, NOT_BETTER, "not better"))
     for group, (color, marker), words in groups:
-        share = f"{group.sum()} of {len(score)}, {100 * group.mean():.1f} %"
-        x, y = finite(score[group], finals[group])
-        ax.scatter(x, y, s=size, c=color, marker=marker, linewidths=0, alpha=0.9, label=f"{words} ({share})")
-    return score, finals
-
-
-def _counts(k: pd.Series, score: NDArray[np.float64]) -> list[str]:
-    repeats = f"{k.min()}–{k.max()}" if k.nunique() > 1 else f"{k.max() if len(k) else 0}"
-    return [f"$n$ = {len(score)}", f"$k$ = {repeats}"]
+        label = f"{words} ({group.sum()} of {len(score)}, {100 * group.mean():.1f} %)"
+        x = score[group & drawn]
+        ax.scatter(x, y[group & drawn], s=size, c=color, marker=marker, linewidths=0, alpha=0.9, label=label)

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.figures.points import axis_label, combinations_of, tau_and_p
-from oraclecheck.analysis.figures.print_style import BETTER, FULL, NOT_BETTER, notebook_figure, save_figure
+from oraclecheck.analysis.figures.print_style import BETTER, FULL, NOT_BETTER, given_or_new, save_figure
 from oraclecheck.analysis.figures.scatter import draw_combinations
 from oraclecheck.analysis.words import study_labels
 
@@ -43,46 +43,34 @@ def plot_scatter_grid(
         ValueError: If metric or final is another word, there are too few Axes, or a study lacks the metric.
     """
     combos = combinations_of(runs, metric, final, criterion)
+    combos = combos[combos["picked_by"].isna()]
     labels = study_labels(runs)
-    studies = [(name, combos[combos["study"] == name]) for name in labels]
-    if axes is None:
-        rows, columns = grid_shape(len(studies))
-        with notebook_figure(FULL, PANEL_HEIGHT * rows) as figure:
-            made = figure.subplots(rows, columns, squeeze=False).flat
-            return plot_scatter_grid(runs, list(made), metric=metric, final=final, criterion=criterion)
-    if len(axes) < len(studies):
-        raise ValueError(f"axes must be one for each study; got {len(axes)} for {len(studies)} studies")
-    for ax, (name, study) in zip(axes, studies, strict=False):
-        shown = study[(study["k"] > 0) & study["picked_by"].isna()]
-        score, finals = draw_combinations(ax, shown, metric, final, criterion, size=4)
-        ax.set_title(
-            "\n".join([labels[name], ", ".join([f"$n$ = {len(score)}", *tau_and_p(score, finals)[:1]])]), size=7
-        )
-        ax.ticklabel_format(useOffset=False)
-        ax.locator_params(nbins=4)
-        ax.spines[["top", "right"]].set_visible(False)
-    for ax in axes[len(studies) :]:
-        ax.set_axis_off()
-    figure = axes[0].figure.get_figure(root=True)
-    assert figure is not None  # Axes belong to one
-    figure.supxlabel(criterion.score, size=8)
-    figure.supylabel(axis_label(final, metric), size=8)
-    figure.legend(handles=_keys(criterion), loc="outside upper center", ncols=3, frameon=False, handletextpad=0.2)
-    return list(axes[: len(studies)])
+    rows, columns = grid_shape(len(labels))
+    with given_or_new(axes, FULL, PANEL_HEIGHT * rows, rows, columns) as axes:
+        if len(axes) < len(labels):
+            raise ValueError(f"axes must be one for each study; got {len(axes)} for {len(labels)} studies")
+        for ax, (name, label) in zip(axes, labels.items(), strict=False):
+            shown = combos[combos["study"] == name]
+            draw_combinations(ax, shown, metric, criterion, size=4)
+            counts = [f"$n$ = {len(shown)}", *tau_and_p(shown["score"], shown["y"])[:1]]
+            ax.set_title(f"{label}\n{', '.join(counts)}", size=7)
+            ax.ticklabel_format(useOffset=False)
+            ax.locator_params(nbins=4)
+            ax.spines[["top", "right"]].set_visible(False)
+        for ax in axes[len(labels) :]:
+            ax.set_axis_off()
+        figure: Any = axes[0].figure.get_figure(root=True)
+        figure.supxlabel(criterion.score, size=8)
+        figure.supylabel(axis_label(final, metric), size=8)
+        figure.legend(handles=_keys(criterion), loc="outside upper center", ncols=3, frameon=False, handletextpad=0.2)
+    return list(axes[: len(labels)])
 
 
-def save_scatter_grid(
-    runs: pd.DataFrame, stem: Path, *, metric: str = "accuracy", final: str = "last", criterion: Criterion = ORACLE
-) -> list[Path]:
+def save_scatter_grid(runs: pd.DataFrame, stem: Path, **asked: Any) -> list[Path]:
     """Write the grid of scatters over both columns; see `plot_scatter_grid` and `print_style.save_figure`."""
     rows, columns = grid_shape(runs["study"].nunique())
-    asked: Any = {"metric": metric, "final": final, "criterion": criterion}
-    return save_figure(
-        lambda figure: plot_scatter_grid(runs, list(figure.subplots(rows, columns, squeeze=False).flat), **asked),
-        stem,
-        width=FULL,
-        height=PANEL_HEIGHT * rows + 0.5,
-    )
+    height = PANEL_HEIGHT * rows + 0.5
+    return save_figure(lambda axes: plot_scatter_grid(runs, axes, **asked), stem, FULL, height, rows, columns)
 
 
 def grid_shape(studies: int) -> tuple[int, int]:

@@ -1,7 +1,5 @@
 """What the criterion's choice costs: the regret, and how well the anomaly ratio is known."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
@@ -17,16 +15,7 @@ Array = NDArray[np.float64]
 _BLOCK = 2**21
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-def regret(score: Array, finals: Array, *, higher_is_better: bool, draws: int, seed: int) -> Estimate:
+def regret(score: Array, finals: Array, *, higher_is_better: bool, draws: int, seed: int) -> tuple[float, float, float]:
     """How much better the best combination ends than the criterion's choice, cross-fitted.
 
     The best of n noisy means looks better than it is. Hence the best is chosen on all repeats but one and evaluated on
@@ -46,7 +35,7 @@ def regret(score: Array, finals: Array, *, higher_is_better: bool, draws: int, s
         seed: Their seed.
 
     Returns:
-        The regret in units of the metric; above 0 where the choice is worse than the best.
+        The regret in units of the metric, above 0 where the choice is worse than the best; low and high end.
     """
     merit = finals if higher_is_better else -finals
     n, k = merit.shape
@@ -62,7 +51,7 @@ def regret(score: Array, finals: Array, *, higher_is_better: bool, draws: int, s
         for size in np.diff([*range(0, draws, block), draws])
     ]
     reach = float(norm.ppf(0.975) * np.concatenate(simulated).std())
-    return Estimate(value, value - reach, value + reach)
+    return value, value - reach, value + reach
 
 
 def _regrets(merits: Array, chosen: NDArray[np.bool_]) -> Array:
@@ -76,24 +65,14 @@ def anomaly_ratio(score: ArrayLike, final: ArrayLike, *, higher_is_better: bool)
     """Share of combinations that end strictly better than the criterion's choice (Eq. 4 of paper 1).
 
     The choice is the combination with the least score and is one of the n; if several share the least score, the
-    ratio is the average over them.
-
-    Args:
-        score: Criterion score of each combination, shape (n,); the least is the criterion's choice.
-        final: Final metric of the same combinations, shape (n,).
-        higher_is_better: True for accuracy, False for loss.
-
-    Returns:
-        A share in [0, 1); 0 if nothing is better than the choice.
+    ratio is the average over them. It is in [0, 1), 0 if nothing is better than the choice.
 
     Raises:
-        ValueError: If the shapes differ, n is 0, or a value is NaN.
+        ValueError: As `checked_columns`, for n = 0.
     """
     score, final = checked_columns(score, final, least=1)
-    merit = np.sort(final if higher_is_better else -final)
-    chosen = final[score == score.min()]
-    chosen = chosen if higher_is_better else -chosen
-    better = len(merit) - np.searchsorted(merit, chosen, side="right")
+    merit = final if higher_is_better else -final
+    better = len(merit) - np.searchsorted(np.sort(merit), merit[score == score.min()], side="right")
     return float(better.mean() / len(merit))
 
 

@@ -2,7 +2,8 @@
 
 Paper 1 is Feng, Tao and Wang, "Is Oracle Pruning the True Oracle?" (arXiv 2412.00143). Everywhere `score` is the
 criterion's score of each combination (lower means "better to remove") and `final` the metric of the same combinations
-after retraining. Infinite values are outcomes (a diverged run ranks worst); NaN is refused.
+after retraining, both of shape (n,); `higher_is_better` is True for accuracy (d = -1) and False for loss (d = +1).
+Infinite values are outcomes (a diverged run ranks worst). A ValueError refuses shapes that differ, n < 2 and NaN.
 """
 
 import numpy as np
@@ -29,15 +30,8 @@ def kendall(score: ArrayLike, final: ArrayLike) -> tuple[float, float]:
     The p takes the combinations as independent. They share filters, so it is too small (see the noise of random
     additive filter effects); it is what paper 1 reports.
 
-    Args:
-        score: Criterion score of each combination, shape (n,).
-        final: Final metric of the same combinations, shape (n,).
-
     Returns:
         tau-b in [-1, 1] and p; both NaN if all scores or all final metrics are equal, where tau is not defined.
-
-    Raises:
-        ValueError: If the shapes differ, n < 2, or a value is NaN.
     """
     score, final = checked_columns(score, final, least=2)
     result = kendalltau(score, final)
@@ -45,54 +39,23 @@ def kendall(score: ArrayLike, final: ArrayLike) -> tuple[float, float]:
 
 
 def agreement(score: ArrayLike, final: ArrayLike, *, higher_is_better: bool) -> float:
-    """Agreement s = d tau-b: positive when the criterion points the right way, never |tau|.
-
-    Args:
-        score: Criterion score of each combination, shape (n,); lower means better to remove.
-        final: Final metric of the same combinations, shape (n,).
-        higher_is_better: True for accuracy (d = -1), False for loss (d = +1).
-
-    Returns:
-        s in [-1, 1]; NaN if all scores or all final metrics are equal.
-
-    Raises:
-        ValueError: If the shapes differ, n < 2, or a value is NaN.
-    """
-    tau, _ = kendall(score, final)
-    return signed(tau, higher_is_better=higher_is_better)
+    """Agreement s = d tau-b in [-1, 1]: positive when the criterion points the right way, never |tau|; NaN as tau."""
+    return signed(kendall(score, final)[0], higher_is_better=higher_is_better)
 
 
 def kendall_a(score: ArrayLike, final: ArrayLike) -> float:
     """Kendall's tau-a, paper 1's Eq. 3: concordant minus discordant pairs over all pairs, tied ones included.
 
-    Args:
-        score: Criterion score of each combination, shape (n,).
-        final: Final metric of the same combinations, shape (n,).
-
-    Returns:
-        tau-a in [-1, 1]; 0 if all scores or all final metrics are equal.
-
-    Raises:
-        ValueError: If the shapes differ, n < 2, or a value is NaN.
+    It is 0 if all scores or all final metrics are equal.
     """
-    score, final = checked_columns(score, final, least=2)
-    tau = float(kendalltau(score, final).statistic)
     untied = (1 - tie_share(score)) * (1 - tie_share(final))
-    return tau * float(np.sqrt(untied)) if untied else 0.0
+    return kendall(score, final)[0] * float(np.sqrt(untied)) if untied else 0.0
 
 
 def linear_correlations(score: ArrayLike, final: ArrayLike) -> tuple[float, float]:
     """Spearman's and Pearson's correlation, as scipy gives them.
 
-    Args:
-        score: Criterion score of each combination, shape (n,).
-        final: Final metric of the same combinations, shape (n,).
-
-    Returns:
-        Each in [-1, 1]; NaN if all scores or all final metrics are equal, and Pearson's if a value is infinite.
-
-    Raises:
-        ValueError: If the shapes differ, n < 2, or a value is NaN.
+    Both are NaN if all scores or all final metrics are equal, and Pearson's is if a value is infinite.
     """
     score, final = checked_columns(score, final, least=2)
     if min(np.ptp(rankdata(score)), np.ptp(rankdata(final))) == 0:
@@ -110,18 +73,9 @@ def signed(tau: float, *, higher_is_better: bool) -> float:
 def agreement_bounds(
     score: ArrayLike, final: ArrayLike, missing: int, *, higher_is_better: bool
 ) -> tuple[float, float]:
-    """Least and greatest agreement that there could be, were the missing combinations known as well.
+    """Least and greatest agreement that there could be, were some missing combinations known as well.
 
     At best every pair with a missing combination is concordant and none is tied, at worst every one is discordant.
-
-    Args:
-        score: Criterion score of each combination there is, shape (n,).
-        final: Final metric of the same combinations, shape (n,).
-        missing: Combinations that are missing.
-        higher_is_better: True for accuracy, False for loss.
-
-    Raises:
-        ValueError: If the shapes differ, n < 2, or a value is NaN.
     """
     score, final = checked_columns(score, final, least=2)
     pairs = len(score) * (len(score) - 1) / 2
@@ -136,10 +90,8 @@ def agreement_bounds(
 
 
 def is_valid(s: float, p: float) -> bool:
-    """Whether a criterion is valid by Definition 3.1 of paper 1: s > 0.2 and p < 0.05, both unrounded.
+    """Whether a criterion is valid by Definition 3.1 of paper 1: agreement s > 0.2 and two-sided p < 0.05, unrounded.
 
-    Args:
-        s: Agreement in [-1, 1]; higher is better. An undefined one (NaN) is not valid.
-        p: Two-sided p of the same tau-b.
+    An undefined agreement (NaN) is not valid.
     """
     return s > VALID_AGREEMENT + _ROUNDING and p < VALID_P

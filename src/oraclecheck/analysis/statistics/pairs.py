@@ -29,13 +29,8 @@ def counterexamples(score: ArrayLike, final: ArrayLike, *, higher_is_better: boo
 
     Values are compared as they are: round averages of printed numbers to their printed digits first.
 
-    Args:
-        score: Criterion score of each combination, shape (n,).
-        final: Final metric of the same combinations, shape (n,).
-        higher_is_better: True for accuracy, False for loss.
-
     Raises:
-        ValueError: If the shapes differ, n < 2, or a value is NaN.
+        ValueError: As `checked_columns`.
     """
     score, final = checked_columns(score, final, least=2)
     merit = final if higher_is_better else -final
@@ -43,21 +38,13 @@ def counterexamples(score: ArrayLike, final: ArrayLike, *, higher_is_better: boo
     count = 0
     for start in range(0, len(score), rows):
         block = slice(start, start + rows)
-        lower = score[block, None] < score[None, :]
-        worse = merit[block, None] < merit[None, :]
-        count += int(np.count_nonzero(lower & worse))
+        count += int(np.count_nonzero((score[block, None] < score) & (merit[block, None] < merit)))
     pairs = len(score) * (len(score) - 1) // 2
     return PairCounts(pairs, count, _tied_pairs(score), _tied_pairs(final))
 
 
 def tie_share(values: ArrayLike) -> float:
-    """Share of all pairs whose two values are equal.
-
-    Args:
-        values: One value per combination, shape (n,).
-
-    Returns:
-        A share in [0, 1]; accuracies on a small test set tie often, and tau-b then rests on the other pairs.
+    """Share in [0, 1] of all pairs of values, shape (n,), that are equal; tau-b then rests on the others.
 
     Raises:
         ValueError: If n < 2 or a value is NaN.
@@ -69,18 +56,15 @@ def tie_share(values: ArrayLike) -> float:
 def checked_columns(
     score: ArrayLike, final: ArrayLike, *, least: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Score and final metric of the same combinations, as vectors.
+    """Score and final metric of the same combinations, as vectors of shape (n,).
 
     Raises:
         ValueError: If the shapes differ, there are fewer than `least`, or a value is NaN.
     """
-    checked_score, checked_final = _vector("score", score, least), _vector("final", final, least)
-    if len(checked_score) != len(checked_final):
-        raise ValueError(
-            f"score and final must have one value per combination each; got {len(checked_score)} and "
-            f"{len(checked_final)} values"
-        )
-    return checked_score, checked_final
+    a, b = _vector("score", score, least), _vector("final", final, least)
+    if len(a) != len(b):
+        raise ValueError(f"score and final must have one value per combination each; got {len(a)} and {len(b)} values")
+    return a, b
 
 
 def _tied_pairs(values: NDArray[np.float64]) -> int:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from oraclecheck.analysis.statistics.balance import mean_of_repeats
-from oraclecheck.analysis.statistics.uncertainty import noise_ceiling, reliability
+from oraclecheck.analysis.statistics.uncertainty import mean_tau, reliability
 
 Array = NDArray[np.float64]
 
@@ -65,8 +65,8 @@ def _of_the_mean(direction: Array, finals: Array, means: Array, steady: NDArray[
     values = finals[steady]
     half = np.stack([values[:, r] - values[:, q] for r, q in combinations(range(k), 2)], axis=1) / np.sqrt(k) / 2
     centre = means[steady, None]
-    numerator = _Numerator(direction, means[:, None])
-    return ((numerator.at(centre + half) - numerator.at(centre - half)) ** 2).mean(axis=1) / 2
+    up, down = np.split(_numerators(direction, means[:, None], np.hstack([centre + half, centre - half])), 2, axis=1)
+    return ((up - down) ** 2).mean(axis=1) / 2
 
 
 def _of_one_repeat(direction: Array, finals: Array, steady: NDArray[np.bool_]) -> Array:
@@ -76,33 +76,27 @@ def _of_one_repeat(direction: Array, finals: Array, steady: NDArray[np.bool_]) -
     1 - (6/pi) asin(rho/2) of the numerator's variance to noise; this carries it from one repeat to the mean of k.
     """
     k = finals.shape[1]
-    rho = reliability(noise_ceiling(finals[steady]).t, k)
+    rho = reliability(mean_tau(finals[steady]), k)
     one, mean = (1 - 6 / np.pi * np.arcsin(value / 2) for value in rho)
     share = mean / one if one > 1e-9 else 1 / k
-    variances = _Numerator(direction, finals).at(finals[steady]).var(axis=1, ddof=1)
+    variances = _numerators(direction, finals, finals[steady]).var(axis=1, ddof=1)
     return np.zeros(len(variances)) if np.isnan(share) else variances * share
 
 
-class _Numerator:
-    """Concordant minus discordant pairs of one combination with all, as a function of its final metric.
+def _numerators(direction: Array, others: Array, levels: Array) -> Array:
+    """Concordant minus discordant pairs of combination i with all, if its final metric had the levels of row i.
 
     The others keep their values; where they have several, each counts with an equal share.
     """
-
-    def __init__(self, direction: Array, others: Array) -> None:
-        there = ~np.isnan(others)
-        weights = (there / there.sum(axis=1, keepdims=True)).ravel()
-        flat = np.where(there, others, np.inf).ravel()
-        order = np.argsort(flat, kind="stable")
-        self.ranked = flat[order]
-        steps = np.repeat(direction, others.shape[1], axis=1)[:, order] * weights[order]
-        self.below = np.concatenate([np.zeros((len(direction), 1)), np.cumsum(steps, axis=1)], axis=1)
-
-    def at(self, levels: Array) -> Array:
-        """The numerator of row i at its levels, shape as levels."""
-        rows = np.arange(len(levels))[:, None]
-        left, right = (np.searchsorted(self.ranked, levels, side=side) for side in ("left", "right"))
-        return self.below[rows, left] + self.below[rows, right] - self.below[:, -1:]
+    there = ~np.isnan(others)
+    weights = (there / there.sum(axis=1, keepdims=True)).ravel()
+    flat = np.where(there, others, np.inf).ravel()
+    order = np.argsort(flat, kind="stable")
+    steps = np.repeat(direction, others.shape[1], axis=1)[:, order] * weights[order]
+    below = np.concatenate([np.zeros((len(direction), 1)), np.cumsum(steps, axis=1)], axis=1)
+    rows = np.arange(len(levels))[:, None]
+    left, right = (np.searchsorted(flat[order], levels, side=side) for side in ("left", "right"))
+    return below[rows, left] + below[rows, right] - below[:, -1:]
 
 
 def _rank_differences(values: Array) -> Array:

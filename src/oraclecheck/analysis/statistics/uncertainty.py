@@ -1,6 +1,5 @@
 """What retraining noise leaves for a criterion to agree with."""
 
-from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -9,55 +8,22 @@ from numpy.typing import ArrayLike, NDArray
 from oraclecheck.analysis.statistics.correlation import kendall
 
 
-@dataclass(frozen=True)
-class NoiseCeiling:
-    """The noise ceiling `s_max` and the steps that lead to it.
-
-    Attributes:
-        t: Mean tau-b between two repeats, in [-1, 1].
-        rho_1: Reliability of one repeat, in [0, 1].
-        rho_k: Reliability of the mean of the k repeats, in [0, 1].
-        s_max: Agreement that a perfect, noise-free predictor of the true mean would show, in [0, 1].
-    """
-
-    t: float
-    rho_1: float
-    rho_k: float
-    s_max: float
-
-
-def noise_ceiling(finals: ArrayLike) -> NoiseCeiling:
-    """The highest agreement that retraining noise allows, estimated from the repeats.
-
-    Greiner's relation rho = sin(pi tau / 2) turns the agreement between repeats into a reliability, the formula of
-    Spearman and Brown raises it to the mean of k repeats, and the same relation backwards gives an agreement. This
-    assumes a Gaussian copula and speaks about one dense network and one test set. It is unbiased for Gaussian metrics
-    and up to 0.11 too high for heavy-tailed ones, such as a study in which some networks collapse.
+def mean_tau(finals: NDArray[np.float64]) -> float:
+    """Mean tau-b between two repeats, in [-1, 1]; NaN if a repeat gives all combinations the same value.
 
     Args:
         finals: Final metric of each combination and repeat, shape (n, k), n >= 2 and k >= 2, finite; accuracy or loss,
-            the ceiling is the same whichever way is better.
-
-    Returns:
-        The ceiling; 0 if the repeats do not agree with each other (t <= 0), NaN if a repeat gives all combinations
-        the same value.
-
-    Raises:
-        ValueError: If finals is not two-dimensional, has fewer than 2 rows or columns, or a value is not finite.
+            it is the same whichever way is better.
     """
-    values = np.asarray(finals, dtype=np.float64)
-    if values.ndim != 2 or min(values.shape) < 2:
-        raise ValueError(f"finals must hold at least 2 combinations (rows) x 2 repeats (columns); got {values.shape}")
-    if not np.isfinite(values).all():
-        raise ValueError(f"finals must be finite; got {int((~np.isfinite(values)).sum())} values that are not")
-    k = values.shape[1]
-    t = float(np.mean([kendall(values[:, r], values[:, q])[0] for r, q in combinations(range(k), 2)]))
-    rho_1, rho_k = reliability(t, k)
-    return NoiseCeiling(t, float(rho_1), float(rho_k), float(ceiling(rho_k)))
+    return float(np.mean([kendall(first, second)[0] for first, second in combinations(finals.T, 2)]))
 
 
 def reliability(t: ArrayLike, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Reliability of one repeat and of the mean of k repeats, each in [0, 1], from the mean tau-b between repeats."""
+    """Reliability of one repeat and of the mean of k repeats, each in [0, 1], from the mean tau-b between repeats.
+
+    Greiner's relation rho = sin(pi tau / 2) turns the agreement between repeats into a reliability, 0 if they do not
+    agree (t <= 0), and the formula of Spearman and Brown raises it to the mean of k repeats.
+    """
     rho_1 = np.clip(np.sin(np.pi * np.asarray(t) / 2), 0, 1)
     return rho_1, k * rho_1 / (1 + (k - 1) * rho_1)
 
@@ -89,7 +55,12 @@ def _log_f(t: ArrayLike, k: int) -> NDArray[np.float64]:
 
 
 def ceiling(rho_k: ArrayLike) -> NDArray[np.float64]:
-    """Agreement that a perfect predictor shows where the mean of the repeats has this reliability."""
+    """The noise ceiling: the agreement that a perfect predictor shows where the mean of the repeats has a reliability.
+
+    It is Greiner's relation backwards. This assumes a Gaussian copula and speaks about one dense network and one test
+    set. It is unbiased for Gaussian metrics and up to 0.11 too high for heavy-tailed ones, such as a study in which
+    some networks collapse.
+    """
     return 2 / np.pi * np.arcsin(np.sqrt(rho_k))
 
 

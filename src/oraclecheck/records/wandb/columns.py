@@ -7,14 +7,13 @@ other numbers stay numbers, under the record's names, for W&B's own panels.
 
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from oraclecheck.files import encoded
-from oraclecheck.records.columns import NAMES, NESTED, from_text, row_of, to_text
+from oraclecheck.records.columns import NESTED, from_text, to_text
 from oraclecheck.records.record import KINDS, Record, check_schema
 from oraclecheck.records.siblings import SHARED, deviations
-from oraclecheck.records.unfinished import identity_flaw, unfinished_row
+from oraclecheck.records.unfinished import check_identity, unfinished_row
 from oraclecheck.study.identity import IDENTITY
 
 JOB_TYPE = "retrain"
@@ -24,25 +23,6 @@ EXACT = 2**53
 """Every integer up to here is a floating-point number."""
 
 
-@dataclass(frozen=True)
-class WandbRun:
-    """A run as W&B has it.
-
-    Attributes:
-        id: Its id, the same whenever the run is tried again.
-        job_type: Its job type.
-        started: When it started; later is greater.
-        config: Its config.
-        summary: Its summary.
-    """
-
-    id: str
-    job_type: str
-    started: Any
-    config: Mapping[str, Any]
-    summary: Mapping[str, Any]
-
-
 def to_config(identity: Mapping[str, Any]) -> dict[str, Any]:
     """W&B's config of a run."""
     return {name: _to_wandb(name, identity[name]) for name in IDENTITY}
@@ -50,26 +30,26 @@ def to_config(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 def to_summary(record: Record) -> dict[str, Any]:
     """W&B's summary of a run; what the record has not, the summary has not."""
-    columns = {name: value for name, value in row_of(record).items() if name not in IDENTITY and value is not None}
-    return {name: _to_wandb(name, value) for name, value in columns.items()}
+    columns = vars(record).items()
+    return {name: _to_wandb(name, value) for name, value in columns if name not in IDENTITY and value is not None}
 
 
-def rows_of(runs: Iterable[WandbRun]) -> list[dict[str, Any]]:
-    """The rows of those of W&B's runs that are records of ours.
+def rows_of(runs: Iterable[Any]) -> list[dict[str, Any]]:
+    """The rows of those of W&B's runs, as its API gives them, that are records of ours.
 
     Of several runs of one id the latest that has an outcome counts. A run without an outcome, because it goes on or was
     killed, is unfinished. What is wrong with a run is said on stderr.
     """
-    latest: dict[str, WandbRun] = {}
+    latest: dict[str, Any] = {}
     for run in runs:
         if run.job_type == JOB_TYPE:
-            latest[run.id] = max(latest.get(run.id, run), run, key=lambda run: ("status" in run.summary, run.started))
+            latest[run.id] = max(latest.get(run.id, run), run, key=lambda run: (_has_outcome(run), run.created_at))
     identities: dict[str, dict[str, Any]] = {}
-    for run in latest.values():
+    for name, run in latest.items():
         try:
-            identities[run.id] = _identity(run.config)
+            identities[name] = _identity(run.config)
         except ValueError as error:
-            _say(f"run {run.id} is left out: {error}")
+            _say(f"run {name} is left out: its config does not say what it is: {error}")
     deviating = deviations(list(identities.values()))
     rows = []
     for number, (name, identity) in enumerate(identities.items()):
@@ -78,7 +58,13 @@ def rows_of(runs: Iterable[WandbRun]) -> list[dict[str, Any]]:
                 flaw, usual = deviating[number]
                 identity |= {column: usual[column] for column in SHARED}
                 raise ValueError(f"record.{flaw}")
-            rows.append(_row(identity, latest[name].summary))
+            if not _has_outcome(latest[name]):
+                rows.append(unfinished_row(identity))
+                continue
+            check_schema(identity["schema"])
+            outcome = latest[name].summary_metrics.items()
+            columns = {column: _from_wandb(column, value) for column, value in outcome if column in KINDS}
+            rows.append(vars(Record(**{**columns, **identity})))
         except ValueError as error:
             _say(f"run {name} is not a valid record: {error}")
             rows.append(unfinished_row(identity, str(error)))
@@ -89,29 +75,22 @@ def _say(sentence: str) -> None:
     print(f"oraclecheck: W&B: {sentence}", file=sys.stderr)
 
 
+def _has_outcome(run: Any) -> bool:
+    return "status" in run.summary_metrics
+
+
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
     if absent := [name for name in IDENTITY if name not in config]:
-        raise ValueError(f"its config does not say what it is; it lacks {absent[0]}")
+        raise ValueError(f"it lacks {absent[0]}")
     identity = {name: _from_wandb(name, config[name]) for name in IDENTITY}
-    if flaw := identity_flaw(identity):
-        raise ValueError(f"its config does not say what it is: {flaw}")
+    check_identity(identity)
     return identity
-
-
-def _row(identity: dict[str, Any], summary: Mapping[str, Any]) -> dict[str, Any]:
-    if "status" not in summary:
-        return unfinished_row(identity)
-    check_schema(identity["schema"])
-    outcome = {name: _from_wandb(name, summary[name]) for name in NAMES if name in summary and name not in IDENTITY}
-    return row_of(Record(**identity, **outcome))
 
 
 def _to_wandb(name: str, value: Any) -> Any:
     if name in NESTED:
         return to_text(name, value)
-    if isinstance(value, int) and abs(value) > EXACT:
-        return str(value)
-    return encoded(value)
+    return str(value) if isinstance(value, int) and abs(value) > EXACT else encoded(value)
 
 
 def _from_wandb(name: str, value: Any) -> Any:
@@ -121,6 +100,4 @@ def _from_wandb(name: str, value: Any) -> Any:
             return from_text(name, value)
         except (ValueError, RecursionError):
             return value  # which has none of the column's types
-    if isinstance(value, float) and float not in kinds and value.is_integer():
-        return int(value)
-    return value
+    return int(value) if isinstance(value, float) and float not in kinds and value.is_integer() else value

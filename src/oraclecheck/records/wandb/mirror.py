@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,22 +12,7 @@ from typing import Any
 from oraclecheck.errors import first_line
 from oraclecheck.records.record import Record
 from oraclecheck.records.wandb.columns import JOB_TYPE, to_config, to_summary
-from oraclecheck.records.wandb.server import lean_settings, quiet_environment, server_trouble
-
-
-@dataclass(frozen=True)
-class WandbSettings:
-    """Where W&B runs go.
-
-    Args:
-        mode: "offline" or "online".
-        project: W&B project.
-        entity: W&B user or team; None for the account's default.
-    """
-
-    mode: str
-    project: str
-    entity: str | None
+from oraclecheck.records.wandb.server import WandbSettings, begin_run, server_trouble
 
 
 class WandbMirror:
@@ -42,52 +27,35 @@ class WandbMirror:
 
     def __init__(self, settings: WandbSettings | None, identity: dict[str, Any], folder: Path, run_id: str) -> None:
         self._run: Any = None
-        if settings is None:
+        if settings is None or (usable := usable_mode(settings.mode)) == "disabled":
             return
-        mode = usable_mode(settings.mode)
-        self._guard(lambda: self._open(settings, mode, identity, folder, run_id))
-        if self._run is None and mode == "online":
-            self._guard(lambda: self._open(settings, "offline", identity, folder, run_id))
+        described = {"id": run_id, "name": run_id, "group": identity["study"], "job_type": JOB_TYPE}
+        for mode in dict.fromkeys([usable, "offline"]):
+            if self._run is None:
+                with self._guarded():
+                    where = replace(settings, mode=mode)
+                    self._run = begin_run(where, folder, **described, config=to_config(identity))
 
     def log(self, entry: dict[str, float]) -> None:
         """Mirror an epoch's numbers."""
         if self._run is not None:
-            self._guard(
-                lambda: self._run.log({k: v for k, v in entry.items() if k != "epoch"}, step=int(entry["epoch"]))
-            )
+            with self._guarded():
+                numbers = {name: value for name, value in entry.items() if name != "epoch"}
+                self._run.log(numbers, step=int(entry["epoch"]))
 
     def finish(self, record: Record) -> None:
         """Mirror the record and close the run."""
-        if self._run is None:
-            return
-        self._guard(lambda: self._run.summary.update(to_summary(record)))
         if self._run is not None:
-            self._guard(lambda: self._run.finish(exit_code=1 if record.status == "failed" else 0))
+            with self._guarded():
+                self._run.summary.update(to_summary(record))
+                self._run.finish(exit_code=1 if record.status == "failed" else 0)
 
-    def _open(self, settings: WandbSettings, mode: str, identity: dict[str, Any], folder: Path, run_id: str) -> None:
-        if mode == "disabled":
-            return
-        quiet_environment()
-        import wandb
-
-        self._run = wandb.init(
-            project=settings.project,
-            entity=settings.entity,
-            mode=mode,  # type: ignore[arg-type]
-            id=run_id,
-            name=run_id,
-            group=identity["study"],
-            job_type=JOB_TYPE,
-            config=to_config(identity),
-            dir=folder.absolute(),  # the service that writes it may have another working directory
-            settings=lean_settings(),
-        )
-
-    def _guard(self, action: Callable[[], object]) -> None:
-        """Run what W&B may fail at; after a failure this run is mirrored no further and later ones stay offline."""
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Around what W&B may fail at; after a failure this run is mirrored no further and later ones stay offline."""
         global _failure_said
         try:
-            action()
+            yield
         except Exception as error:
             os.environ["WANDB_MODE"] = "offline"
             if not _failure_said:

@@ -3,34 +3,18 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from oraclecheck.errors import first_line
-from oraclecheck.records.wandb.server import lean_settings, quiet_environment, server_trouble
+from oraclecheck.records.wandb.server import WandbSettings, begin_run, quiet_wandb, server_trouble
 
 JOB_TYPE = "aggregate"
 """W&B's word for what a run is; runs of the sweep have another, so that a report is never read as one of them."""
 
 
-@dataclass(frozen=True)
-class Project:
-    """Where a report goes on W&B.
-
-    Attributes:
-        entity: User or team; None for the account's default.
-        name: The project.
-        mode: "online", or "offline" where the user's $WANDB_MODE says so.
-    """
-
-    entity: str | None
-    name: str
-    mode: str
-
-
-def usable_project(path: str) -> Project:
-    """The project that a user names, once W&B is known to be there.
+def usable_project(path: str) -> WandbSettings:
+    """The project that a user names, once W&B is known to be there; offline where the user's $WANDB_MODE says so.
 
     Args:
         path: `PROJECT` or `ENTITY/PROJECT`.
@@ -44,11 +28,11 @@ def usable_project(path: str) -> Project:
     mode = os.environ.get("WANDB_MODE", "online")
     if mode == "online" and (trouble := server_trouble()):
         raise ValueError(f"--wandb cannot be used: {trouble}; WANDB_MODE=offline keeps the report for `wandb sync`")
-    return Project(entity or None, name, mode)
+    return WandbSettings(mode, name, entity or None)
 
 
 def publish(
-    project: Project,
+    settings: WandbSettings,
     name: str,
     folder: Path,
     *,
@@ -59,7 +43,7 @@ def publish(
     """Send a report; gives where it is to be found.
 
     Args:
-        project: From `usable_project`.
+        settings: From `usable_project`.
         name: What the run is called.
         folder: The report's folder, where W&B keeps its own copy in `wandb/`.
         tables: Name -> rows of JSON values, each with the same columns.
@@ -69,21 +53,16 @@ def publish(
     Raises:
         ValueError: If W&B fails.
     """
-    quiet_environment()
-    import wandb
-
+    wandb = quiet_wandb()
     run: Any = None
     try:
-        run = wandb.init(
-            project=project.name,
-            entity=project.entity,
-            mode=project.mode,  # type: ignore[arg-type]
-            name=name,
-            job_type=JOB_TYPE,
-            dir=folder.absolute(),
-            settings=lean_settings(),
-        )
-        content: dict[str, Any] = {title: _table(list(rows)) for title, rows in tables.items()}
+        run = begin_run(settings, folder, name=name, job_type=JOB_TYPE)
+        content: dict[str, Any] = {}
+        for title, rows in tables.items():
+            listed = list(rows)
+            names = list(listed[0]) if listed else []
+            cells = [[_cell(row[name]) for name in names] for row in listed]
+            content[title] = wandb.Table(columns=names, data=cells, allow_mixed_types=True)
         images = {_key(path, folder): wandb.Image(str(path)) for path in files if path.suffix == ".png"}
         run.log({**content, **images})
         run.summary.update(scalars)
@@ -98,14 +77,6 @@ def publish(
             run.finish(exit_code=1)
         raise ValueError(f"the report is written, but W&B did not take it: {first_line(error)}") from None
     return where
-
-
-def _table(rows: list[Mapping[str, Any]]) -> Any:
-    import wandb
-
-    names = list(rows[0]) if rows else []
-    cells: list[Iterable[Any]] = [[_cell(row[name]) for name in names] for row in rows]
-    return wandb.Table(columns=[*names], data=cells, allow_mixed_types=True)
 
 
 def _cell(value: Any) -> Any:

@@ -4,13 +4,14 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pandas as pd
 
 from oraclecheck.errors import first_line
 from oraclecheck.records.frame import table_of_rows
-from oraclecheck.records.wandb.columns import WandbRun, rows_of
-from oraclecheck.records.wandb.server import server_trouble
+from oraclecheck.records.wandb.columns import rows_of
+from oraclecheck.records.wandb.server import quiet_wandb, server_trouble
 
 PAGE = 1000
 """Runs a request: the most that W&B gives."""
@@ -33,7 +34,6 @@ def load_online(path: str) -> pd.DataFrame:
     if not (entity and project) or "/" in group:
         raise ValueError(f"wandb: must name ENTITY/PROJECT or ENTITY/PROJECT/GROUP; got {path!r}")
     with _environment_kept():
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # it starts telemetry threads
         if trouble := server_trouble():
             raise ValueError(f"wandb:{path} cannot be read: {trouble}")
         try:
@@ -50,19 +50,13 @@ def load_online(path: str) -> pd.DataFrame:
     return table_of_rows(rows)
 
 
-def _runs(entity: str, project: str, group: str) -> list[WandbRun]:
-    import wandb
-
-    api = wandb.Api(overrides={"entity": entity}, timeout=REQUEST_SECONDS)  # else it asks for a default entity
+def _runs(entity: str, project: str, group: str) -> list[Any]:
+    api = quiet_wandb().Api(overrides={"entity": entity}, timeout=REQUEST_SECONDS)  # else it asks for a default entity
     with tempfile.TemporaryDirectory() as folder:
         os.environ["WANDB_DIR"] = folder  # where W&B's client makes a folder for every run it lists
         filters = {"group": group} if group else {}
         found = api.runs(f"{entity}/{project}", filters=filters, per_page=PAGE, lazy=False)  # lazily: a request a run
-        return [
-            WandbRun(run.id, run.job_type or "", run.created_at, run.config, run.summary_metrics)
-            for run in found
-            if not group or run.group == group
-        ]
+        return [run for run in found if not group or run.group == group]
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from oraclecheck.analysis.words import combination_name
+
 # The page lists this many kinds of failure a study, and names this many runs of one kind.
 _LISTED_KINDS = 100
 _NAMED_RUNS = 24
@@ -29,33 +31,34 @@ def gaps(runs: pd.DataFrame, counts: Mapping[str, Any]) -> list[dict[str, Any]]:
         counts: A row of `tables.correlate` of the study.
 
     Returns:
-        One entry for each status that occurs: `status`, `count`, `meaning`, and `kinds`, at most 100 groups of runs
-        whose reason is the same but for its numbers, each with `reason` (the first error's last line),
-        `numbers_differ`, `count`, `runs` (text) and `traceback` (of the first); `unlisted` counts the runs of further
-        groups.
+        One entry for each status that occurs: `count`, `meaning`, and `kinds`, at most 100 groups of runs whose reason
+        is the same but for its numbers, each with `reason` (the first error's last line), `numbers_differ`, `count`,
+        `runs` (text) and `traceback` (of the first); `unlisted` counts the runs of further groups.
     """
     kinds = {status: _kinds(runs[runs["status"] == status]) for status in _MEANING}
-    if missing := int(counts.get("missing") or 0):
-        kinds["missing"] = [_kind([""], _missing(runs, counts), missing)]
-    found = []
-    for status, groups in kinds.items():
-        count, listed = (sum(kind["count"] for kind in some) for some in (groups, groups[:_LISTED_KINDS]))
-        entry = {"status": status, "count": count, "meaning": _MEANING[status]}
-        found.append({**entry, "kinds": groups[:_LISTED_KINDS], "unlisted": count - listed})
-    return [entry for entry in found if entry["count"]]
+    if counts["missing"]:
+        kinds["missing"] = [_kind([""], _missing(runs, counts), int(counts["missing"]))]
+    return [
+        {
+            "count": sum(kind["count"] for kind in groups),
+            "meaning": _MEANING[status],
+            "kinds": groups[:_LISTED_KINDS],
+            "unlisted": sum(kind["count"] for kind in groups[_LISTED_KINDS:]),
+        }
+        for status, groups in kinds.items()
+        if groups
+    ]
 
 
 def _kinds(group: pd.DataFrame) -> list[dict[str, Any]]:
     """The runs by what ended them; sizes and addresses differ between failures of one kind."""
-    alike: dict[str, list[int]] = {}
-    for row, error in enumerate(group["error"]):
-        alike.setdefault(_NUMBER.sub("0", _last_line(error)), []).append(row)
-    kinds = [
-        _kind(
-            [group["error"].iloc[row] for row in rows], [_run(group.iloc[row]) for row in rows[:_NAMED_RUNS]], len(rows)
-        )
-        for rows in alike.values()
-    ]
+    alike: dict[str, list[pd.Series]] = {}
+    for _, run in group[["combo", "picked_by", "repeat", "error"]].iterrows():
+        alike.setdefault(_NUMBER.sub("0", _last_line(run["error"])), []).append(run)
+    kinds = []
+    for rows in alike.values():
+        names = [f"{combination_name(run)}/{run['repeat']}" for run in rows[:_NAMED_RUNS]]
+        kinds.append(_kind([run["error"] for run in rows], names, len(rows)))
     return sorted(kinds, key=lambda kind: -kind["count"])
 
 
@@ -76,17 +79,11 @@ def _missing(runs: pd.DataFrame, counts: Mapping[str, Any]) -> list[str]:
     counted = runs[runs["picked_by"].isna() & runs["combo"].notna()]
     have = set(zip(counted["combo"].astype(object), counted["repeat"].astype(int), strict=True))
     repeats = sorted({repeat for _, repeat in have})
-    census = counts.get("space") == "enumerated" and not pd.isna(counts.get("space_size"))
+    census = counts["space"] == "enumerated" and pd.notna(counts["space_size"])
     combos = range(int(counts["space_size"])) if census else sorted({combo for combo, _ in have})
     absent = ((combo, repeat) for combo in combos for repeat in repeats if (combo, repeat) not in have)
     return [f"{combo}/{repeat}" for combo, repeat in islice(absent, _NAMED_RUNS)]
 
 
 def _last_line(error: Any) -> str:
-    lines = str(error).strip().splitlines() if isinstance(error, str) else []
-    return lines[-1].strip() if lines else ""
-
-
-def _run(row: pd.Series) -> str:
-    name = str(row["picked_by"]) if pd.isna(row["combo"]) else str(int(row["combo"]))
-    return f"{name}/{row['repeat']}"
+    return "".join(error.strip().splitlines()[-1:]).strip() if isinstance(error, str) else ""

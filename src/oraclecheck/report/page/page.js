@@ -1,7 +1,6 @@
 "use strict";
 (() => {
-  const { studies, finals, score, pick } = JSON.parse(document.getElementById("points").textContent);
-  const { metric, final } = document.querySelector("#numbers tr[data-final]").dataset;
+  const { studies, final, metric, finals, score, pick } = JSON.parse(document.getElementById("points").textContent);
   const state = { study: 0, metric, final, pinned: null };
   const [plot, details, find] = ["plot", "details", "find"].map((id) => document.getElementById(id));
   const symbols = ["square-open", "diamond-open", "triangle-down-open", "pentagon-open", "hexagon-open"];
@@ -110,7 +109,7 @@
     };
     const config = { responsive: true, displaylogo: false, modeBarButtons: [["toImage"], ["zoom2d", "pan2d"], ["zoomIn2d", "zoomOut2d", "resetScale2d"]], toImageButtonOptions: { format: "svg", filename: `${study.study}_${state.metric}_${state.final}` } };
     Plotly.react(plot, traces, layout, config);
-    const caption = study.captions[state.final]?.[state.metric] ?? `No statistics were computed of the ${name} (see --final and --metric of the command below).`;
+    const caption = (state.final === final && study.captions[state.metric]) || `No statistics were computed of the ${name} (see --final and --metric of the command below).`;
     plot.setAttribute("role", "img");
     plot.setAttribute("aria-label", `Scatter of ${title} over ${score}, ${counted.length} combinations. ${caption}`);
     document.getElementById("caption").textContent = caption;
@@ -130,8 +129,6 @@
     const distance = (choice) => 2 * (choice.final !== state.final) + (choice.metric !== state.metric);
     Object.assign(state, known.toSorted((a, b) => distance(a) - distance(b))[0]);
 
-    const judged = document.querySelector(`[data-final=${state.final}]`) !== null;
-    for (const marked of document.querySelectorAll("[data-final]")) marked.hidden = judged && marked.dataset.final !== state.final;
     for (const input of document.querySelectorAll("[data-state]")) {
       const name = input.dataset.state;
       input.checked = input.value === state[name];

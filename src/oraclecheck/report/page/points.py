@@ -1,5 +1,6 @@
 """The points of the interactive scatter, small enough to travel inside the page."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ _NAMED_FILTERS = 24
 # What a pointer reads off a repeat; means are kept exact, because "strictly better" compares them.
 _REPEAT_DIGITS = 6
 
-_LARGEST_EXACT_INTEGER = 2**53
+_LARGEST_EXACT_INTEGER = 2**53  # of JavaScript's numbers
 
 
 def scatter_points(runs: pd.DataFrame, combos: pd.DataFrame) -> dict[str, Any]:
@@ -32,53 +33,39 @@ def scatter_points(runs: pd.DataFrame, combos: pd.DataFrame) -> dict[str, Any]:
         single repeat), `choice` (row of the least score, None if there is none).
     """
     shown = combos[(combos["k"] > 0) & combos["score"].notna()]  # NaN where records contradict each other
-    unpicked = [i for i, name in enumerate(shown["picked_by"]) if name is None or pd.isna(name)]
+    unpicked = np.flatnonzero(shown["picked_by"].isna())
     score = shown["score"].to_numpy(float)
     repeats = sorted(int(r) for r in runs["repeat"].unique())
     points: dict[str, Any] = {
-        "combo": [None if pd.isna(c) else _index(int(c)) for c in shown["combo"]],
-        "picked": [None if pd.isna(name) else str(name) for name in shown["picked_by"]],
-        "removed": [spell_removed(removed or {}, _NAMED_FILTERS) for removed in shown["removed"]],
+        "combo": [str(c) if c is not None and c >= _LARGEST_EXACT_INTEGER else c for c in shown["combo"]],
+        "picked": shown["picked_by"].tolist(),
+        "removed": [spell_removed(removed, _NAMED_FILTERS) for removed in shown["removed"]],
         "score": score.tolist(),
-        "choice": unpicked[int(np.argmin(score[unpicked]))] if unpicked else None,
+        "choice": int(unpicked[np.argmin(score[unpicked])]) if len(unpicked) else None,
         "y": _by_metric(lambda column: shown[column].to_numpy(float).tolist()),
         "repeats": repeats,
     }
     if len(repeats) > 1:
-        rows = _rows(runs, shown, repeats)
+        place = {key: row for row, key in enumerate(zip(_keys(runs), runs["repeat"], strict=True))}
+        rows = [[place.get((key, repeat)) for repeat in repeats] for key in _keys(shown)]
         points["each"] = _by_metric(lambda column: _values(runs, rows, column))
     return points
 
 
-def _by_metric(values: Any) -> dict[str, dict[str, list]]:
+def _by_metric(values: Callable[[str], list]) -> dict[str, dict[str, list]]:
     return {
         final: {metric: values(f"{column}_test_{metric}") for metric in HIGHER_IS_BETTER}
         for final, column in FINALS.items()
     }
 
 
-def _index(combo: int) -> int | str:
-    """JavaScript's numbers are not exact beyond 2^53."""
-    return combo if combo < _LARGEST_EXACT_INTEGER else str(combo)
-
-
-def _rows(runs: pd.DataFrame, shown: pd.DataFrame, repeats: list[int]) -> list[list[int | None]]:
-    """For each combination and repeat the row of its record among the runs."""
-    place = {key: i for i, key in enumerate(zip(_keys(runs), runs["repeat"], strict=True))}
-    return [[place.get((key, repeat)) for repeat in repeats] for key in _keys(shown)]
-
-
 def _keys(table: pd.DataFrame) -> list[tuple[str, Key]]:
-    names = ("" if pd.isna(name) else str(name) for name in table["picked_by"])
+    """What tells combinations apart: two criteria may have picked the same one."""
+    names = table["picked_by"].astype(object).where(table["picked_by"].notna(), "")
     return list(zip(names, combination_keys(table), strict=True))
 
 
 def _values(runs: pd.DataFrame, rows: list[list[int | None]], column: str) -> list[list[float | str | None]]:
-    values, status = runs[column].to_numpy(float), list(runs["status"])
-
-    def value(row: int | None) -> float | str | None:
-        if row is None:
-            return None
-        return status[row] if status[row] != "ok" else float(f"{values[row]:.{_REPEAT_DIGITS}g}")
-
-    return [[value(row) for row in repeats] for repeats in rows]
+    ended = zip(runs[column].to_numpy(float), runs["status"], strict=True)
+    said = [float(f"{value:.{_REPEAT_DIGITS}g}") if status == "ok" else status for value, status in ended]
+    return [[None if row is None else said[row] for row in repeats] for repeats in rows]

@@ -1,19 +1,46 @@
-"""What a study was run with: its configuration, the machine, the versions."""
+"""What a study was run with: its configuration, the machine, the versions, and the command that runs it again."""
 
 import json
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from oraclecheck.analysis.words import spell
 
-_METRICS = {"accuracy": lambda value: f"{100 * value:.2f} %", "loss": lambda value: f"{value:.4f}"}
+
+def sweep_commands(runs: pd.DataFrame, studies: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Study -> the command for the combinations and repeats that its runs are of, where its file is known.
+
+    Args:
+        runs: One row per record.
+        studies: Study -> content of its file (`study.folder.read_studies`).
+    """
+    commands = {}
+    for study, rows in runs[runs["picked_by"].isna() & runs["combo"].notna()].groupby("study"):
+        if str(study) in studies:
+            combos, repeats = (_indices(rows[name].unique().tolist()) for name in ("combo", "repeat"))
+            words = [*studies[str(study)]["overrides"], f"combo={combos}", *[f"repeat={repeats}"] * (repeats != "0")]
+            commands[str(study)] = shlex.join(["python", "-m", "oraclecheck", "-m", *words])
+    return commands
 
 
-def flat(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _indices(indices: Sequence[int]) -> str:
+    """A sweep over the indices: range(n) where they are the first n."""
+    wanted = sorted(indices)
+    if wanted == list(range(len(wanted))) and len(wanted) > 1:
+        return f"range({len(wanted)})"
+    return ",".join(map(str, wanted))
+
+
+def flat(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
     """Dotted keys and values of a configuration, as they are written on the command line."""
-    return list(_leaves(config, ""))
+    if isinstance(value, Mapping) and (value or not key):
+        for name, item in value.items():
+            yield from flat(item, f"{key}.{name}".lstrip("."))
+    else:
+        yield key, value if isinstance(value, str) else json.dumps(value)
 
 
 def provenance(runs: pd.DataFrame) -> list[tuple[str, str]]:
@@ -25,14 +52,6 @@ def provenance(runs: pd.DataFrame) -> list[tuple[str, str]]:
     if seconds := float(runs["duration_total"].sum()):
         found.append(("computing time", f"{seconds / 3600:.2f} hours in {runs['duration_total'].count():,} runs"))
     return [(name, value) for name, value in found if value]
-
-
-def _leaves(value: Any, key: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping) and (value or not key):
-        for name, item in value.items():
-            yield from _leaves(item, f"{key}.{name}".lstrip("."))
-    else:
-        yield key, value if isinstance(value, str) else json.dumps(value)
 
 
 def _spread(values: pd.Series) -> str:
@@ -54,7 +73,7 @@ def _sizes(runs: pd.DataFrame) -> str:
 def _dense(runs: pd.DataFrame) -> str:
     texts = []
     for part in ("train", "test"):
-        for metric, form in _METRICS.items():
+        for metric, form in (("accuracy", "{:.2%}"), ("loss", "{:.4f}")):
             values = runs[f"dense_{part}_{metric}"].dropna()
-            texts += [f"{part} {metric} {form(values.iloc[0])}"] if len(values) else []
+            texts += [f"{part} {metric} {form.format(values.iloc[0]).replace('%', ' %')}"] if len(values) else []
     return ", ".join(texts)

@@ -2,7 +2,7 @@ import shlex
 
 import pandas as pd
 
-from oraclecheck.report.invocation import sweep_commands
+from oraclecheck.report.page.settings import sweep_commands
 
 
 def runs(combos, repeats=(0,), picked_by=None):
