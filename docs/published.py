@@ -99,12 +99,10 @@ def _study(layers: str, ratio: float) -> str:
 
 
 def _page(table: pd.DataFrame, beyond: pd.DataFrame, order: pd.DataFrame) -> str:
-    stand = table[table["p_holm"] < 0.05]
-    right, wrong = stand[stand["agreement"] > 0], stand[stand["agreement"] < 0]
+    right, wrong = table[table["relation"] == "agrees"], table[table["relation"] == "opposes"]
     by_definition = table["valid"].astype(bool)
     census = table["space"] == "enumerated"
     lost = table[by_definition & (table["p_holm"] >= 0.05)]
-    verdicts = table["verdict"].value_counts()
     lines = [
         "# The published points, with their uncertainty",
         "",
@@ -117,20 +115,21 @@ def _page(table: pd.DataFrame, beyond: pd.DataFrame, order: pd.DataFrame) -> str
         "## Which cells of Table 2 stand?",
         "",
         f"- Definition 3.1 calls {by_definition.sum()} of {len(table)} cells valid, as printed.",
-        f"- **{len(right)} of the {len(table)} show agreement in the right direction that chance does not explain**, after "
-        f"Holm's adjustment over the {len(table)} cells (p < 0.05). For the {census.sum()} cells of one layer, chance "
-        "includes that combinations share filters."
-        + (f" In the wrong direction: {_names(wrong)}." if len(wrong) else " None does in the wrong direction."),
-        f"- Valid by Definition 3.1 but not beyond chance after adjustment: {_names(lost) or 'none'}.",
-        "- The three-valued verdict: "
-        + ", ".join(f"{name} {verdicts.get(name, 0)}" for name in ("valid", "invalid", "undecided"))
+        f"- *Is there a relation, and which way?* **{len(right)} of the {len(table)} cells agree**, after Holm's adjustment "
+        f"over the {len(table)} cells (p < 0.05). For the {census.sum()} cells of one layer, chance includes that "
+        "combinations share filters."
+        + (f" Opposed: {_names(wrong)}." if len(wrong) else " None opposes; in the others none is shown.")
+        + f" Valid by Definition 3.1 but not beyond chance after adjustment: {_names(lost) or 'none'}.",
+        "- *Is it strong enough to choose by?* "
+        + ", ".join(f"{name} {count}" for name, count in table["verdict"].value_counts().items())
         + ". The cells of one layer hold *all* combinations of one network, so resampling combinations says nothing; only "
         "repeats could give an interval, and the published points are means over repeats. That, and nothing about pruning, "
         "leaves them undecided; *invalid* too is only said where repeats show how much noise could hide.",
+        "- *For what?* One trained network; other networks of the same recipe may say otherwise.",
         "",
         "| layers | ratio | n | printed τ / p | τ / p from the points | s | 95 % interval | p, permuted filters | p, Holm | "
-        "Def. 3.1 | verdict |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "Def. 3.1 | relation | verdict |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
         *(_cell(row) for row in table.itertuples()),
         "",
         "s is −τ for accuracy: positive where a lower pruned train loss goes with a higher final accuracy. The interval of a "
@@ -140,8 +139,8 @@ def _page(table: pd.DataFrame, beyond: pd.DataFrame, order: pd.DataFrame) -> str
         "",
         "## The other studies of Figures 3 to 5",
         "",
-        "| study | n | τ / p | s | 95 % interval | p, permuted filters | Def. 3.1 | verdict | anomaly ratio |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| study | n | τ / p | s | 95 % interval | p, permuted filters | Def. 3.1 | relation | verdict | anomaly ratio |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
         *(_study_row(row) for row in beyond.itertuples()),
         "",
         "## How row numbers become filters",
@@ -163,14 +162,14 @@ def _cell(row: tuple) -> str:
     return (
         f"| {row.layers_printed} | {row.pruning_ratio_printed} | {row.n} | {row.tau_printed:.2f} / {row.p_value:.1e} "
         f"| {row.tau:.2f} / {row.p:.1e} | {row.agreement:+.2f} | {_interval(row)} | {_p(row.p_permutation)} "
-        f"| {_p(row.p_holm)} | {'valid' if row.valid else 'invalid'} | {row.verdict} |"
+        f"| {_p(row.p_holm)} | {'valid' if row.valid else 'invalid'} | {row.relation} | {row.verdict} |"
     )
 
 
 def _study_row(row: tuple) -> str:
     return (
         f"| {row.study} | {row.n} | {row.tau:.2f} / {row.p:.1e} | {row.agreement:+.2f} | {_interval(row)} "
-        f"| {_p(row.p_permutation)} | {'valid' if row.valid else 'invalid'} | {row.verdict} "
+        f"| {_p(row.p_permutation)} | {'valid' if row.valid else 'invalid'} | {row.relation} | {row.verdict} "
         f"| {100 * row.anomaly_ratio:.1f} % |"
     )
 
