@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.metrics import HIGHER_IS_BETTER, METRIC_COLUMNS
-from oraclecheck.analysis.statistics.balance import balanced
 from oraclecheck.analysis.words import combination_name
 from oraclecheck.records.combination_key import Key, combination_keys, knows_filters
 from oraclecheck.study.identity import ONE_RUN
@@ -46,41 +45,6 @@ class Outcomes:
     def k(self) -> NDArray[np.int64]:
         """Repeats with an outcome, shape (n,)."""
         return self.status[list(_OUTCOMES)].sum(axis=1).to_numpy()
-
-    def of(self, rows: NDArray[np.bool_]) -> "Outcomes":
-        """The outcomes of some of the combinations."""
-        some = np.flatnonzero(rows)
-        finals = {column: values[some] for column, values in self.finals.items()}
-        keys, first, status = [self.keys[i] for i in some], self.first.iloc[some], self.status.iloc[some]
-        return Outcomes(first, keys, self.score[some], self.there[some], finals, status)
-
-    def counted(self, *, census: bool) -> "Counted":
-        """The runs that statistics rest on: equally many of each combination; see `balance`."""
-        rows, columns = balanced(self.there, census=census)
-        finals = {name: np.take_along_axis(values, columns, axis=1)[rows] for name, values in self.finals.items()}
-        return Counted(rows, self.score[rows], finals, int(self.there.sum()) - int(rows.sum()) * columns.shape[1])
-
-
-@dataclass(frozen=True)
-class Counted:
-    """The runs of a study that count: n' of its combinations, k repeats of each.
-
-    Attributes:
-        rows: Which combinations count, shape (n,).
-        score: Their scores, shape (n',).
-        finals: Metric column -> their values, shape (n', k), without NaN if the study has the metric.
-        left_out: Runs with an outcome that do not count.
-    """
-
-    rows: NDArray[np.bool_]
-    score: NDArray[np.float64]
-    finals: dict[str, NDArray[np.float64]]
-    left_out: int
-
-    @property
-    def k(self) -> int:
-        """Repeats of each combination."""
-        return next(iter(self.finals.values())).shape[1]
 
 
 def checked(runs: pd.DataFrame, criterion: Criterion = ORACLE) -> pd.DataFrame:

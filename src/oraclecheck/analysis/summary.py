@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oraclecheck.analysis.metrics import HIGHER_IS_BETTER, METRIC_COLUMNS
-from oraclecheck.analysis.outcomes import Outcomes
 from oraclecheck.analysis.rounding import magnitude
-from oraclecheck.analysis.space import Space, counted_runs
+from oraclecheck.analysis.space import Counted, Space
 from oraclecheck.analysis.statistics.balance import mean_of_repeats
 from oraclecheck.analysis.statistics.choice import anomaly_of_census, anomaly_of_sample, anomaly_ratio, regret
 from oraclecheck.analysis.statistics.correlation import (
@@ -43,24 +42,23 @@ STATISTICS = (
 _COLLAPSED = 3.0
 
 
-def summarise(outcomes: Outcomes, column: str, *, draws: int, seed: int) -> dict[str, Any]:
+def summarise(counted: Counted, column: str, *, draws: int, seed: int) -> dict[str, Any]:
     """The columns `STATISTICS` and `note` for one metric of one study.
 
     Args:
-        outcomes: Of the study, without the combinations that a criterion picked.
+        counted: The runs of the study that count.
         column: Metric column, such as "final_test_accuracy".
         draws: Bootstrap resamples.
         seed: Seed of resamples and relabellings.
     """
-    counted, space = counted_runs(outcomes)
-    score, finals = counted.score, counted.finals[column]
+    score, finals, space = counted.score, counted.finals[column], counted.space
     if len(score) < 2:
         sentence = f"statistics need at least 2 combinations with an outcome; there are {len(score)}"
         return {**_nothing(), "verdict": "undecided", "reason": f"sample: {sentence}", "note": sentence}
     higher_is_better, final = HIGHER_IS_BETTER[METRIC_COLUMNS[column]], mean_of_repeats(finals)
     options: Any = {"higher_is_better": higher_is_better, "census": space.is_enumerated, "draws": draws, "seed": seed}
     row = _nothing() | _agreement(score, final, space, higher_is_better)
-    row["p_permutation"], no_p = _permutation(outcomes, score, final, space, seed)
+    row["p_permutation"], no_p = _permutation(counted, final, seed)
     intervals, no_intervals = noise_and_intervals(score, finals, **options)
     row |= intervals
     choice, no_regret = _choice(score, finals, row["anomaly_ratio"], **options)
@@ -124,20 +122,21 @@ def _collapsed(merit: Array) -> int:
     return int((finite < lower - _COLLAPSED * (upper - lower)).sum())
 
 
-def _permutation(outcomes: Outcomes, score: Array, final: Array, space: Space, seed: int) -> tuple[float, str]:
+def _permutation(counted: Counted, final: Array, seed: int) -> tuple[float, str]:
     """The filter-permutation p of a census, or why there is none."""
+    space = counted.space
     if not space.is_enumerated:
         return np.nan, ""
     if space.missing:
         of = "an unknown number of" if space.size is None else magnitude(space.size)
         return np.nan, f"no filter-permutation p: {magnitude(space.missing)} of {of} combinations are missing"
-    if not all(map(knows_filters, outcomes.keys)):
+    if not all(map(knows_filters, counted.keys)):
         return np.nan, "no filter-permutation p: the removed filters are not known"
     try:
-        targets = relabellings([dict(key) for key in outcomes.keys], RELABELLINGS, seed)
+        targets = relabellings([dict(key) for key in counted.keys], RELABELLINGS, seed)
     except (ValueError, KeyError):
         return np.nan, "no filter-permutation p: the removed filters are not those of all combinations"
-    return permutation_p(score, final, targets), ""
+    return permutation_p(counted.score, final, targets), ""
 
 
 def _choice(
