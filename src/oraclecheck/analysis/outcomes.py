@@ -74,27 +74,19 @@ def checked(runs: pd.DataFrame, criterion: Criterion = ORACLE) -> pd.DataFrame:
     if (twice := runs.assign(picked_by=_picked_by(runs), combo=runs[_KEY]).duplicated(list(ONE_RUN))).any():
         raise ValueError(f"runs must hold one record per run; got two of {_name(runs[twice].iloc[0])}")
     for column in (criterion.column, *METRIC_COLUMNS):
-        _refuse_lacking(runs, column, by_all=column == criterion.column)
-    _refuse_two_kinds_of_key(runs[runs["picked_by"].isna()])
-    return runs
-
-
-def _refuse_two_kinds_of_key(runs: pd.DataFrame) -> None:
-    kinds = runs[_KEY].map(knows_filters).groupby(runs["study"]).nunique()
-    if len(kinds) and kinds.max() > 1:
+        has_it = runs.groupby("study")[column].transform(lambda values: values.notna().any())
+        lacking = runs[(runs["status"] == "ok") & runs[column].isna() & (has_it | (column == criterion.column))]
+        if len(lacking):
+            which = f"{len(lacking)} runs, the first {_name(lacking.iloc[0])}"
+            raise ValueError(f"runs with status ok must have {column}; got none for {which}")
+    numbered = runs[runs["picked_by"].isna()]
+    kinds = numbered[_KEY].map(knows_filters).groupby(numbered["study"]).nunique()
+    if (kinds > 1).any():
         raise ValueError(
             f"runs of a study must all say which filters they removed, or none; some of {kinds.idxmax()} have an empty "
             "removed, so that one combination could count twice"
         )
-
-
-def _refuse_lacking(runs: pd.DataFrame, column: str, *, by_all: bool) -> None:
-    """Refuse runs with status ok that lack a number which all need, or which another run of their study has."""
-    needed = by_all | runs.groupby("study")[column].transform(lambda values: values.notna().any())
-    lacking = runs[(runs["status"] == "ok") & runs[column].isna() & needed]
-    if len(lacking):
-        first = _name(lacking.iloc[0])
-        raise ValueError(f"runs with status ok must have {column}; got none for {len(lacking)} runs, the first {first}")
+    return runs
 
 
 def outcomes(study: pd.DataFrame) -> Outcomes:
