@@ -12,7 +12,7 @@ from oraclecheck.analysis.contradiction import contradiction
 from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.metrics import HIGHER_IS_BETTER, metric_columns
 from oraclecheck.analysis.outcomes import checked, outcomes
-from oraclecheck.analysis.pairing import BY_NUMBER, by_number, paired
+from oraclecheck.analysis.pairing import by_number, paired
 from oraclecheck.analysis.space import Counted, counted_runs
 from oraclecheck.analysis.statistics.balance import mean_of_repeats
 from oraclecheck.analysis.statistics.bootstrap import DRAWS, kendall_draws, resamples
@@ -76,7 +76,8 @@ def compare(
         "only_b": len(b.keys) - len(shared),
     }
     census = a.space.is_enumerated or b.space.is_enumerated
-    told = BY_NUMBER if by_number(a.keys, b.keys) else ""
+    told = "combinations are paired by their numbers: neither study says which filters were removed"
+    told = told if by_number(a.keys, b.keys) else ""
     rows_a, rows_b = (list(rows) for rows in zip(*shared, strict=True))
     table = []
     for column, name in columns.items():

@@ -10,8 +10,6 @@ from oraclecheck.records.combination_key import Key, knows_filters
 # What numbers two spaces differently. Files of points know it at most in part.
 _NUMBERING = ("layers", "pruning_ratio", "order", "space_size")
 
-BY_NUMBER = "combinations are paired by their numbers: neither study says which filters were removed"
-
 
 def paired(a: pd.DataFrame, keys_a: Sequence[Key], b: pd.DataFrame, keys_b: Sequence[Key]) -> list[tuple[int, int]]:
     """Rows of the combinations that two studies share, in the order of the first.

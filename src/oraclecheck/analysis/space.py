@@ -32,11 +32,6 @@ class Space:
         """Whether statistics take the combinations as all there are, and not as a sample."""
         return self.kind == "enumerated"
 
-    @property
-    def is_part(self) -> bool:
-        """Whether the combinations are a part of an enumerated space: in no way a random sample of it."""
-        return self.is_enumerated and (self.size is None or self.missing > 0)
-
 
 @dataclass(frozen=True)
 class Counted:

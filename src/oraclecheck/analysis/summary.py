@@ -99,7 +99,7 @@ def _agreement(score: Array, final: Array, space: Space, higher_is_better: bool)
         "agreement_missing_low": low if space.missing else s,
         "agreement_missing_high": high if space.missing else s,
         "anomaly_ratio": anomaly_ratio(score, final, higher_is_better=higher_is_better),
-        "counterexample_ratio": pairs.ratio,
+        "counterexample_ratio": pairs.counterexamples / pairs.pairs,
         **vars(pairs),
         "tie_share": tie_share(final),
         "collapsed": _collapsed(final if higher_is_better else -final),

@@ -19,15 +19,7 @@ Networks that differ in their pre-training seed are replicates of one setting an
 
 
 def verdict(
-    *,
-    s: float,
-    s_low: float,
-    s_high: float,
-    p: float,
-    rho_k_low: float,
-    noise_free_high: float,
-    k: int,
-    census: bool,
+    *, s: float, s_low: float, s_high: float, p: float, rho_k_low: float, noise_free_high: float, k: int, census: bool
 ) -> tuple[str, str]:
     """The verdict and the reason for it.
 
@@ -90,7 +82,7 @@ def judge(row: Mapping[str, Any], space: Space) -> tuple[str, str]:
         census=space.is_enumerated,
     )
     sides = {row[f"agreement_missing_{end}"] > VALID_AGREEMENT for end in ("low", "high")}
-    if space.is_part and (space.size is None or len(sides) > 1):
+    if space.is_enumerated and (space.size is None or (space.missing > 0 and len(sides) > 1)):
         of = "an unknown number" if space.size is None else magnitude(space.size)
         part = f"{row['n']:,} of {of} combinations in lexicographic order"
         return "undecided", f"sample: {part} are no random sample of them"
