@@ -28,11 +28,7 @@ def contradiction(study: pd.DataFrame, criterion: Criterion = ORACLE) -> str:
     """
     of_combination = pd.Series(pd.factorize(study["_key"])[0], index=study.index)
     of_study = pd.Series(0, index=study.index)
-    measured = {
-        "pruned_train_loss": of_combination,
-        criterion.column: of_combination,
-        **dict.fromkeys(_DENSE, of_study),
-    }
+    measured = dict.fromkeys(("pruned_train_loss", criterion.column), of_combination) | dict.fromkeys(_DENSE, of_study)
     for column, network in measured.items():
         if column in study and (differing := _differing(study, column, network)):
             what = "one study" if network is of_study else "one combination"
