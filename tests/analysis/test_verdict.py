@@ -1,7 +1,6 @@
-"""Verdicts from evidence, one sentence each; and what is left of them where several cells are judged together."""
+"""Verdicts from evidence, one sentence each; Holm by hand; what is left where several cells are judged together."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,37 +8,47 @@ import pytest
 from hand_made import correlated
 from statsmodels.stats.multitest import multipletests
 
-from oraclecheck.analysis.verdict import Evidence, verdict, with_holm
+from oraclecheck.analysis.verdict import holm, verdict, with_holm
 from oraclecheck.report.grids import honest_grids, paper_grids
 from oraclecheck.report.typesetting import Layout
 
-SAMPLE = Evidence(s=0.3, s_low=0.25, s_high=0.35, p=0.01, rho_k_low=0.5, noise_free_high=0.4, k=3, census=False)
-LOW = replace(SAMPLE, s=0.05, s_low=0.0, s_high=0.1, noise_free_high=0.15, p=0.5)
+SAMPLE = {"s": 0.3, "s_low": 0.25, "s_high": 0.35, "p": 0.01}
+SAMPLE |= {"rho_k_low": 0.5, "noise_free_high": 0.4, "k": 3, "census": False}
+LOW = {**SAMPLE, "s": 0.05, "s_low": 0.0, "s_high": 0.1, "noise_free_high": 0.15, "p": 0.5}
 
 
 @pytest.mark.parametrize(
     ("evidence", "found", "reason"),
     [
         (SAMPLE, "valid", "all of the interval of s lies above 0.2 and p < 0.05"),
-        (replace(SAMPLE, k=1, rho_k_low=math.nan, noise_free_high=math.nan), "valid", "all of the interval"),
-        (replace(SAMPLE, p=0.05), "undecided", "sample: s lies above 0.2, but p >= 0.05"),
-        (replace(SAMPLE, s_low=0.2), "undecided", "sample: the interval of s holds 0.2"),
-        (replace(SAMPLE, s_low=0.2, census=True), "undecided", "noise: retraining noise leaves both sides"),
+        ({**SAMPLE, "k": 1, "rho_k_low": math.nan, "noise_free_high": math.nan}, "valid", "all of the interval"),
+        ({**SAMPLE, "p": 0.05}, "undecided", "sample: s lies above 0.2, but p >= 0.05"),
+        ({**SAMPLE, "s_low": 0.2}, "undecided", "sample: the interval of s holds 0.2"),
+        ({**SAMPLE, "s_low": 0.2, "census": True}, "undecided", "noise: retraining noise leaves both sides"),
         (LOW, "invalid", "even freed of retraining noise"),
-        (replace(LOW, noise_free_high=0.2), "invalid", "even freed of retraining noise"),
-        (replace(LOW, noise_free_high=0.21), "undecided", "noise: retraining noise leaves both sides of 0.2 open"),
-        (replace(LOW, rho_k_low=0.0), "undecided", "noise: the repeats do not agree with each other"),
-        (replace(LOW, rho_k_low=math.nan), "undecided", "noise: how well the repeats agree is not defined"),
-        (replace(LOW, k=1), "undecided", "no repeats: "),
-        (replace(LOW, k=1, s_high=0.3), "undecided", "sample: the interval of s holds 0.2"),
-        (replace(SAMPLE, k=1, census=True, s_low=math.nan, s_high=math.nan), "undecided", "no repeats: "),
-        (replace(SAMPLE, s=math.nan), "undecided", "sample: tau is not defined"),
+        ({**LOW, "noise_free_high": 0.2}, "invalid", "even freed of retraining noise"),
+        ({**LOW, "noise_free_high": 0.21}, "undecided", "noise: retraining noise leaves both sides of 0.2 open"),
+        ({**LOW, "rho_k_low": 0.0}, "undecided", "noise: the repeats do not agree with each other"),
+        ({**LOW, "rho_k_low": math.nan}, "undecided", "noise: how well the repeats agree is not defined"),
+        ({**LOW, "k": 1}, "undecided", "no repeats: "),
+        ({**LOW, "k": 1, "s_high": 0.3}, "undecided", "sample: the interval of s holds 0.2"),
+        ({**SAMPLE, "k": 1, "census": True, "s_low": math.nan, "s_high": math.nan}, "undecided", "no repeats: "),
+        ({**SAMPLE, "s": math.nan}, "undecided", "sample: tau is not defined"),
     ],
 )
 def test_verdict_says_what_it_rests_on_or_what_is_lacking(evidence, found, reason):
-    word, sentence = verdict(evidence)
+    word, sentence = verdict(**evidence)
     assert word == found
     assert sentence.startswith(reason)
+
+
+def test_holm_multiplies_the_smallest_p_by_all_and_the_next_by_one_less():
+    p = pd.Series([0.04, 0.01, math.nan, 0.03], index=list("abcd"))
+    adjusted = holm(p)
+    # 0.01 * 3, 0.03 * 2, then 0.04 * 1 is not below the one before.
+    assert adjusted.drop("c").to_dict() == pytest.approx({"b": 0.03, "d": 0.06, "a": 0.06})
+    assert math.isnan(adjusted["c"])
+    assert holm(pd.Series([math.nan])).isna().all()
 
 
 def cells(**differing: list) -> pd.DataFrame:

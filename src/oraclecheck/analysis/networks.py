@@ -85,19 +85,19 @@ def _short(value: Any) -> str:
 
 def _summary(group: pd.DataFrame) -> dict[str, Any]:
     s = group["agreement"].to_numpy(float)
-    networks, mean, reach, note = group["dense_hash"].nunique(), float(s.mean()), np.nan, ""
+    networks, mean, reach = group["dense_hash"].nunique(), float(s.mean()), np.nan
     if networks < len(group):
         mean, note = np.nan, "some studies are of one dense network, under several names: choose one each"
         verdict, reason = "undecided", f"sample: {note}"
     else:
-        if len(s) >= LEAST:
-            reach = float(student.ppf(0.975, len(s) - 1) * s.std(ddof=1) / np.sqrt(len(s)))
+        if networks >= LEAST:
+            reach = float(student.ppf(0.975, networks - 1) * s.std(ddof=1) / np.sqrt(networks))
         note = "the studies differ in their number of repeats" if group["k"].nunique() > 1 else ""
-        lacking = group["reason"].astype(str) if "reason" in group else ()
-        verdict, reason = _verdict(mean - reach, mean + reach, len(s), list(lacking))
+        lacking = list(group["reason"].astype(str)) if "reason" in group else []
+        verdict, reason = _verdict(mean - reach, mean + reach, networks, lacking)
     interval = {"agreement": mean, "agreement_low": mean - reach, "agreement_high": mean + reach}
-    found = {"verdict": verdict, "reason": reason, "note": note}
-    return {"networks": networks, **interval, "studies": group["study"].tolist(), **found}
+    told = {"studies": group["study"].tolist(), "verdict": verdict, "reason": reason, "note": note}
+    return {"networks": networks, **interval, **told}
 
 
 def _verdict(low: float, high: float, networks: int, lacking: Sequence[str]) -> tuple[str, str]:

@@ -1,16 +1,15 @@
 """A three-valued verdict beside Definition 3.1: valid, invalid, or undecided and why."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from statsmodels.stats.multitest import multipletests
 
 from oraclecheck.analysis.rounding import magnitude
 from oraclecheck.analysis.space import Space
 from oraclecheck.analysis.statistics.correlation import VALID_AGREEMENT, VALID_P
-from oraclecheck.analysis.statistics.multiplicity import holm
 
 FAMILY = ("final", "metric", "wiring", "pretrain_seed")
 """Rows of one table that are equal in these are judged together: its cells, each of another setting.
@@ -19,12 +18,17 @@ Networks that differ in their pre-training seed are replicates of one setting an
 """
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What a verdict rests on; NaN where it is not defined.
+def verdict(
+    *, s: float, s_low: float, s_high: float, p: float, rho_k_low: float, noise_free_high: float, k: int, census: bool
+) -> tuple[str, str]:
+    """The verdict and the reason for it.
 
-    Attributes:
-        s: Agreement.
+    *valid* if the whole interval of s lies above 0.2 and p < 0.05; *invalid* if there are repeats that agree with each
+    other and the whole interval of the noise-free agreement lies at or below 0.2; otherwise *undecided*, with what is
+    lacking: a larger sample, less noise, or repeats.
+
+    Args:
+        s: Agreement; it and all that follows is NaN where it is not defined.
         s_low: Lower end of its 95 % interval.
         s_high: Upper end.
         p: p-value, the filter-permutation one where that is defined.
@@ -33,50 +37,27 @@ class Evidence:
         k: Repeats.
         census: Whether the combinations are all there are.
     """
-
-    s: float
-    s_low: float
-    s_high: float
-    p: float
-    rho_k_low: float
-    noise_free_high: float
-    k: int
-    census: bool
-
-
-def verdict(evidence: Evidence) -> tuple[str, str]:
-    """The verdict and the reason for it.
-
-    *valid* if the whole interval of s lies above 0.2 and p < 0.05; *invalid* if there are repeats that agree with each
-    other and the whole interval of the noise-free agreement lies at or below 0.2; otherwise *undecided*, with what is
-    lacking: a larger sample, less noise, or repeats.
-    """
-    e = evidence
-    if np.isnan(e.s):
+    if np.isnan(s):
         return "undecided", "sample: tau is not defined"
-    if e.s_low > VALID_AGREEMENT and e.p < VALID_P:
+    if s_low > VALID_AGREEMENT and p < VALID_P:
         return "valid", f"all of the interval of s lies above {VALID_AGREEMENT} and p < {VALID_P}"
-    if e.k >= 2 and e.rho_k_low > 0 and e.noise_free_high <= VALID_AGREEMENT:
+    if k >= 2 and rho_k_low > 0 and noise_free_high <= VALID_AGREEMENT:
         return "invalid", f"even freed of retraining noise, all of the interval lies at or below {VALID_AGREEMENT}"
-    return "undecided", _lacking(e)
-
-
-def _lacking(e: Evidence) -> str:
-    if e.s_low > VALID_AGREEMENT:
-        return f"sample: s lies above {VALID_AGREEMENT}, but p >= {VALID_P}: unrelated filter effects could show it"
-    if e.k < 2 and (e.census or e.s_high <= VALID_AGREEMENT):
-        return "no repeats: how much of s retraining noise hides or makes is not known"
-    if e.k < 2 and np.isnan(e.s_low):
-        return "sample: there are too few combinations for an interval"
-    if e.k < 2:
-        return f"sample: the interval of s holds {VALID_AGREEMENT}"
-    if np.isnan(e.rho_k_low):
-        return "noise: how well the repeats agree is not defined"
-    if not e.rho_k_low > 0:
-        return "noise: the repeats do not agree with each other"
-    if e.census or e.s_high <= VALID_AGREEMENT:
-        return f"noise: retraining noise leaves both sides of {VALID_AGREEMENT} open"
-    return f"sample: the interval of s holds {VALID_AGREEMENT}"
+    if s_low > VALID_AGREEMENT:
+        lacking = f"sample: s lies above {VALID_AGREEMENT}, but p >= {VALID_P}: unrelated filter effects could show it"
+    elif k < 2 and (census or s_high <= VALID_AGREEMENT):
+        lacking = "no repeats: how much of s retraining noise hides or makes is not known"
+    elif k < 2 and np.isnan(s_low):
+        lacking = "sample: there are too few combinations for an interval"
+    elif k >= 2 and np.isnan(rho_k_low):
+        lacking = "noise: how well the repeats agree is not defined"
+    elif k >= 2 and rho_k_low <= 0:
+        lacking = "noise: the repeats do not agree with each other"
+    elif k >= 2 and (census or s_high <= VALID_AGREEMENT):
+        lacking = f"noise: retraining noise leaves both sides of {VALID_AGREEMENT} open"
+    else:
+        lacking = f"sample: the interval of s holds {VALID_AGREEMENT}"
+    return "undecided", lacking
 
 
 def judge(row: Mapping[str, Any], space: Space) -> tuple[str, str]:
@@ -90,7 +71,7 @@ def judge(row: Mapping[str, Any], space: Space) -> tuple[str, str]:
         space: How its combinations were chosen, with those that do not count as missing.
     """
     by_scipy = np.isnan(row["p_permutation"])
-    evidence = Evidence(
+    word, reason = verdict(
         s=row["agreement"],
         s_low=row["agreement_low"],
         s_high=row["agreement_high"],
@@ -100,9 +81,8 @@ def judge(row: Mapping[str, Any], space: Space) -> tuple[str, str]:
         k=row["k"] if row["ceiling_n"] > 1 else 1,
         census=space.is_enumerated,
     )
-    word, reason = verdict(evidence)
     sides = {row[f"agreement_missing_{end}"] > VALID_AGREEMENT for end in ("low", "high")}
-    if space.is_part and (space.size is None or len(sides) > 1):
+    if space.is_enumerated and (space.size is None or (space.missing > 0 and len(sides) > 1)):
         of = "an unknown number" if space.size is None else magnitude(space.size)
         part = f"{row['n']:,} of {of} combinations in lexicographic order"
         return "undecided", f"sample: {part} are no random sample of them"
@@ -111,6 +91,17 @@ def judge(row: Mapping[str, Any], space: Space) -> tuple[str, str]:
         taken += ["with scipy's p, that they are independent, though they share filters"] if by_scipy else []
         reason += f"; it takes for granted {' and, '.join(taken)}" if taken else ""
     return word, reason
+
+
+def holm(p: pd.Series) -> pd.Series:
+    """p-values adjusted by Holm's method, all given ones being one family; NaN takes no part and stays NaN.
+
+    With the 25 cells of paper 1's Table 2, one p below 0.05 means little.
+    """
+    adjusted, known = p.astype(float), p.notna()
+    if known.any():
+        adjusted[known] = multipletests(adjusted[known], method="holm")[1]
+    return adjusted
 
 
 def used_p(table: pd.DataFrame) -> pd.Series:

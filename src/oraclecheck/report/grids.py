@@ -10,8 +10,7 @@ from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.metrics import metric_name
 from oraclecheck.analysis.rounding import p_value
 from oraclecheck.analysis.statistics.correlation import VALID_P
-from oraclecheck.analysis.statistics.multiplicity import holm
-from oraclecheck.analysis.verdict import used_p
+from oraclecheck.analysis.verdict import holm, used_p
 from oraclecheck.analysis.words import FOR_READERS, heading, in_reading_order, shared, spell, varying
 from oraclecheck.report.cells import cells, definition, tau_and_p
 from oraclecheck.report.typesetting import Layout
