@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from oraclecheck.report.homes import ELSEWHERE, check_folder, homes
+from oraclecheck.report.homes import check_folder, homes
 from oraclecheck.waiting import waiting
 
 # pandas, scipy and matplotlib take seconds to import; `--help` and a mistyped path should not wait for them.
 if TYPE_CHECKING:
     from oraclecheck.records.wandb.report import Project
     from oraclecheck.report.findings import Findings
+
+FORMATS = ("table", "md", "latex", "csv", "json")
 
 COMPLETE, INCOMPLETE, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
@@ -50,22 +52,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> _Parser:
     parser = _Parser(prog="python -m oraclecheck.report", description=__doc__)
     add = parser.add_argument
-    add(
-        "sources",
-        nargs="+",
-        metavar="SOURCE",
-        help="a study, multirun/<study>; a folder of studies; wandb:ENTITY/PROJECT[/GROUP]; a CSV or Parquet file",
-    )
-    add(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="where to write; default: report/ in the study, or here if there is none",
-    )
+    kinds = "a study, multirun/<study>; a folder of studies; wandb:ENTITY/PROJECT[/GROUP]; a CSV or Parquet file"
+    place = "where to write; default: report/ in the study, or here if there is none"
+    add("sources", nargs="+", metavar="SOURCE", help=kinds)
+    add("--out", type=Path, metavar="DIR", help=place)
     add("--final", choices=["last", "best"], default="last", help="metrics of the last epoch, or of the best one")
     add("--metric", choices=["accuracy", "loss", "both"], default="both", help="which metrics")
     add("--by", nargs="+", default=(), metavar="COLUMN", help="columns that name a row, such as layers pruning_ratio")
-    add("--format", choices=["table", "md", "latex", "csv", "json"], default="table", help="what to print")
+    add("--format", choices=FORMATS, default="table", help="what to print")
     add("--export", type=Path, metavar="FILE", help="also write the runs to FILE, .parquet or .csv")
     add("--compare", action="store_true", help="compare the two studies, over the combinations that both have")
     add("--wandb", metavar="[ENTITY/]PROJECT", help="also send the report to this W&B project")
@@ -89,7 +83,7 @@ def _report(options: argparse.Namespace, command: str) -> int:
         check_columns(options.by)
         runs = load_runs(*options.sources)
         home, own = homes(options.sources, options.out, list(dict.fromkeys(runs["study"])))
-        mend = ELSEWHERE if options.out is None else ""
+        mend = ": name another folder with --out" if options.out is None else ""
         for folder in {home, *own.values()}:
             check_folder(folder, "the report's folder", mend)
     with waiting("computing the statistics"):

@@ -5,9 +5,6 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-ELSEWHERE = ": name another folder with --out"
-"""What a user can do about a folder that they did not choose."""
-
 _HERE = Path("report")
 """Where the report of a source without a folder of its own goes."""
 
