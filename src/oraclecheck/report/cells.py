@@ -5,15 +5,7 @@ from functools import partial
 
 import pandas as pd
 
-from oraclecheck.analysis.rounding import (
-    UNDEFINED,
-    agreement,
-    agreement_interval,
-    decimal,
-    magnitude,
-    p_value,
-    percent,
-)
+from oraclecheck.analysis.rounding import UNDEFINED, agreement, agreement_interval, decimal, magnitude, p_value, percent
 
 _REGRET = {"accuracy": partial(percent, decimals=2), "loss": partial(decimal, decimals=4)}
 
@@ -111,17 +103,14 @@ def lacks(row: pd.Series) -> str:
     if not parts:
         return ""
     text = f"of {magnitude(int(row['runs'] + row['missing']))} runs {', '.join(parts)}: the numbers do not include them"
-    return f"{text}, nor {_left_out(row)}" if row["left_out"] else text
+    if not row["left_out"]:
+        return text
+    whole = row["left_out_combinations"]
+    among = f" (all of {number_of(whole, 'combination')})" if whole else ""
+    counting = f"so that all {row['n']:,} combinations count with {number_of(row['k'], 'repeat')}"
+    return f"{text}, nor {number_of(row['left_out'], 'run')}{among} left out {counting}"
 
 
 def number_of(number: int, word: str) -> str:
     """Such as "1 repeat" or "2 repeats"."""
     return f"{number} {word}{'' if number == 1 else 's'}"
-
-
-def _left_out(row: pd.Series) -> str:
-    """The outcomes that do not count; see `balance`."""
-    whole = row["left_out_combinations"]
-    among = f" (all of {number_of(whole, 'combination')})" if whole else ""
-    counting = f"so that all {row['n']:,} combinations count with {number_of(row['k'], 'repeat')}"
-    return f"{number_of(row['left_out'], 'run')}{among} left out {counting}"

@@ -18,7 +18,7 @@ from oraclecheck.files import write_atomically
 from oraclecheck.report.findings import Findings
 from oraclecheck.report.layouts import combinations_layout, study_layout
 from oraclecheck.report.typesetting import Layout, csv_text, latex, markdown
-from oraclecheck.study.identity import SETTING
+from oraclecheck.study.identity import OF_DENSE, SETTING
 
 MOST_PANELS = 60
 """Studies that one figure of scatters can show."""
@@ -86,10 +86,10 @@ def write_overview(findings: Findings, folder: Path) -> Iterator[Path]:
             yield from save_scatter_grid(runs, folder / f"scatters_{metric}", metric=metric, **asked)
         if findings.comparison is not None and (findings.comparison["metric"] == metric).any():
             yield from save_comparison(findings.runs, folder / f"comparison_{metric}", metric=metric, **asked)
-        for pair in findings.retraining_pairs():
-            name = "_".join([f"retraining_{metric}", *short_names(pair["study"].unique())])
-            if set(pair["study"]) <= set(measured["study"]):
-                yield from save_comparison(pair, folder / name, metric=metric, **asked)
+        for pair in _retraining_pairs(measured):
+            name = "_".join([f"retraining_{metric}", *short_names(pair)])
+            runs = findings.runs[findings.runs["study"].isin(pair)]
+            yield from save_comparison(runs, folder / name, metric=metric, **asked)
 
 
 def _asked(findings: Findings) -> dict[str, Any]:
@@ -105,6 +105,13 @@ def _settings_of_several_networks(table: pd.DataFrame) -> list[tuple[str, pd.Dat
         return [("", rows) for rows in groups]
     names = [name for name in varying(pd.concat([rows.iloc[:1] for rows in groups])) if name in same]
     return [("_" + re.sub(r"[^\w.]+", "-", describe(rows.iloc[0], names)), rows) for rows in groups]
+
+
+def _retraining_pairs(table: pd.DataFrame) -> list[list[str]]:
+    """Every two studies that differ in nothing but how much of the retraining was run."""
+    same = [table[name].map(str) for name in (*SETTING, *OF_DENSE) if name != "retrain_fraction"]
+    pairs = [rows for _, rows in table.groupby(same, sort=False) if len(rows) == 2]
+    return [list(pair["study"]) for pair in pairs if varying(pair) == ["retrain_fraction"]]
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> Path:

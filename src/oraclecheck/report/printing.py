@@ -9,6 +9,7 @@ from rich.console import Console
 
 from oraclecheck.files import encoded
 from oraclecheck.report.findings import Findings
+from oraclecheck.report.grids import paper_grids
 from oraclecheck.report.layouts import COLUMNS, FEWER, FEWEST
 from oraclecheck.report.typesetting import latex, markdown, terminal, terminal_cells
 
@@ -68,5 +69,6 @@ def _print_tables(findings: Findings) -> None:
     chosen = next((i for i, width in enumerate(widths) if width <= console.width), len(widths) - 1)
     console = Console(width=max(console.width, widths[chosen]))
     summary = summaries[chosen % len(summaries)]
-    for layout in (summary, *findings.settings(), *findings.paper_grids(), *findings.compared()):
+    grids = paper_grids(findings.table, findings.criterion)
+    for layout in (summary, *findings.settings(), *grids, *findings.compared()):
         console.print(terminal(layout))
