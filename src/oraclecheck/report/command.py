@@ -19,9 +19,6 @@ FORMATS = ("table", "md", "latex", "csv", "json")
 
 COMPLETE, INCOMPLETE, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
-SUMMARISED = ("n", "k", "agreement", "tau", "p", "ceiling", "anomaly_ratio", "counterexample_ratio")
-"""Columns of a study that go into the summary of the report's W&B run."""
-
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -148,10 +145,11 @@ def _publish(project: "Project", findings: "Findings", home: Path, files: Sequen
 
     name = findings.studies[0] if len(findings.studies) == 1 else f"{len(findings.studies)} studies"
     tables = json_tables(findings)
+    summarised = ("n", "k", "agreement", "tau", "p", "ceiling", "anomaly_ratio", "counterexample_ratio")
     scalars = {
         f"{row['study']}/{row['final']}_{row['metric']}/{number}": row[number]
         for row in tables["studies"]
-        for number in SUMMARISED
+        for number in summarised
         if row[number] is not None
     }
     with waiting("sending the report to W&B"):
