@@ -62,9 +62,9 @@ def p_value(p: float | None, style: Literal["ascii", "unicode", "mathtext"] = "a
     return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
 
 
-def percent(share: float | None) -> str:
+def percent(share: float | None, decimals: int = 1) -> str:
     """A share in percent, without the sign."""
-    return decimal(None if share is None else 100 * share, 1)
+    return decimal(None if share is None else 100 * share, decimals)
 
 
 def outcome(value: float, decimals: int) -> str:
