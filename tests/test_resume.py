@@ -101,9 +101,10 @@ def test_killed_sweep_is_completed_by_the_same_command(tmp_path, uninterrupted, 
     if name == "time":  # a share of what the whole sweep takes on this machine, in tenths of a second
         count = count / 100 * uninterrupted_seconds * 10
     sweep = SWEEP + WITHOUT_WANDB * name.startswith("dense")
-    assert in_a_process(tmp_path, sweep, (name, count, "self")) == -signal.SIGKILL
+    killed = in_a_process(tmp_path, sweep, (name, count, "self"))
+    assert killed == -signal.SIGKILL or (name, killed) == ("time", 0)  # a busy machine may be quicker the second time
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("multirun/lenet*/*/*/record.json")}
-    assert len(before) < 6 or instant[0] in ("record-renamed", "wandb-finish")
+    assert len(before) < 6 or name in ("record-renamed", "wandb-finish", "time")
     assert in_a_process(tmp_path, sweep) == 0
     assert_complete(tmp_path, uninterrupted)
     assert before == {path: path.stat().st_mtime_ns for path in before}  # what was done was not done again

@@ -68,6 +68,14 @@ def test_combinations_hold_the_means_of_their_repeats():
     assert table["picked_by"].tolist() == [None, None]
 
 
+def test_anomaly_ratio_of_a_sample_has_wilsons_interval_by_hand():
+    # 3 of 10: centre (0.3 + z^2/20) / (1 + z^2/10), half width z / (1 + z^2/10) sqrt(0.3 0.7 / 10 + z^2/400).
+    z = 1.959964
+    centre, half = (0.3 + z**2 / 20) / (1 + z**2 / 10), z / (1 + z**2 / 10) * math.sqrt(0.021 + z**2 / 400)
+    row = row_of([record(i, score=i, accuracy=0.6 if i in (2, 5, 6) else 0.5 - i / 100) for i in range(10)])
+    assert tuple(row[["anomaly_low", "anomaly_high"]]) == pytest.approx((centre - half, centre + half), abs=1e-6)
+
+
 def test_combinations_hold_the_means_of_equally_many_repeats():
     runs = [record(1, 0, 2.0, 0.8), record(0, 0, 3.0, 0.5), record(1, 1, 2.0, 0.9)]
     table = combinations_table(pd.DataFrame(runs))

@@ -8,7 +8,7 @@ from hydra.utils import instantiate
 from oraclecheck.cli import CONF
 from oraclecheck.command import schema as config
 from oraclecheck.networks.lenet import LeNet5Mini
-from oraclecheck.networks.size import parameters_and_macs
+from oraclecheck.networks.shadow import parameters_and_macs
 from oraclecheck.pruning.structured import prune
 
 

@@ -5,8 +5,7 @@ import torch
 from torch import nn
 from torchvision.models import regnet_y_400mf
 
-from oraclecheck.networks.shadow import make_shadow, shadow_network
-from oraclecheck.networks.size import parameters_and_macs
+from oraclecheck.networks.shadow import make_shadow, parameters_and_macs, shadow_network
 
 
 class Reader(nn.Module):

@@ -9,8 +9,7 @@ from hydra import compose, initialize_config_dir
 from oraclecheck.cli import CONF
 from oraclecheck.command import schema as config
 from oraclecheck.command.interpret import interpret_setting
-from oraclecheck.networks.shadow import shadow_network
-from oraclecheck.networks.size import parameters_and_macs
+from oraclecheck.networks.shadow import parameters_and_macs, shadow_network
 from oraclecheck.pipelines.one_shot import pruner
 from oraclecheck.study.setting import Setting
 

@@ -10,10 +10,11 @@ from scipy.stats import kendalltau
 
 from oraclecheck.analysis.criterion import Criterion
 from oraclecheck.records.table import load_runs
+from oraclecheck.report.command import FORMATS
 from oraclecheck.report.files import write_overview, write_study
 from oraclecheck.report.findings import Findings, find
 from oraclecheck.report.page import write_page
-from oraclecheck.report.printing import FORMATS, print_findings
+from oraclecheck.report.printing import print_findings
 from oraclecheck.study.folder import read_studies
 
 CRITERION = Criterion("test_loss", "pruned_test_loss", "pruned test loss", "least test loss")

@@ -1,6 +1,5 @@
 """Two studies of the same combinations side by side: two wirings, two retraining lengths, two recipes."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,17 @@ from scipy.stats import t as student
 from oraclecheck.analysis.contradiction import contradiction
 from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.metrics import HIGHER_IS_BETTER, metric_columns
-from oraclecheck.analysis.outcomes import Counted, checked, outcomes
-from oraclecheck.analysis.pairing import BY_NUMBER, by_number, paired
-from oraclecheck.analysis.space import counted_runs
+from oraclecheck.analysis.outcomes import checked, outcomes
+from oraclecheck.analysis.pairing import by_number, paired
+from oraclecheck.analysis.space import Counted, counted_runs
 from oraclecheck.analysis.statistics.balance import mean_of_repeats
 from oraclecheck.analysis.statistics.bootstrap import DRAWS, kendall_draws, resamples
 from oraclecheck.analysis.statistics.correlation import agreement, kendall, linear_correlations, signed
 from oraclecheck.analysis.statistics.intervals import LEAST, ends
 from oraclecheck.analysis.statistics.retraining_noise import agreement_error
-from oraclecheck.records.combination_key import Key
 
 Array = NDArray[np.float64]
+Pair = tuple[Array, Array]
 
 
 def compare(
@@ -64,28 +63,28 @@ def compare(
             itself, or they share no combination.
     """
     columns = metric_columns(final, metric)
-    sides = [_one_study(name, runs, criterion) for name, runs in (("runs_a", runs_a), ("runs_b", runs_b))]
-    shared = paired(sides[0].first, sides[0].keys, sides[1].first, sides[1].keys)
+    a, b = (_one_study(name, runs, criterion) for name, runs in (("runs_a", runs_a), ("runs_b", runs_b)))
+    shared = paired(a.first, a.keys, b.first, b.keys)
     if not shared:
         raise ValueError("runs_a and runs_b must share combinations that count in both; got none in both")
     row: dict[str, Any] = {
-        "study_a": sides[0].first["study"].iloc[0],
-        "study_b": sides[1].first["study"].iloc[0],
+        "study_a": a.first["study"].iloc[0],
+        "study_b": b.first["study"].iloc[0],
         "final": final,
         "n": len(shared),
-        "only_a": len(sides[0].keys) - len(shared),
-        "only_b": len(sides[1].keys) - len(shared),
+        "only_a": len(a.keys) - len(shared),
+        "only_b": len(b.keys) - len(shared),
     }
-    census = any(side.census for side in sides)
-    told = BY_NUMBER if by_number(sides[0].keys, sides[1].keys) else ""
+    census = a.space.is_enumerated or b.space.is_enumerated
+    told = "combinations are paired by their numbers: neither study says which filters were removed"
+    told = told if by_number(a.keys, b.keys) else ""
+    rows_a, rows_b = (list(rows) for rows in zip(*shared, strict=True))
     table = []
     for column, name in columns.items():
-        a, b = (
-            _Side.of(side.counted, list(rows), column)
-            for side, rows in zip(sides, zip(*shared, strict=True), strict=True)
-        )
-        if not (np.isnan(a.means).any() or np.isnan(b.means).any()):
-            numbers = _numbers(a, b, HIGHER_IS_BETTER[name], census, draws, seed)
+        finals = a.finals[column][rows_a], b.finals[column][rows_b]
+        if not any(np.isnan(values).any() for values in finals):
+            scores = a.score[rows_a], b.score[rows_b]
+            numbers = _numbers(scores, finals, HIGHER_IS_BETTER[name], census, draws, seed)
             note = "; ".join(text for text in (told, numbers["note"]) if text)
             table.append({**row, "metric": name, **numbers, "note": note})
     if not table:
@@ -93,82 +92,55 @@ def compare(
     return pd.DataFrame(table)
 
 
-@dataclass(frozen=True)
-class _Side:
-    score: Array
-    finals: Array
-    means: Array
-
-    @classmethod
-    def of(cls, study: Counted, rows: list[int], column: str) -> "_Side":
-        finals = study.finals[column][rows]
-        return cls(study.score[rows], finals, mean_of_repeats(finals))
-
-    def agreement(self, higher_is_better: bool) -> float:
-        return agreement(self.score, self.means, higher_is_better=higher_is_better)
-
-
-@dataclass(frozen=True)
-class _Study:
-    """The combinations of a study that count, with a record and the key of each."""
-
-    first: pd.DataFrame
-    keys: list[Key]
-    counted: Counted
-    census: bool
-
-
-def _one_study(name: str, runs: pd.DataFrame, criterion: Criterion) -> _Study:
+def _one_study(name: str, runs: pd.DataFrame, criterion: Criterion) -> Counted:
     runs = checked(runs, criterion)
     if (studies := runs["study"].nunique()) != 1:
         raise ValueError(f"{name} must hold the runs of one study; got {studies}: select one by its column study")
     if error := contradiction(runs, criterion):
         raise ValueError(f"{name} must hold the runs of a study that does not contradict itself; {error}")
-    study = outcomes(runs[runs["picked_by"].isna()])
-    counted, space = counted_runs(study)
-    keys = [key for key, counts in zip(study.keys, counted.rows, strict=True) if counts]
-    return _Study(study.first[counted.rows], keys, counted, space.is_enumerated)
+    return counted_runs(outcomes(runs[runs["picked_by"].isna()]))
 
 
-def _numbers(a: _Side, b: _Side, higher_is_better: bool, census: bool, draws: int, seed: int) -> dict[str, Any]:
+def _numbers(scores: Pair, finals: Pair, higher_is_better: bool, census: bool, draws: int, seed: int) -> dict[str, Any]:
+    """What is said of one metric, from the scores and the finals of A and of B."""
     names = ("difference", "final_tau", "final_spearman")
     row: dict[str, Any] = dict.fromkeys(["agreement_a", "agreement_b", *names], np.nan)
     row |= {f"{name}_{end}": np.nan for name in names for end in ("low", "high")} | {"interval": "none", "note": ""}
-    if len(a.score) < 2:
+    if (n := len(scores[0])) < 2:
         return {**row, "note": "statistics need at least 2 shared combinations; there is 1"}
-    row |= {"agreement_a": a.agreement(higher_is_better), "agreement_b": b.agreement(higher_is_better)}
+    a, b = map(mean_of_repeats, finals)
+    for side, score, means in zip("ab", scores, (a, b), strict=True):
+        row[f"agreement_{side}"] = agreement(score, means, higher_is_better=higher_is_better)
     row["difference"] = row["agreement_a"] - row["agreement_b"]
-    row |= {"final_tau": kendall(a.means, b.means)[0], "final_spearman": linear_correlations(a.means, b.means)[0]}
+    row |= {"final_tau": kendall(a, b)[0], "final_spearman": linear_correlations(a, b)[0]}
     if np.isnan(row["difference"]) or np.isnan(row["final_tau"]):
         row["note"] = "a tau is not defined: all scores or all final metrics of a study are equal"
     if census:
-        return {**row, **_noise_intervals(row, a, b)}
-    if len(a.score) < LEAST:
-        return {**row, "note": f"no bootstrap intervals: they need {LEAST} combinations; there are {len(a.score)}"}
-    taus = kendall_draws([(a.score, a.means), (b.score, b.means), (a.means, b.means)], draws, seed)
+        return {**row, **_noise_intervals(row, scores, finals, (a, b))}
+    if n < LEAST:
+        return {**row, "note": f"no bootstrap intervals: they need {LEAST} combinations; there are {n}"}
+    taus = kendall_draws([(scores[0], a), (scores[1], b), (a, b)], draws, seed)
     differences = signed(1.0, higher_is_better=higher_is_better) * (taus[:, 0] - taus[:, 1])
-    spearmans = _spearman_draws(a.means, b.means, draws, seed)
+    spearmans = _spearman_draws(a, b, draws, seed)
     for name, values in zip(names, (differences, taus[:, 2], spearmans), strict=True):
         row |= ends(name, values)
     return {**row, "interval": "combinations"}
 
 
-def _noise_intervals(row: dict[str, Any], a: _Side, b: _Side) -> dict[str, Any]:
+def _noise_intervals(row: dict[str, Any], scores: Pair, finals: Pair, means: Pair) -> dict[str, Any]:
     """Intervals from retraining noise: variances add up, with Satterthwaite's degrees of freedom."""
-    difference = _reach(agreement_error(a.score, a.finals), agreement_error(b.score, b.finals))
-    tau_reach = _reach(agreement_error(b.means, a.finals), agreement_error(a.means, b.finals))
+    difference = _reach(*map(agreement_error, scores, finals))
+    tau_reach = _reach(*map(agreement_error, means[::-1], finals))
     if np.isnan(difference) or np.isnan(tau_reach):
         return {"note": row["note"] or "no intervals: in a census they need repeats in both studies"}
-    taus = [float(np.clip(row["final_tau"] + sign * tau_reach, -1, 1)) for sign in (-1, 1)]
-    # Spearman's correlation moves with tau as it does in a Gaussian copula.
-    moves = [_spearman_of(tau) - _spearman_of(row["final_tau"]) for tau in taus]
-    spearmans = [float(np.clip(row["final_spearman"] + move, -1, 1)) for move in moves]
-    low, high = row["difference"] - difference, row["difference"] + difference
-    return {
-        **{"difference_low": low, "difference_high": high, "interval": "repeats"},
-        **{"final_tau_low": taus[0], "final_tau_high": taus[1]},
-        **{"final_spearman_low": spearmans[0], "final_spearman_high": spearmans[1]},
-    }
+    found: dict[str, Any] = {"interval": "repeats"}
+    for end, sign in (("low", -1), ("high", 1)):
+        tau = float(np.clip(row["final_tau"] + sign * tau_reach, -1, 1))
+        # Spearman's correlation moves with tau as it does in a Gaussian copula.
+        move = _spearman_of(tau) - _spearman_of(row["final_tau"])
+        found |= {f"difference_{end}": row["difference"] + sign * difference, f"final_tau_{end}": tau}
+        found[f"final_spearman_{end}"] = float(np.clip(row["final_spearman"] + move, -1, 1))
+    return found
 
 
 def _reach(*errors: tuple[float, float]) -> float:

@@ -7,7 +7,6 @@ from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.words import combination_name
 
 _DENSE = tuple(f"dense_{part}_{metric}" for part in ("train", "test") for metric in ("loss", "accuracy"))
-_PRUNED = "pruned_train_loss"
 
 TOLERANCE = 1e-5
 """Relative difference up to which two measurements of one network are the same, computed in another order."""
@@ -29,7 +28,7 @@ def contradiction(study: pd.DataFrame, criterion: Criterion = ORACLE) -> str:
     """
     of_combination = pd.Series(pd.factorize(study["_key"])[0], index=study.index)
     of_study = pd.Series(0, index=study.index)
-    measured = {_PRUNED: of_combination, criterion.column: of_combination, **dict.fromkeys(_DENSE, of_study)}
+    measured = dict.fromkeys(("pruned_train_loss", criterion.column), of_combination) | dict.fromkeys(_DENSE, of_study)
     for column, network in measured.items():
         if column in study and (differing := _differing(study, column, network)):
             what = "one study" if network is of_study else "one combination"

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.metrics import HIGHER_IS_BETTER, METRIC_COLUMNS
-from oraclecheck.analysis.statistics.balance import balanced
 from oraclecheck.analysis.words import combination_name
 from oraclecheck.records.combination_key import Key, combination_keys, knows_filters
 from oraclecheck.study.identity import ONE_RUN
@@ -47,41 +46,6 @@ class Outcomes:
         """Repeats with an outcome, shape (n,)."""
         return self.status[list(_OUTCOMES)].sum(axis=1).to_numpy()
 
-    def of(self, rows: NDArray[np.bool_]) -> "Outcomes":
-        """The outcomes of some of the combinations."""
-        some = np.flatnonzero(rows)
-        finals = {column: values[some] for column, values in self.finals.items()}
-        keys, first, status = [self.keys[i] for i in some], self.first.iloc[some], self.status.iloc[some]
-        return Outcomes(first, keys, self.score[some], self.there[some], finals, status)
-
-    def counted(self, *, census: bool) -> "Counted":
-        """The runs that statistics rest on: equally many of each combination; see `balance`."""
-        rows, columns = balanced(self.there, census=census)
-        finals = {name: np.take_along_axis(values, columns, axis=1)[rows] for name, values in self.finals.items()}
-        return Counted(rows, self.score[rows], finals, int(self.there.sum()) - int(rows.sum()) * columns.shape[1])
-
-
-@dataclass(frozen=True)
-class Counted:
-    """The runs of a study that count: n' of its combinations, k repeats of each.
-
-    Attributes:
-        rows: Which combinations count, shape (n,).
-        score: Their scores, shape (n',).
-        finals: Metric column -> their values, shape (n', k), without NaN if the study has the metric.
-        left_out: Runs with an outcome that do not count.
-    """
-
-    rows: NDArray[np.bool_]
-    score: NDArray[np.float64]
-    finals: dict[str, NDArray[np.float64]]
-    left_out: int
-
-    @property
-    def k(self) -> int:
-        """Repeats of each combination."""
-        return next(iter(self.finals.values())).shape[1]
-
 
 def checked(runs: pd.DataFrame, criterion: Criterion = ORACLE) -> pd.DataFrame:
     """The runs with every metric column, and columns `_score` (the criterion's) and `_key` (names the combination).
@@ -110,27 +74,19 @@ def checked(runs: pd.DataFrame, criterion: Criterion = ORACLE) -> pd.DataFrame:
     if (twice := runs.assign(picked_by=_picked_by(runs), combo=runs[_KEY]).duplicated(list(ONE_RUN))).any():
         raise ValueError(f"runs must hold one record per run; got two of {_name(runs[twice].iloc[0])}")
     for column in (criterion.column, *METRIC_COLUMNS):
-        _refuse_lacking(runs, column, by_all=column == criterion.column)
-    _refuse_two_kinds_of_key(runs[runs["picked_by"].isna()])
-    return runs
-
-
-def _refuse_two_kinds_of_key(runs: pd.DataFrame) -> None:
-    kinds = runs[_KEY].map(knows_filters).groupby(runs["study"]).nunique()
-    if len(kinds) and kinds.max() > 1:
+        has_it = runs.groupby("study")[column].transform(lambda values: values.notna().any())
+        lacking = runs[(runs["status"] == "ok") & runs[column].isna() & (has_it | (column == criterion.column))]
+        if len(lacking):
+            which = f"{len(lacking)} runs, the first {_name(lacking.iloc[0])}"
+            raise ValueError(f"runs with status ok must have {column}; got none for {which}")
+    numbered = runs[runs["picked_by"].isna()]
+    kinds = numbered[_KEY].map(knows_filters).groupby(numbered["study"]).nunique()
+    if (kinds > 1).any():
         raise ValueError(
             f"runs of a study must all say which filters they removed, or none; some of {kinds.idxmax()} have an empty "
             "removed, so that one combination could count twice"
         )
-
-
-def _refuse_lacking(runs: pd.DataFrame, column: str, *, by_all: bool) -> None:
-    """Refuse runs with status ok that lack a number which all need, or which another run of their study has."""
-    needed = by_all | runs.groupby("study")[column].transform(lambda values: values.notna().any())
-    lacking = runs[(runs["status"] == "ok") & runs[column].isna() & needed]
-    if len(lacking):
-        first = _name(lacking.iloc[0])
-        raise ValueError(f"runs with status ok must have {column}; got none for {len(lacking)} runs, the first {first}")
+    return runs
 
 
 def outcomes(study: pd.DataFrame) -> Outcomes:

@@ -10,8 +10,6 @@ from oraclecheck.records.combination_key import Key, knows_filters
 # What numbers two spaces differently. Files of points know it at most in part.
 _NUMBERING = ("layers", "pruning_ratio", "order", "space_size")
 
-BY_NUMBER = "combinations are paired by their numbers: neither study says which filters were removed"
-
 
 def paired(a: pd.DataFrame, keys_a: Sequence[Key], b: pd.DataFrame, keys_b: Sequence[Key]) -> list[tuple[int, int]]:
     """Rows of the combinations that two studies share, in the order of the first.
@@ -50,7 +48,7 @@ def by_number(keys_a: Sequence[Key], keys_b: Sequence[Key]) -> bool:
 def _check_numbering(a: pd.DataFrame, keys_a: Sequence[Key], b: pd.DataFrame, keys_b: Sequence[Key]) -> None:
     agreed = 0
     for column in _NUMBERING:
-        one, other = (as_text(table[column].iloc[0]) if _known(table, column) else None for table in (a, b))
+        one, other = (_told(table, column) for table in (a, b))
         if one and other and one != other:
             raise ValueError(
                 "studies that do not say which filters were removed must number the same combinations to be compared; "
@@ -65,11 +63,9 @@ def _check_numbering(a: pd.DataFrame, keys_a: Sequence[Key], b: pd.DataFrame, ke
         )
 
 
-def _known(table: pd.DataFrame, column: str) -> bool:
-    if not len(table) or column not in table:
-        return False
-    value = table[column].iloc[0]
-    return bool(value) if isinstance(value, list | dict) else not pd.isna(value)
+def _told(table: pd.DataFrame, column: str) -> str:
+    value = table[column].iloc[0] if column in table else None
+    return as_text(value) if isinstance(value, list | dict) or not pd.isna(value) else ""
 
 
 def _name(table: pd.DataFrame) -> str:

@@ -8,10 +8,8 @@ import pandas as pd
 from oraclecheck.analysis.statistics.correlation import VALID_AGREEMENT
 
 UNDEFINED = "–"
-MOST_DECIMALS = 6
 
-_P_DIGITS = 0.001
-"""From here on a p-value needs no power of ten."""
+_MOST_DECIMALS = 6
 _TOO_SMALL = {"ascii": "<1e-300", "unicode": "< 10⁻³⁰⁰", "mathtext": "$<10^{-300}$"}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -32,7 +30,7 @@ def agreement(value: float | None) -> str:
     if value is None or pd.isna(value):
         return UNDEFINED
     decimals = 2
-    while decimals < MOST_DECIMALS and (float(f"{value:.{decimals}f}") > VALID_AGREEMENT) != (value > VALID_AGREEMENT):
+    while decimals < _MOST_DECIMALS and (float(f"{value:.{decimals}f}") > VALID_AGREEMENT) != (value > VALID_AGREEMENT):
         decimals += 1
     return decimal(value, decimals)
 
@@ -57,7 +55,7 @@ def p_value(p: float | None, style: Literal["ascii", "unicode", "mathtext"] = "a
     mantissa, exponent = f"{p:.1e}".split("e")
     if style == "ascii":
         return f"{mantissa}e{exponent}"
-    if p >= _P_DIGITS:
+    if p >= 0.001:
         return f"{p:.2g}"
     if style == "mathtext":
         return rf"${mantissa}\times10^{{{int(exponent)}}}$"
@@ -66,7 +64,7 @@ def p_value(p: float | None, style: Literal["ascii", "unicode", "mathtext"] = "a
 
 def percent(share: float | None, decimals: int = 1) -> str:
     """A share in percent, without the sign."""
-    return UNDEFINED if share is None or pd.isna(share) else decimal(100 * share, decimals)
+    return decimal(None if share is None else 100 * share, decimals)
 
 
 def outcome(value: float, decimals: int) -> str:

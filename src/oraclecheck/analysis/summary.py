@@ -4,22 +4,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from statsmodels.stats.proportion import proportion_confint
 
 from oraclecheck.analysis.metrics import HIGHER_IS_BETTER, METRIC_COLUMNS
-from oraclecheck.analysis.outcomes import Outcomes
 from oraclecheck.analysis.rounding import magnitude
-from oraclecheck.analysis.space import Space, counted_runs
+from oraclecheck.analysis.space import Counted, Space
+from oraclecheck.analysis.statistics import correlation
 from oraclecheck.analysis.statistics.balance import mean_of_repeats
-from oraclecheck.analysis.statistics.choice import anomaly_of_census, anomaly_of_sample, anomaly_ratio, regret
-from oraclecheck.analysis.statistics.correlation import (
-    agreement,
-    agreement_bounds,
-    is_valid,
-    kendall,
-    kendall_a,
-    linear_correlations,
-    signed,
-)
+from oraclecheck.analysis.statistics.choice import anomaly_of_census, anomaly_ratio, regret
 from oraclecheck.analysis.statistics.intervals import noise_and_intervals
 from oraclecheck.analysis.statistics.pairs import counterexamples, tie_share
 from oraclecheck.analysis.statistics.permutation import permutation_p_of
@@ -42,30 +34,31 @@ STATISTICS = (
 _COLLAPSED = 3.0
 
 
-def summarise(outcomes: Outcomes, column: str, *, cells: int, draws: int, seed: int) -> dict[str, Any]:
+def summarise(counted: Counted, column: str, *, cells: int, draws: int, seed: int) -> dict[str, Any]:
     """The columns `STATISTICS` and `note` for one metric of one study.
 
     Args:
-        outcomes: Of the study, without the combinations that a criterion picked.
+        counted: The runs of the study that count.
         column: Metric column, such as "final_test_accuracy".
         cells: Studies that are judged together.
         draws: Bootstrap resamples.
         seed: Seed of resamples and relabellings.
     """
-    counted, space = counted_runs(outcomes)
-    score, finals = counted.score, counted.finals[column]
+    score, finals, space = counted.score, counted.finals[column], counted.space
     if len(score) < 2:
         sentence = f"statistics need at least 2 combinations with an outcome; there are {len(score)}"
         return {**nothing(), "note": sentence}
     higher_is_better, final = HIGHER_IS_BETTER[METRIC_COLUMNS[column]], mean_of_repeats(finals)
     options: Any = {"higher_is_better": higher_is_better, "census": space.is_enumerated, "draws": draws, "seed": seed}
     row = nothing() | _agreement(score, final, space, higher_is_better)
-    row["p_permutation"], no_p = _permutation(outcomes, score, final, space, cells, seed)
+    row["p_permutation"], no_p = _permutation(counted, final, cells, seed)
     intervals, no_intervals = noise_and_intervals(score, finals, **options)
     row |= intervals
     choice, no_regret = _choice(score, finals, row["anomaly_ratio"], **options)
     row |= choice
-    notes = [_no_tau(score, final), no_p, *no_intervals]
+    constant = [name for name, values in (("scores", score), ("metric values", final)) if len(set(values)) == 1]
+    no_tau = f"tau is not defined: all {' and all '.join(constant)} are equal" if constant else ""
+    notes = [no_tau, no_p, *no_intervals]
     if row["collapsed"] and not np.isnan(row["ceiling"]):
         notes.append(f"{row['collapsed']} combinations have collapsed, so the ceiling may be up to 0.11 too high")
     if space.kind == "unknown":
@@ -80,35 +73,32 @@ def nothing() -> dict[str, Any]:
 
 
 def _agreement(score: Array, final: Array, space: Space, higher_is_better: bool) -> dict[str, Any]:
-    tau, p = kendall(score, final)
-    s = signed(tau, higher_is_better=higher_is_better)
+    tau, p = correlation.kendall(score, final)
+    s = correlation.signed(tau, higher_is_better=higher_is_better)
     pairs = counterexamples(score, final, higher_is_better=higher_is_better)
-    low, high = agreement_bounds(score, final, space.missing, higher_is_better=higher_is_better)
-    spearman, pearson = (signed(r, higher_is_better=higher_is_better) for r in linear_correlations(score, final))
-    rest = np.isfinite(score) & np.isfinite(final)
-    without = agreement(score[rest], final[rest], higher_is_better=higher_is_better) if rest.sum() > 1 else np.nan
+    low, high = correlation.agreement_bounds(score, final, space.missing, higher_is_better=higher_is_better)
+    linear = correlation.linear_correlations(score, final)
+    spearman, pearson = (correlation.signed(r, higher_is_better=higher_is_better) for r in linear)
+    rest, without = np.isfinite(score) & np.isfinite(final), np.nan
+    if rest.sum() > 1:
+        without = correlation.agreement(score[rest], final[rest], higher_is_better=higher_is_better)
     return {
         "agreement": s,
         "tau": tau,
         "p": p,
-        "valid": None if np.isnan(tau) else is_valid(s, p),
-        "tau_a": signed(kendall_a(score, final), higher_is_better=higher_is_better),
+        "valid": None if np.isnan(tau) else correlation.is_valid(s, p),
+        "tau_a": correlation.signed(correlation.kendall_a(score, final), higher_is_better=higher_is_better),
         "spearman": spearman,
         "pearson": pearson,
         "agreement_without_diverged": without,
         "agreement_missing_low": low if space.missing else s,
         "agreement_missing_high": high if space.missing else s,
         "anomaly_ratio": anomaly_ratio(score, final, higher_is_better=higher_is_better),
-        "counterexample_ratio": pairs.ratio,
+        "counterexample_ratio": pairs.counterexamples / pairs.pairs,
         **vars(pairs),
         "tie_share": tie_share(final),
         "collapsed": _collapsed(final if higher_is_better else -final),
     }
-
-
-def _no_tau(score: Array, final: Array) -> str:
-    constant = [name for name, values in (("scores", score), ("metric values", final)) if len(set(values)) == 1]
-    return f"tau is not defined: all {' and all '.join(constant)} are equal" if constant else ""
 
 
 def _collapsed(merit: Array) -> int:
@@ -119,20 +109,19 @@ def _collapsed(merit: Array) -> int:
     return int((finite < lower - _COLLAPSED * (upper - lower)).sum())
 
 
-def _permutation(
-    outcomes: Outcomes, score: Array, final: Array, space: Space, cells: int, seed: int
-) -> tuple[float, str]:
+def _permutation(counted: Counted, final: Array, cells: int, seed: int) -> tuple[float, str]:
     """The filter-permutation p of a census, or why there is none."""
+    space = counted.space
     if not space.is_enumerated:
         return np.nan, ""
     if space.missing:
         of = "an unknown number of" if space.size is None else magnitude(space.size)
         return np.nan, f"no filter-permutation p: {magnitude(space.missing)} of {of} combinations are missing"
-    if not all(map(knows_filters, outcomes.keys)):
+    if not all(map(knows_filters, counted.keys)):
         return np.nan, "no filter-permutation p: the removed filters are not known"
     try:
-        removed = [dict(key) for key in outcomes.keys]
-        return permutation_p_of(score, final, removed, cells=cells, seed=seed), ""
+        removed = [dict(key) for key in counted.keys]
+        return permutation_p_of(counted.score, final, removed, cells=cells, seed=seed), ""
     except (ValueError, KeyError):
         return np.nan, "no filter-permutation p: the removed filters are not those of all combinations"
 
@@ -143,7 +132,9 @@ def _choice(
     """Regret and the interval of the anomaly ratio, and why there is no regret."""
     row, note = {}, ""
     if not census:
-        row["anomaly_low"], row["anomaly_high"] = anomaly_of_sample(better * len(score), len(score))
+        # Wilson's interval for the share of the space, given the choice.
+        wilson = proportion_confint(better * len(score), len(score), alpha=0.05, method="wilson")
+        row["anomaly_low"], row["anomaly_high"] = map(float, wilson)
     complete = np.asarray(np.isfinite(finals).all(axis=1))
     if finals.shape[1] > 1 and complete.sum() > 1 and complete[score == score.min()].all():
         measured = score[complete], finals[complete]

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from oraclecheck.analysis.contradiction import contradiction
 from oraclecheck.analysis.criterion import ORACLE, Criterion
-from oraclecheck.analysis.metrics import METRIC_COLUMNS, metric_columns
+from oraclecheck.analysis.metrics import metric_columns
 from oraclecheck.analysis.outcomes import Outcomes, checked, outcomes
-from oraclecheck.analysis.space import counted_runs, space_of
+from oraclecheck.analysis.space import Counted, counted_runs
 from oraclecheck.analysis.statistics.balance import mean_of_repeats
 from oraclecheck.analysis.statistics.bootstrap import DRAWS
 from oraclecheck.analysis.summary import PAIR_COUNTS, nothing, summarise
@@ -102,14 +101,14 @@ def correlate(
     rows: list[dict[str, Any]] = []
     cells = runs["study"].nunique() if "study" in runs else 0
     for _, study in checked(runs, criterion).groupby("study", sort=False):
-        counted = study[study["picked_by"].isna()]
-        results = outcomes(counted)
-        identity, counts, error = _identity(study), _counts(counted, results), contradiction(study, criterion)
-        fixed = {**identity, "space": space_of(results).kind, "criterion": criterion.name, "final": final}
+        results = outcomes(study[study["picked_by"].isna()])
+        counted, error = counted_runs(results), contradiction(study, criterion)
+        fixed = {**_identity(study), "space": counted.space.kind, "criterion": criterion.name, "final": final}
+        counts = _counts(results, counted)
         for column, name in columns.items():
             if study[column].isna().all() and (study["status"] == "ok").any():
                 continue
-            statistics = nothing() if error else summarise(results, column, cells=cells, draws=draws, seed=seed)
+            statistics = nothing() if error else summarise(counted, column, cells=cells, draws=draws, seed=seed)
             rows.append({**fixed, "metric": name, **counts, **statistics, "error": error})
     if not rows:
         raise ValueError(f"runs must have {' or '.join(columns)}; got none: choose another final or metric")
@@ -119,32 +118,23 @@ def correlate(
 
 def _combinations(study: pd.DataFrame, criterion: Criterion) -> pd.DataFrame:
     results = outcomes(study)
+    counted = counted_runs(results)
     table = results.first[["study", "study_hash", "combo", "removed", "picked_by"]].copy()
+    picked = table["picked_by"].notna().to_numpy()
     combos = [None if pd.isna(combo) else int(combo) for combo in table["combo"]]
-    picks = [None if pd.isna(pick) else pick for pick in table["picked_by"]]
-    table["combo"] = pd.Series(combos, dtype=object, index=table.index)
-    table["picked_by"] = pd.Series(picks, dtype=object, index=table.index)
-    counted, k = _means_that_count(results)
-    table["score"], table["k"] = np.nan if contradiction(study, criterion) else results.score, k
+    table["combo"] = pd.Series(combos, dtype=object)
+    table["picked_by"] = table["picked_by"].astype(object).where(picked, None)
+    table["score"] = np.nan if contradiction(study, criterion) else results.score
+    table["k"] = np.where(picked, results.k, np.where(counted.rows, counted.k, 0))
     table["failed"], table["diverged"] = results.status["failed"], results.status["diverged"]
-    for column in METRIC_COLUMNS:
-        table[column] = counted[column]
+    for column, values in results.finals.items():
+        means = np.where(picked, mean_of_repeats(values), np.nan)
+        means[counted.rows] = mean_of_repeats(counted.finals[column])
+        table[column] = means
     table["unfinished"] = results.status["unfinished"]
-    for column in METRIC_COLUMNS:
-        table[f"repeats_{column}"] = pd.Series(results.finals[column].tolist(), dtype=object, index=table.index)
+    for column, values in results.finals.items():
+        table[f"repeats_{column}"] = pd.Series(values.tolist(), dtype=object)
     return table
-
-
-def _means_that_count(results: Outcomes) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.int64]]:
-    """Means of every metric as the statistics of a study use them, and their repeats; of picks, of all repeats."""
-    picked = results.first["picked_by"].notna().to_numpy()
-    counted, _ = counted_runs(results.of(~picked))
-    k = np.where(picked, results.k, 0)
-    k[np.flatnonzero(~picked)[counted.rows]] = counted.k
-    means = {column: np.where(picked, mean_of_repeats(values), np.nan) for column, values in results.finals.items()}
-    for column, values in counted.finals.items():
-        means[column][np.flatnonzero(~picked)[counted.rows]] = mean_of_repeats(values)
-    return means, k
 
 
 def _identity(study: pd.DataFrame) -> dict[str, Any]:
@@ -156,19 +146,15 @@ def _identity(study: pd.DataFrame) -> dict[str, Any]:
     return row | {name: None if pd.isna(value) else int(value) for name, value in whole.items()}
 
 
-def _counts(runs: pd.DataFrame, results: Outcomes) -> dict[str, int]:
-    counted, space = counted_runs(results)
-    repeats = runs["repeat"].nunique()
-    expected = space.size if space.is_enumerated and space.size is not None else len(results.first)
-    sums = {word: int(results.status[word].sum()) for word in ("failed", "diverged", "unfinished")}
-    incomplete, with_outcome = int((results.k < repeats).sum()), int((results.k > 0).sum())
+def _counts(results: Outcomes, counted: Counted) -> dict[str, int]:
+    n, runs, repeats = len(counted.score), int(results.status.to_numpy().sum()), results.there.shape[1]
     return {
-        "n": len(counted.score),
+        "n": n,
         "k": counted.k,
-        "runs": len(runs),
-        "missing": expected * repeats - len(runs),
-        **sums,
-        "incomplete": incomplete,
+        "runs": runs,
+        "missing": (n + counted.space.missing) * repeats - runs,
+        **{word: int(results.status[word].sum()) for word in ("failed", "diverged", "unfinished")},
+        "incomplete": int((results.k < repeats).sum()),
         "left_out": counted.left_out,
-        "left_out_combinations": with_outcome - len(counted.score),
+        "left_out_combinations": int((results.k > 0).sum()) - n,
     }

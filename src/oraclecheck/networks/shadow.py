@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from oraclecheck.errors import tell
 from oraclecheck.networks.target import check_targets
@@ -95,6 +96,22 @@ def to_meta(network: nn.Module) -> nn.Module:
             if isinstance(value, torch.Tensor):
                 setattr(module, name, value.to("meta"))
     return shadow
+
+
+def parameters_and_macs(network: nn.Module, input_shape: Sequence[int]) -> tuple[int, int]:
+    """Parameters, and multiply-accumulates of convolutions and linear layers for one input.
+
+    Nothing is computed: the counting runs on a copy on the meta device.
+
+    Args:
+        network: Any network.
+        input_shape: Shape of one input without the batch, e.g. (1, 32, 32).
+    """
+    shadow = to_meta(network).eval()
+    counter = FlopCounterMode(display=False)
+    with torch.inference_mode(), counter:
+        shadow(torch.empty(1, *input_shape, device="meta"))
+    return sum(parameter.numel() for parameter in network.parameters()), counter.get_total_flops() // 2
 
 
 def _type(value: object) -> str:

@@ -23,8 +23,7 @@ from oraclecheck.engines.recipe import Recipe
 from oraclecheck.engines.trainer import TrainerSettings, device_of, fit
 from oraclecheck.files import digest, write_json
 from oraclecheck.networks.imagenet import fetch_weights, weights_file
-from oraclecheck.networks.shadow import build, identity, shadow_network
-from oraclecheck.networks.size import parameters_and_macs
+from oraclecheck.networks.shadow import build, identity, parameters_and_macs, shadow_network
 from oraclecheck.pipelines.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from oraclecheck.seeds import derive_seed
 from oraclecheck.study.definition import data_identity, evaluation_identity, study_of, test_set_hash

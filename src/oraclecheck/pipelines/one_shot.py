@@ -13,7 +13,7 @@ from oraclecheck.criteria.magnitude import l1
 from oraclecheck.criteria.pick import least
 from oraclecheck.data.images import ImageData
 from oraclecheck.engines.engine import Engine, OnEpoch, Prune, Retraining, Run
-from oraclecheck.networks.size import parameters_and_macs
+from oraclecheck.networks.shadow import parameters_and_macs
 from oraclecheck.pipelines.dense import Dense
 from oraclecheck.pruning.combination import Removed
 from oraclecheck.pruning.structured import as_released, prune

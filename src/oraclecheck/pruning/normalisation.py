@@ -4,7 +4,6 @@ torch-pruning puts a LayerNorm's channels in the order of a Python set, deals a 
 anew, and forgets an InstanceNorm's running statistics.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -30,8 +29,17 @@ def slice_normalisation(name: str, module: nn.Module, removed: Sequence[int]) ->
             more than the channels.
     """
     if isinstance(module, nn.GroupNorm):
-        channels = module.num_channels
-        module.num_groups = _groups_left(name, module, removed)
+        channels, groups = module.num_channels, module.num_groups
+        size = channels // groups
+        lost = [sum(channel // size == group for channel in removed) for group in range(groups)]
+        if size == 1:
+            module.num_groups -= len(removed)
+        elif min(lost) < max(lost):
+            raise ValueError(
+                "pruning.ratio must not name a layer before a GroupNorm of several groups of several channels, from "
+                f"which combinations take unequally many, whatever the ratio; the {groups} groups of {name} would lose "
+                f"{min(lost)} to {max(lost)} of their {size}"
+            )
         module.num_channels -= len(removed)
     elif isinstance(module, nn.LayerNorm | nn.RMSNorm):
         if len(module.normalized_shape) != 1:
@@ -51,18 +59,3 @@ def slice_normalisation(name: str, module: nn.Module, removed: Sequence[int]) ->
     for key, buffer in module.named_buffers(recurse=False):
         if buffer.ndim:  # not the count of batches
             setattr(module, key, buffer.index_select(0, kept.to(buffer.device)))
-
-
-def _groups_left(name: str, module: nn.GroupNorm, removed: Sequence[int]) -> int:
-    """How many groups there are without the removed channels: all, or where each channel is a group, those kept."""
-    groups, size = module.num_groups, module.num_channels // module.num_groups
-    if size == 1:
-        return groups - len(removed)
-    lost = Counter(channel // size for channel in removed)
-    if removed and len({lost[group] for group in range(groups)}) > 1:
-        raise ValueError(
-            "pruning.ratio must not name a layer before a GroupNorm of several groups of several channels, from which "
-            f"combinations take unequally many, whatever the ratio; the {groups} groups of "
-            f"{name} would lose {min(lost[group] for group in range(groups))} to {max(lost.values())} of their {size}"
-        )
-    return groups

@@ -34,12 +34,11 @@ def prune(network: nn.Module, removed: Removed, example: Tensor) -> nn.Module:
     for name, filters in removed.items():
         LayerChoice(name, len(filter_weights(network, name)), len(filters)).validate(filters)
     pruned = copy.deepcopy(network)
-    heads = {name for name in removed if isinstance(network.get_submodule(name), SelfAttention)}
-    if heads != set(removed):
-        _prune_filters(pruned, {name: removed[name] for name in removed if name not in heads}, example)
-    for name in heads:
-        attention = pruned.get_submodule(name)
-        assert isinstance(attention, SelfAttention)
+    attentions = {name: each for name in removed if isinstance(each := pruned.get_submodule(name), SelfAttention)}
+    others = {name: filters for name, filters in removed.items() if name not in attentions}
+    if others:
+        _prune_filters(pruned, others, example)
+    for name, attention in attentions.items():
         attention.remove_heads(removed[name])
     trained = {name: each.requires_grad for name, each in network.named_parameters(remove_duplicate=False)}
     for name, parameter in pruned.named_parameters(remove_duplicate=False):

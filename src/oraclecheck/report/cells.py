@@ -1,21 +1,13 @@
 """What one row of `tables.correlate` says, in printed cells and words; a mean over networks lacks most of them."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pandas as pd
 
-from oraclecheck.analysis.metrics import UNIT
-from oraclecheck.analysis.rounding import (
-    UNDEFINED,
-    agreement,
-    agreement_interval,
-    decimal,
-    magnitude,
-    p_value,
-    percent,
-)
+from oraclecheck.analysis.rounding import UNDEFINED, agreement, agreement_interval, decimal, magnitude, p_value, percent
 
-_DECIMALS = {"accuracy": 2, "loss": 4}
+_REGRET = {"accuracy": partial(percent, decimals=2), "loss": partial(decimal, decimals=4)}
 
 
 def cells(row: pd.Series) -> dict[str, str]:
@@ -38,20 +30,16 @@ def cells(row: pd.Series) -> dict[str, str]:
 
 def statistics(row: pd.Series) -> dict[str, str]:
     """Everything that is known of one study and metric, by its name."""
-
-    def regret(value: float) -> str:
-        return decimal(UNIT[row["metric"]] * value, _DECIMALS[row["metric"]])
-
     known = {
-        "agreement s": ranged(row, "agreement", agreement),
-        "noise ceiling of s": ranged(row, "ceiling", agreement),
-        "agreement without the noise": ranged(row, "noise_free", agreement),
+        "agreement s": _ranged(row, "agreement", agreement),
+        "noise ceiling of s": _ranged(row, "ceiling", agreement),
+        "agreement without the noise": _ranged(row, "noise_free", agreement),
         "verdict": verdict(row),
         "Definition 3.1": definition(row),
         "tau / p": tau_and_p(row),
         "p, filters permuted": p_value(row["p_permutation"]),
-        "anomaly ratio %": ranged(row, "anomaly_ratio", percent, ends="anomaly"),
-        "regret (% or nats)": ranged(row, "regret", regret),
+        "anomaly ratio %": _ranged(row, "anomaly_ratio", percent, ends="anomaly"),
+        "regret (% or nats)": _ranged(row, "regret", _REGRET[row["metric"]]),
         "counterexamples % of pairs": percent(row["counterexample_ratio"]),
         "tied pairs %": percent(row["tie_share"]),
     }
@@ -63,15 +51,19 @@ def statistics(row: pd.Series) -> dict[str, str]:
     return known
 
 
-def ranged(row: pd.Series, name: str, form: Callable[[float], str], *, ends: str = "") -> str:
-    """A number and its interval, such as "0.61 [0.50, 0.71]"; without brackets where there is none.
+def compared(row: pd.Series) -> dict[str, str]:
+    """What a row of `comparison.compare` says, by its name."""
+    return {
+        "agreement of A": agreement(row["agreement_a"]),
+        "agreement of B": agreement(row["agreement_b"]),
+        "difference A - B": _ranged(row, "difference", decimal),
+        "tau of the two final metrics": _ranged(row, "final_tau", decimal),
+        "Spearman of the two": _ranged(row, "final_spearman", decimal),
+    }
 
-    Args:
-        row: Has the number's column, and those of the interval's ends, `_low` and `_high`.
-        name: The number's column.
-        form: How numbers are printed.
-        ends: What the columns of the ends begin with, if not with `name`.
-    """
+
+def _ranged(row: pd.Series, name: str, form: Callable[[float], str], *, ends: str = "") -> str:
+    """A number and its interval (of the columns that begin with `ends`, else `name`), such as "0.61 [0.50, 0.71]"."""
     low, high = (row[f"{ends or name}_{end}"] for end in ("low", "high"))
     return form(row[name]) if pd.isna(low) or pd.isna(high) else f"{form(row[name])} [{form(low)}, {form(high)}]"
 
@@ -111,17 +103,14 @@ def lacks(row: pd.Series) -> str:
     if not parts:
         return ""
     text = f"of {magnitude(int(row['runs'] + row['missing']))} runs {', '.join(parts)}: the numbers do not include them"
-    return f"{text}, nor {_left_out(row)}" if row["left_out"] else text
+    if not row["left_out"]:
+        return text
+    whole = row["left_out_combinations"]
+    among = f" (all of {number_of(whole, 'combination')})" if whole else ""
+    counting = f"so that all {row['n']:,} combinations count with {number_of(row['k'], 'repeat')}"
+    return f"{text}, nor {number_of(row['left_out'], 'run')}{among} left out {counting}"
 
 
 def number_of(number: int, word: str) -> str:
     """Such as "1 repeat" or "2 repeats"."""
     return f"{number} {word}{'' if number == 1 else 's'}"
-
-
-def _left_out(row: pd.Series) -> str:
-    """The outcomes that do not count; see `balance`."""
-    whole = row["left_out_combinations"]
-    among = f" (all of {number_of(whole, 'combination')})" if whole else ""
-    counting = f"so that all {row['n']:,} combinations count with {number_of(row['k'], 'repeat')}"
-    return f"{number_of(row['left_out'], 'run')}{among} left out {counting}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from oraclecheck.report.homes import ELSEWHERE, check_folder, homes
+from oraclecheck.report.homes import check_folder, homes
 from oraclecheck.waiting import waiting
 
 # pandas, scipy and matplotlib take seconds to import; `--help` and a mistyped path should not wait for them.
@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from oraclecheck.records.wandb.server import WandbSettings
     from oraclecheck.report.findings import Findings
 
-COMPLETE, INCOMPLETE, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+FORMATS = ("table", "md", "latex", "csv", "json")
 
-SUMMARISED = ("n", "k", "agreement", "tau", "p", "ceiling", "anomaly_ratio", "counterexample_ratio")
-"""Columns of a study that go into the summary of the report's W&B run."""
+COMPLETE, INCOMPLETE, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -50,22 +49,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> _Parser:
     parser = _Parser(prog="python -m oraclecheck.report", description=__doc__)
     add = parser.add_argument
-    add(
-        "sources",
-        nargs="+",
-        metavar="SOURCE",
-        help="a study, multirun/<study>; a folder of studies; wandb:ENTITY/PROJECT[/GROUP]; a CSV or Parquet file",
-    )
-    add(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="where to write; default: report/ in the study, or here if there is none",
-    )
+    kinds = "a study, multirun/<study>; a folder of studies; wandb:ENTITY/PROJECT[/GROUP]; a CSV or Parquet file"
+    place = "where to write; default: report/ in the study, or here if there is none"
+    add("sources", nargs="+", metavar="SOURCE", help=kinds)
+    add("--out", type=Path, metavar="DIR", help=place)
     add("--final", choices=["last", "best"], default="last", help="metrics of the last epoch, or of the best one")
     add("--metric", choices=["accuracy", "loss", "both"], default="both", help="which metrics")
     add("--by", nargs="+", default=(), metavar="COLUMN", help="columns that name a row, such as layers pruning_ratio")
-    add("--format", choices=["table", "md", "latex", "csv", "json"], default="table", help="what to print")
+    add("--format", choices=FORMATS, default="table", help="what to print")
     add("--export", type=Path, metavar="FILE", help="also write the runs to FILE, .parquet or .csv")
     add("--compare", action="store_true", help="compare the two studies, over the combinations that both have")
     add("--wandb", metavar="[ENTITY/]PROJECT", help="also send the report to this W&B project")
@@ -89,7 +80,7 @@ def _report(options: argparse.Namespace, command: str) -> int:
         check_columns(options.by)
         runs = load_runs(*options.sources)
         home, own = homes(options.sources, options.out, list(dict.fromkeys(runs["study"])))
-        mend = ELSEWHERE if options.out is None else ""
+        mend = ": name another folder with --out" if options.out is None else ""
         for folder in {home, *own.values()}:
             check_folder(folder, "the report's folder", mend)
     with waiting("computing the statistics"):
@@ -154,10 +145,11 @@ def _publish(project: "WandbSettings", findings: "Findings", home: Path, files: 
 
     name = findings.studies[0] if len(findings.studies) == 1 else f"{len(findings.studies)} studies"
     tables = json_tables(findings)
+    summarised = ("n", "k", "agreement", "tau", "p", "ceiling", "anomaly_ratio", "counterexample_ratio")
     scalars = {
         f"{row['study']}/{row['final']}_{row['metric']}/{number}": row[number]
         for row in tables["studies"]
-        for number in SUMMARISED
+        for number in summarised
         if row[number] is not None
     }
     with waiting("sending the report to W&B"):

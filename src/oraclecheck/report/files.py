@@ -18,7 +18,7 @@ from oraclecheck.files import write_atomically
 from oraclecheck.report.findings import Findings
 from oraclecheck.report.layouts import combinations_layout, study_layout
 from oraclecheck.report.typesetting import Layout, csv_text, latex, markdown
-from oraclecheck.study.identity import SETTING
+from oraclecheck.study.identity import OF_DENSE, SETTING
 
 MOST_PANELS = 60
 """Studies that one figure of scatters can show."""
@@ -38,10 +38,11 @@ def write_study(findings: Findings, study: str, folder: Path) -> Iterator[Path]:
     """
     table, combos = findings.of_study(study)
     asked, metrics = _asked(findings), list(table["metric"])
-    folder.mkdir(parents=True, exist_ok=True)
     yield _write_csv(table, folder / "table.csv")
     yield from _typeset(study_layout(table), folder / "table")
-    yield _write_csv(_flat(combos), folder / "combinations.csv")
+    nested = [name for name in combos if name == "removed" or str(name).startswith("repeats_")]
+    flat = combos.assign(**{str(name): combos[name].map(json.dumps) for name in nested})
+    yield _write_csv(flat, folder / "combinations.csv")
     yield from _typeset(combinations_layout(combos, **asked, metrics=metrics), folder / "combinations")
     for metric in metrics:
         if table["error"].any():  # nothing can be drawn; a figure of an earlier report would be believed
@@ -62,21 +63,16 @@ def write_overview(findings: Findings, folder: Path) -> Iterator[Path]:
     Yields:
         Each path, once it is written.
     """
-    table, asked = findings.table, _asked(findings)
-    folder.mkdir(parents=True, exist_ok=True)
+    table, grids, asked = findings.table, findings.grids(), _asked(findings)
     yield _write_csv(table, folder / "studies.csv")
-    yield from _typeset(findings.summary(), folder / "studies")
     if len(findings.networks):
         yield _write_csv(findings.networks, folder / "networks.csv")
-    for layout in findings.settings():
-        yield from _typeset(layout, folder / layout.name)
-    for grid in findings.grids():
-        yield _write_text(csv_text(grid), folder / f"{grid.name}.csv")
-        yield from _typeset(grid, folder / grid.name)
-    for layout in findings.compared():
-        assert findings.comparison is not None
+    if findings.comparison is not None:
         yield _write_csv(findings.comparison, folder / "comparison.csv")
-        yield from _typeset(layout, folder / "comparison")
+    for grid in grids:
+        yield _write_text(csv_text(grid), folder / f"{grid.name}.csv")
+    for layout in (findings.summary(), *findings.settings(), *grids, *findings.compared()):
+        yield from _typeset(layout, folder / layout.name)
     for metric in dict.fromkeys(table["metric"]):
         measured = table[(table["metric"] == metric) & (table["error"] == "")]
         yield from save_forest(table, findings.networks, folder / f"forest_{metric}", metric=metric)
@@ -90,10 +86,10 @@ def write_overview(findings: Findings, folder: Path) -> Iterator[Path]:
             yield from save_scatter_grid(runs, folder / f"scatters_{metric}", metric=metric, **asked)
         if findings.comparison is not None and (findings.comparison["metric"] == metric).any():
             yield from save_comparison(findings.runs, folder / f"comparison_{metric}", metric=metric, **asked)
-        for pair in findings.retraining_pairs():
-            name = "_".join([f"retraining_{metric}", *short_names(pair["study"].unique())])
-            if set(pair["study"]) <= set(measured["study"]):
-                yield from save_comparison(pair, folder / name, metric=metric, **asked)
+        for pair in _retraining_pairs(measured):
+            name = "_".join([f"retraining_{metric}", *short_names(pair)])
+            runs = findings.runs[findings.runs["study"].isin(pair)]
+            yield from save_comparison(runs, folder / name, metric=metric, **asked)
 
 
 def _asked(findings: Findings) -> dict[str, Any]:
@@ -111,14 +107,15 @@ def _settings_of_several_networks(table: pd.DataFrame) -> list[tuple[str, pd.Dat
     return [("_" + re.sub(r"[^\w.]+", "-", describe(rows.iloc[0], names)), rows) for rows in groups]
 
 
+def _retraining_pairs(table: pd.DataFrame) -> list[list[str]]:
+    """Every two studies that differ in nothing but how much of the retraining was run."""
+    same = [table[name].map(str) for name in (*SETTING, *OF_DENSE) if name != "retrain_fraction"]
+    pairs = [rows for _, rows in table.groupby(same, sort=False) if len(rows) == 2]
+    return [list(pair["study"]) for pair in pairs if varying(pair) == ["retrain_fraction"]]
+
+
 def _write_csv(table: pd.DataFrame, path: Path) -> Path:
     return _write_text(table.to_csv(index=False), path)
-
-
-def _flat(combos: pd.DataFrame) -> pd.DataFrame:
-    """Combinations with their nested columns as JSON."""
-    nested = [str(name) for name in combos if name == "removed" or str(name).startswith("repeats_")]
-    return combos.assign(**{name: combos[name].map(json.dumps) for name in nested})
 
 
 def _typeset(layout: Layout, stem: Path) -> Iterator[Path]:

@@ -11,12 +11,11 @@ from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.grouping import group
 from oraclecheck.analysis.networks import across_networks, unlike_settings
 from oraclecheck.analysis.tables import combinations_table, correlate
-from oraclecheck.analysis.words import in_reading_order, varying
+from oraclecheck.analysis.words import in_reading_order
 from oraclecheck.report.cells import lacks
 from oraclecheck.report.grids import honest_grids, paper_grids
 from oraclecheck.report.layouts import COLUMNS, comparison_layout, settings_layout, studies_layout, study_layout
 from oraclecheck.report.typesetting import Layout
-from oraclecheck.study.identity import OF_DENSE, SETTING
 
 
 @dataclass(frozen=True)
@@ -64,13 +63,9 @@ class Findings:
             return study_layout(self.table)
         return studies_layout(self.rows, self.means, self.by, columns=columns)
 
-    def paper_grids(self) -> list[Layout]:
-        """Layers and ratios as in the paper's Table 2; none of a single study."""
-        return paper_grids(self.table, self.criterion)
-
     def grids(self) -> list[Layout]:
-        """The same, and with their uncertainty."""
-        return [*self.paper_grids(), *honest_grids(self.table, self.criterion)]
+        """Layers and ratios as in the paper's Table 2, and with their uncertainty; none of a single study."""
+        return [*paper_grids(self.table, self.criterion), *honest_grids(self.table, self.criterion)]
 
     def settings(self) -> list[Layout]:
         """What tells settings apart that look alike in the table of studies, if there are such."""
@@ -79,14 +74,6 @@ class Findings:
     def compared(self) -> list[Layout]:
         """The comparison, if one was asked for."""
         return [] if self.comparison is None else [comparison_layout(self.comparison)]
-
-    def retraining_pairs(self) -> list[pd.DataFrame]:
-        """Runs of every two studies that differ in nothing but how much of the retraining was run."""
-        first = self.table[self.table["error"] == ""].drop_duplicates("study")
-        same = [first[name].map(str) for name in (*SETTING, *OF_DENSE) if name != "retrain_fraction"]
-        pairs = [rows for _, rows in first.groupby(same, sort=False) if len(rows) == 2]
-        pairs = [pair for pair in pairs if varying(pair) == ["retrain_fraction"]]
-        return [self.runs[self.runs["study"].isin(pair["study"])] for pair in pairs]
 
     def lacking(self) -> list[str]:
         """What the numbers lack, a sentence for each study that lacks something."""
@@ -108,7 +95,7 @@ def find(
     metric: str,
     by: Sequence[str] = (),
     comparing: bool = False,
-    study_files: Mapping[str, Mapping[str, Any]] | None = None,
+    study_files: Mapping[str, Mapping[str, Any]],
     criterion: Criterion = ORACLE,
 ) -> Findings:
     """Compute what a report needs.
@@ -135,7 +122,6 @@ def find(
     table = in_reading_order(correlate(runs, **asked)).reset_index(drop=True)
     networks = across_networks(table)
     rows, means = group(table, by) if by else (table, networks)
-    files = study_files or {}
-    unlike = unlike_settings(table, {study: content["definition"] for study, content in files.items()})
+    unlike = unlike_settings(table, {study: content["definition"] for study, content in study_files.items()})
     combos = combinations_table(runs, criterion=criterion)
-    return Findings(runs, combos, table, networks, unlike, rows, means, tuple(by), comparison, criterion, files)
+    return Findings(runs, combos, table, networks, unlike, rows, means, tuple(by), comparison, criterion, study_files)

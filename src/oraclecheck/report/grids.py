@@ -29,14 +29,8 @@ def paper_grids(table: pd.DataFrame, criterion: Criterion = ORACLE) -> list[Layo
     """Tau / p of every layers and ratio, the invalid ones marked, as Table 2 (accuracy) and A4 (loss) print them.
 
     Marked are also the cells whose p is not below 0.05 when adjusted by Holm's method for all cells of the grid, which
-    are of one metric and one wiring.
-
-    Args:
-        table: Rows of `tables.correlate`.
-        criterion: What they are about.
-
-    Returns:
-        One layout for each metric and setting that has several layers or ratios, one study each.
+    are of one metric and one wiring. A grid is made for each metric and setting of the rows of `tables.correlate` that
+    has several layers or ratios, one study each.
     """
     note = (
         "tau / p; † invalid by Definition 3.1 of arXiv 2412.00143 ({sign} and p < 0.05 is valid), which is decided on "
@@ -80,9 +74,8 @@ def honest_grids(table: pd.DataFrame, criterion: Criterion = ORACLE) -> list[Lay
         for ratio, found in body:
             said = [{} if row is None else {**cells(row), "Holm p": p_value(row["p_grid"])} for row in found]
             lines += [()] if lines else []
-            lines += [
-                (ratio if line == _LINES[0] else "", line, *(cell.get(line, "") for cell in said)) for line in _LINES
-            ]
+            for line in _LINES:
+                lines.append(("" if line != _LINES[0] else ratio, line, *(cell.get(line, "") for cell in said)))
         notes = (note.format(cells=rows["p_grid"].count()),)
         grids.append(Layout(f"honest_{name}", title, ("ratio", "", *layers), tuple(lines), notes, left=2))
     return grids
@@ -98,9 +91,7 @@ def _settings(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
             yield re.sub(r"[^\w.]+", "-", "_".join(words)), rows
 
 
-def _arranged(
-    rows: pd.DataFrame, criterion: Criterion
-) -> tuple[str, list[str], list[tuple[str, list[pd.Series | None]]]]:
+def _arranged(rows: pd.DataFrame, criterion: Criterion) -> tuple[str, list[str], list[tuple[str, list[Any]]]]:
     """A grid's title, its layers, and each ratio with the rows of the layers; None where no study was made."""
     first = rows.iloc[0]
     setting = [f"{heading(c)} {spell(c, first[c])}" for c in shared(rows) if c in _SETTING]

@@ -2,14 +2,8 @@
 
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-ELSEWHERE = ": name another folder with --out"
-"""What a user can do about a folder that they did not choose."""
-
-_HERE = Path("report")
-"""Where the report of a source without a folder of its own goes."""
 
 
 def homes(sources: Sequence[str], out: Path | None, studies: Sequence[str]) -> tuple[Path, dict[str, Path]]:
@@ -21,17 +15,20 @@ def homes(sources: Sequence[str], out: Path | None, studies: Sequence[str]) -> t
         studies: Names of the studies.
     """
     folders = [Path(source) for source in sources if Path(source).is_dir()]
+    here = out or Path("report")
     own: dict[str, Path] = {}
     for study in studies:
-        name = _folder_name(study, {home.name for home in own.values()})
+        name = re.sub(r"[^\w.,=+@-]", "-", study).strip(".") or "study"
+        while name in {home.name for home in own.values()}:
+            name += "-again"
         beside = [folder for folder in folders if folder.resolve().name == study]
         beside += [folder / study for folder in folders if (folder / study).is_dir()]
-        own[study] = beside[0] / "report" if beside and out is None else (out or _HERE) / name
+        own[study] = beside[0] / "report" if beside and out is None else here / name
     if out is not None:
         return out, own
     if len(studies) == 1:
         return own[studies[0]], own
-    return (folders[0] / "report" if len(sources) == len(folders) == 1 else _HERE), own
+    return (folders[0] / "report" if len(sources) == len(folders) == 1 else here), own
 
 
 def check_folder(folder: Path, what: str, mend: str = "") -> None:
@@ -45,11 +42,3 @@ def check_folder(folder: Path, what: str, mend: str = "") -> None:
         raise ValueError(f"{what} must be a folder; got {folder}, where {there} is a file{mend}")
     if not os.access(there, os.W_OK | os.X_OK):
         raise ValueError(f"{what} must be a folder that can be written; {there} cannot{mend}")
-
-
-def _folder_name(study: str, taken: Collection[str]) -> str:
-    """A study's name without what no folder should be called, and unlike the others'."""
-    name = re.sub(r"[^\w.,=+@-]", "-", study).strip(".") or "study"
-    while name in taken:
-        name += "-again"
-    return name

@@ -10,10 +10,10 @@ import pandas as pd
 
 from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.metrics import FINALS, UNIT, metric_name
-from oraclecheck.analysis.rounding import agreement, decimal, outcome
+from oraclecheck.analysis.rounding import outcome
 from oraclecheck.analysis.words import heading, shared, short_names, spell, varying
 from oraclecheck.pruning.combination import spell_removed
-from oraclecheck.report.cells import cells, count, lacks, ranged, statistics
+from oraclecheck.report.cells import cells, compared, count, lacks, statistics
 from oraclecheck.report.typesetting import Layout
 
 COLUMNS = ("metric", "n", "k", "s", "95 %", "ceiling", "tau / p", "permuted p", "anomalies", "Def. 3.1", "verdict")
@@ -32,16 +32,12 @@ _EXPLAINED = {
 
 
 def study_layout(table: pd.DataFrame) -> Layout:
-    """One study with everything that is known of it: a row a statistic, a column a metric.
-
-    Args:
-        table: The rows of one study from `tables.correlate`.
-    """
+    """One study (its rows of `tables.correlate`) with all that is known of it: a row a statistic, a column a metric."""
     first = table.iloc[0]
     title = f"{first['study']}: {count(first)}"
-    reasons = [f"{row['metric']}: {row['verdict']}: {row['reason']}" for _, row in table.iterrows() if row["reason"]]
-    notes = _once([*reasons, *table["note"], lacks(first)])
-    return Layout("study", title, *_by_metric(table, [statistics(row) for _, row in table.iterrows()]), notes)
+    reasons = [f"{row['metric']}: {row['verdict']}: {row['reason']}" for _, row in table.iterrows()]
+    columns = [statistics(row) for _, row in table.iterrows()]
+    return _by_metric("study", title, table, columns, [*reasons, *table["note"], lacks(first)])
 
 
 def studies_layout(
@@ -77,11 +73,7 @@ def studies_layout(
 
 
 def settings_layout(groups: Sequence[pd.DataFrame]) -> Layout:
-    """Settings that look alike in every table, with what tells them apart; a rule between groups.
-
-    Args:
-        groups: From `networks.unlike_settings`, at least one.
-    """
+    """Settings that look alike in every table (`networks.unlike_settings`), with what tells them apart."""
     rows: list[tuple[str, ...]] = []
     for group in groups:
         rows += [()] if rows else []
@@ -118,35 +110,19 @@ def combinations_layout(
 
 
 def comparison_layout(comparison: pd.DataFrame) -> Layout:
-    """Two studies over the same combinations, a column a metric.
-
-    Args:
-        comparison: Rows of `comparison.compare`.
-    """
+    """Two studies over the same combinations (rows of `comparison.compare`), a column a metric."""
     first = comparison.iloc[0]
-    columns = [
-        {
-            "agreement of A": agreement(row["agreement_a"]),
-            "agreement of B": agreement(row["agreement_b"]),
-            "difference A - B": ranged(row, "difference", decimal),
-            "tau of the two final metrics": ranged(row, "final_tau", decimal),
-            "Spearman of the two": ranged(row, "final_spearman", decimal),
-        }
-        for _, row in comparison.iterrows()
-    ]
     title = f"A: {first['study_a']}, B: {first['study_b']}: {first['n']} combinations in both"
     alone = f"left out: {first['only_a']} combinations only in A, {first['only_b']} only in B"
     notes = [alone] if first["only_a"] or first["only_b"] else []
-    return Layout("comparison", title, *_by_metric(comparison, columns), _once([*notes, *comparison["note"]]))
+    columns = [compared(row) for _, row in comparison.iterrows()]
+    return _by_metric("comparison", title, comparison, columns, [*notes, *comparison["note"]])
 
 
 def _by_metric(
-    table: pd.DataFrame, columns: Sequence[dict[str, str]]
-) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """Headings and rows of a layout that has a column for each row of a table."""
+    name: str, title: str, table: pd.DataFrame, columns: Sequence[dict[str, str]], notes: Iterable[str]
+) -> Layout:
+    """A column for each row of a table, with statistics by their names; every note once."""
     headings = ("", *(metric_name(row["final"], row["metric"]) for _, row in table.iterrows()))
-    return headings, tuple((name, *(column[name] for column in columns)) for name in columns[0])
-
-
-def _once(sentences: Iterable[str]) -> tuple[str, ...]:
-    return tuple(str(sentence) for sentence in dict.fromkeys(sentences) if sentence and not pd.isna(sentence))
+    rows = tuple((statistic, *(column[statistic] for column in columns)) for statistic in columns[0])
+    return Layout(name, title, headings, rows, tuple(note for note in dict.fromkeys(notes) if note))

@@ -9,10 +9,9 @@ from rich.console import Console
 
 from oraclecheck.files import encoded
 from oraclecheck.report.findings import Findings
+from oraclecheck.report.grids import paper_grids
 from oraclecheck.report.layouts import COLUMNS, FEWER, FEWEST
 from oraclecheck.report.typesetting import latex, markdown, terminal, terminal_cells
-
-FORMATS = ("table", "md", "latex", "csv", "json")
 
 # Where there is no terminal to ask for its width (a pipe, a log file), tables are as wide as they need to be.
 _LOG_COLUMNS, _MOST_COLUMNS = 100, 1000
@@ -23,9 +22,9 @@ def print_findings(findings: Findings, form: str) -> None:
 
     Args:
         findings: What is known.
-        form: One of `FORMATS`: tables for the terminal; the printed tables as Markdown or LaTeX; unrounded numbers as
-            CSV (the comparison's if there is one) or JSON (`studies`, `networks`, and `comparison` if there is one;
-            what is not defined is null, what is infinite "inf" or "-inf").
+        form: "table": for the terminal; "md", "latex": the printed tables; "csv", "json": unrounded numbers, as CSV of
+            the comparison if there is one, as JSON `studies`, `networks`, and `comparison` if there is one (what is not
+            defined is null, what is infinite "inf" or "-inf").
     """
     if form in ("md", "latex"):
         typeset = markdown if form == "md" else latex
@@ -62,15 +61,14 @@ def _print_tables(findings: Findings) -> None:
     console = Console()
     options = console.options.update(max_width=_MOST_COLUMNS)
     summaries = [findings.summary(columns) for columns in (COLUMNS, FEWER, FEWEST)]
-    widths = [console.measure(terminal_cells(layout), options=options) for layout in summaries]
+    measured = [console.measure(terminal_cells(layout), options=options) for layout in summaries]
     if not sys.stdout.isatty():
-        console = Console(width=max(_LOG_COLUMNS, widths[0].maximum))
-    # Unfolded if any is narrow enough, else with its words folded.
-    fitting = [width.maximum <= console.width for width in widths] + [
-        width.minimum <= console.width for width in widths
-    ]
-    summary = summaries[fitting.index(True) % len(summaries)] if any(fitting) else summaries[-1]
-    if not any(fitting):
-        console = Console(width=widths[-1].minimum)  # the terminal then breaks lines, and nothing is lost
-    for layout in (summary, *findings.settings(), *findings.paper_grids(), *findings.compared()):
+        console = Console(width=max(_LOG_COLUMNS, measured[0].maximum))
+    # Unfolded if any is narrow enough, else with its words folded; else the terminal breaks lines, and nothing is lost.
+    widths = [*(width.maximum for width in measured), *(width.minimum for width in measured)]
+    chosen = next((i for i, width in enumerate(widths) if width <= console.width), len(widths) - 1)
+    console = Console(width=max(console.width, widths[chosen]))
+    summary = summaries[chosen % len(summaries)]
+    grids = paper_grids(findings.table, findings.criterion)
+    for layout in (summary, *findings.settings(), *grids, *findings.compared()):
         console.print(terminal(layout))

@@ -1,10 +1,9 @@
 """A layout (a table of printed cells) as Markdown, LaTeX, CSV, or for a terminal."""
 
-import csv
-import io
 import re
 from dataclasses import dataclass
 
+import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, JustifyMethod
 from rich.markup import escape
@@ -16,13 +15,7 @@ _LATEX = str.maketrans(
     {
         "\0": "$-$",  # stands for the minus of a negative number
         "\\": r"\textbackslash{}",
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
+        **{mark: f"\\{mark}" for mark in "&%$#_{}"},
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
         "<": r"\textless{}",
@@ -107,9 +100,7 @@ def latex(layout: Layout) -> str:
 
 def csv_text(layout: Layout) -> str:
     """The printed cells as CSV; title and notes are left out."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([layout.headings, *(row for row in layout.rows if row)])
-    return text.getvalue()
+    return pd.DataFrame(filter(None, layout.rows), columns=layout.headings).to_csv(index=False)
 
 
 def terminal(layout: Layout) -> Group:

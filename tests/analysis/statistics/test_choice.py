@@ -1,12 +1,10 @@
-"""Regret and the anomaly ratio's interval: by hand, against statsmodels' printed formula, and by simulation."""
-
-import math
+"""Regret and the anomaly ratio's interval in a census: by hand and by simulation."""
 
 import numpy as np
 import pytest
 from simulation import WORLDS
 
-from oraclecheck.analysis.statistics.choice import anomaly_of_census, anomaly_of_sample, regret
+from oraclecheck.analysis.statistics.choice import anomaly_of_census, regret
 
 
 def test_regret_evaluates_the_best_on_the_repeat_that_did_not_choose_it():
@@ -34,13 +32,6 @@ def test_regret_is_not_flattered_by_noise():
         regret(np.arange(50.0), rng.normal(size=(50, 3)), higher_is_better=True, draws=1, seed=0)[0] for _ in range(400)
     ]
     assert np.mean(found) == pytest.approx(0, abs=0.15)
-
-
-def test_wilson_interval_by_hand():
-    # 3 of 10: centre (0.3 + z^2/20) / (1 + z^2/10), half width z / (1 + z^2/10) sqrt(0.3 0.7 / 10 + z^2/400).
-    z = 1.959964
-    centre, half = (0.3 + z**2 / 20) / (1 + z**2 / 10), z / (1 + z**2 / 10) * math.sqrt(0.021 + z**2 / 400)
-    assert anomaly_of_sample(3, 10) == pytest.approx((centre - half, centre + half), abs=1e-6)
 
 
 def test_anomaly_of_a_census_is_known_without_noise():

@@ -52,9 +52,8 @@ class _Pair:
 
     def __init__(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
         self.rows = np.flatnonzero(~np.isnan(x) & ~np.isnan(y))
-        ranks = [rankdata(values[self.rows], method="dense").astype(np.float32) for values in (x, y)]
-        self.ranks = ranks
-        self.ties = [_Ties(rank) for rank in ranks]
+        self.ranks = [rankdata(values[self.rows], method="dense").astype(np.float32) for values in (x, y)]
+        self.ties = [_Ties(rank) for rank in self.ranks]
         self.whole = self._signs(slice(None)) if len(self.rows) <= _BLOCK_COLUMNS else None
 
     def _signs(self, columns: slice) -> NDArray[np.float32]:

@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from scipy.stats import t as student
-from statsmodels.stats.proportion import proportion_confint
 
 from oraclecheck.analysis.statistics.balance import mean_of_repeats
 from oraclecheck.analysis.statistics.pairs import checked_columns
@@ -74,17 +73,6 @@ def anomaly_ratio(score: ArrayLike, final: ArrayLike, *, higher_is_better: bool)
     merit = final if higher_is_better else -final
     better = len(merit) - np.searchsorted(np.sort(merit), merit[score == score.min()], side="right")
     return float(better.mean() / len(merit))
-
-
-def anomaly_of_sample(better: float, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval for the share of a space that ends better than the choice, given the choice.
-
-    Args:
-        better: Combinations of the sample that end strictly better; an average where several tie for the choice.
-        n: Combinations in the sample.
-    """
-    low, high = proportion_confint(better, n, alpha=0.05, method="wilson")
-    return float(low), float(high)
 
 
 def anomaly_of_census(score: Array, finals: Array, *, higher_is_better: bool) -> tuple[float, float]:

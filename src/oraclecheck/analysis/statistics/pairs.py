@@ -18,11 +18,6 @@ class PairCounts:
     tied_score: int
     tied_final: int
 
-    @property
-    def ratio(self) -> float:
-        """Counterexamples as a share of all pairs, the tied ones included."""
-        return self.counterexamples / self.pairs
-
 
 def counterexamples(score: ArrayLike, final: ArrayLike, *, higher_is_better: bool) -> PairCounts:
     """Count the pairs in which the combination with the strictly lower score ends strictly worse (paper 1, Table A5).

@@ -39,14 +39,9 @@ def write_page(path: Path, findings: Findings, command: str = "") -> None:
     table, criterion = findings.table, findings.criterion
     sweeps = sweep_commands(findings.runs, findings.study_files)
     studies = [_study(findings, name, words, sweeps.get(name, "")) for name, words in distinct_titles(table).items()]
-    scatter = {
-        "studies": [study.pop("points") for study in studies],
-        "final": table["final"].iloc[0],
-        "metric": table["metric"].iloc[0],
-        "finals": FINALS,
-        "score": criterion.score,
-        "pick": criterion.pick.replace("'", "’"),
-    }
+    first, points = table.iloc[0], [study.pop("points") for study in studies]
+    words = {"finals": FINALS, "score": criterion.score, "pick": criterion.pick.replace("'", "’")}
+    scatter = {"studies": points, "final": first["final"], "metric": first["metric"], **words}
     scripts = [get_plotlyjs(), (_HERE / "page.js").read_text()]
     options: Any = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(loader=FileSystemLoader(_HERE), **options)
@@ -116,10 +111,8 @@ def _policy(scripts: Sequence[str]) -> str:
     """Content Security Policy: these scripts may run, and nothing may be fetched."""
     digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    rest = "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; script-src {allowed}; {rest}"
 
 
 def _formula(text: str) -> Markup:

@@ -21,12 +21,7 @@ _IN_TITLE = ("model", "data", "layers", "pruning_ratio")
 
 
 def sentence(row: Mapping[str, Any], criterion: Criterion = ORACLE) -> str:
-    """The verdict with every number it rests on.
-
-    Args:
-        row: A row of `tables.correlate` or `networks.across_networks`; higher agreement is better.
-        criterion: What it is about.
-    """
+    """The verdict of a row of `tables.correlate` or `networks.across_networks` with every number it rests on."""
     outcome = f"test {row['metric']} {FINALS[row['final']]}"
     claim = _CLAIMS[row["verdict"]].format(score=criterion.score, outcome=outcome)
     if "networks" in row:
@@ -40,11 +35,7 @@ def sentence(row: Mapping[str, Any], criterion: Criterion = ORACLE) -> str:
 
 
 def tallies(table: pd.DataFrame) -> dict[str, str]:
-    """Metric -> how many studies have which verdict; empty for a single study.
-
-    Args:
-        table: Rows of `tables.correlate`.
-    """
+    """Metric -> how many studies of a table of `tables.correlate` have which verdict; empty for a single study."""
     if table["study"].nunique() < 2:
         return {}
     found = {}
@@ -65,11 +56,7 @@ def title(row: Mapping[str, Any]) -> str:
 
 
 def distinct_titles(table: pd.DataFrame) -> dict[str, str]:
-    """Study -> title with what tells it from the others; the end of its name if the columns do not tell them apart.
-
-    Args:
-        table: Rows of `tables.correlate`.
-    """
+    """Study -> title with what tells it from the others; the end of its name if the columns do not tell them apart."""
     names = [name for name in varying(table) if name not in _IN_TITLE]
     firsts = table.drop_duplicates("study")
     titles = [", ".join([title(dict(row)), *([describe(row, names)] if names else [])]) for _, row in firsts.iterrows()]
