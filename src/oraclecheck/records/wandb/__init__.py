@@ -1,0 +1,1 @@
+"""W&B: a mirror of the records, and a source of runs."""
