@@ -10,7 +10,7 @@ from simulation import WORLDS, additive, removed_filters
 from statsmodels.stats.multitest import multipletests
 
 from oraclecheck.analysis.tables import correlate
-from oraclecheck.analysis.verdict import judged, relation, verdict
+from oraclecheck.analysis.verdict import judged, relation, tally, verdict
 from oraclecheck.report.grids import honest_grids, paper_grids
 from oraclecheck.report.typesetting import Layout
 
@@ -205,6 +205,29 @@ def test_noise_alone_has_no_agreement_without_the_noise():
     assert len(unreliable) >= 15
     assert unreliable[["noise_free", "noise_free_low", "noise_free_high"]].isna().all(axis=None)
     assert unreliable["note"].str.contains("nothing but noise").all() and set(unreliable["verdict"]) == {"undecided"}
+
+
+def test_tally_counts_the_answers_of_settings_and_not_of_networks():
+    rows = [{"study": f"s{i}", "layers": f"conv{i // 3}", "pretrain_seed": i % 3} for i in range(9)]
+    table = correlated(*rows).assign(relation=["agrees"] * 6 + ["none shown"] * 3, verdict="undecided")
+    three = [["s0", "s1", "s2"]]
+    means = pd.DataFrame(
+        {
+            "metric": ["accuracy"],
+            "studies": three,
+            "relation": ["opposes"],
+            "verdict": ["inverse"],
+            "scope": ["3 networks"],
+        }
+    )
+    assert tally(table, means.iloc[:0]) == {
+        "accuracy": "6 of 9 settings agree; strong enough to choose by: 9 undecided; of one network each"
+    }
+    assert tally(table, means) == {
+        "accuracy": "3 of 7 settings agree, 1 opposes; strong enough to choose by: 6 undecided, 1 inverse; "
+        "1 of them of several networks"
+    }
+    assert tally(table[:1], means.iloc[:0]) == {}
 
 
 def test_opposing_is_told_from_showing_nothing():

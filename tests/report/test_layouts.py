@@ -135,6 +135,7 @@ def test_the_honest_grid_has_interval_ceiling_permuted_p_and_verdict():
         ("", "ceiling", "0.92"),
         ("", "permuted p", "5.0e-04"),
         ("", "Holm p", "1.0e-03"),
+        ("", "relation", "agrees"),
         ("", "verdict", "valid"),
         (),
         ("0.3", "s", "0.61"),
@@ -142,6 +143,7 @@ def test_the_honest_grid_has_interval_ceiling_permuted_p_and_verdict():
         ("", "ceiling", "–"),
         ("", "permuted p", "5.0e-04"),
         ("", "Holm p", "1.0e-03"),
+        ("", "relation", "agrees"),
         ("", "verdict", "undecided (no repeats)"),
     )
 
@@ -161,7 +163,9 @@ def test_one_study_shows_every_number_with_its_interval():
     assert column["noise ceiling of s"][0] == "0.92 [0.88, 0.95]"
     assert column["tau / p"][0] == "-0.61 / 4.8e-09"
     assert column["anomaly ratio %"][0] == "8.9 [5.0, 14.0]"
-    assert column["regret (% or nats)"] == ("0.12 [0.04, 0.21]", "0.0012 [0.0004, 0.0021]")
+    assert list(column)[:3] == ["relation", "strong enough", "for"]
+    assert (column["relation"][0], column["strong enough"][0], column["for"][0]) == ("agrees", "valid", "one network")
+    assert column["regret, at least (% or nats)"] == ("0.12 [0.04, 0.21]", "0.0012 [0.0004, 0.0021]")
     assert "agreement without diverged" not in column and "agreement if all were known" not in column
 
 
@@ -195,7 +199,9 @@ def test_several_studies_are_named_by_what_differs():
 
 def test_means_over_networks_follow_the_studies():
     table = correlated(*({"pretrain_seed": seed, "study": f"s{seed}"} for seed in range(3)))
-    mean = correlated({"networks": 3, "agreement": 0.5, "n": None}).drop(columns=["tau", "p", "ceiling", "valid", "k"])
+    mean = correlated({"networks": 3, "agreement": 0.5, "n": None, "studies": ["s0", "s1", "s2"]}).drop(
+        columns=["tau", "p", "ceiling", "valid", "k"]
+    )
     layout = studies_layout(table, mean)
     assert layout.rows[3] == ()
     last = cells(layout)[-1]

@@ -245,10 +245,23 @@ def test_two_studies_are_compared_over_the_same_combinations(report):
     study_folder(Path("m"), B, n=5, space_size=6, k=2)
     code, out, err = report("m", "--compare")
     assert code == 1 and "2 missing" in err[0]
-    assert "A: a-11111111, B: b-22222222: 5 combinations in both" in out
+    said = "A: retraining 10 % (a-11111111), B: retraining 100 % (b-22222222): 5 combinations in both"
+    assert said in " ".join(out.split())
     compared = pd.read_csv("m/report/comparison.csv")
     assert compared["n"].tolist() == [5, 5]
     assert {"comparison_accuracy.pdf", "retraining_loss_11111111_22222222.png"} <= set(names("m/report"))
+
+
+def test_comparison_keeps_the_order_that_was_given(report):
+    worse = study_folder(Path("m"), A, wiring="released_code")
+    better = study_folder(Path("m"), B)
+    for combo in range(6):
+        write_run(worse, combo, 0, accuracy=0.5 + combo / 10, loss=1.0, wiring="released_code")
+    for one, other, sign in ((worse, better, -1), (better, worse, 1)):
+        code, out, _ = report(one, other, "--compare", "--format", "csv", "--metric", "accuracy", "--out", f"o{sign}")
+        (row,) = pd.read_csv(io.StringIO(out)).to_dict("records")
+        assert code == 0 and (row["study_a"], row["study_b"]) == (one.name, other.name)
+        assert row["difference"] * sign > 0
 
 
 def test_two_files_of_points_are_compared_point_by_point(report):

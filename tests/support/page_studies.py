@@ -85,10 +85,12 @@ def make_table() -> pd.DataFrame:
             row |= {"agreement": s + shift, "agreement_low": s - 0.1, "agreement_high": s + 0.1, "interval": "repeats"}
             row |= {"p": p, "p_holm": p, "valid": False, "ceiling": ceiling, "collapsed": 0, "anomaly_ratio": 0.2}
             row |= {"counterexample_ratio": 0.3, "failed": int(study != "plain"), "tau": -s, "note": ""}
-            rows.append(row | {"verdict": "undecided", "reason": "sample: 5 combinations are few"})
+            row |= {"relation": "none shown", "verdict": "undecided", "scope": "one network"}
+            rows.append(row | {"reason": "sample: 5 combinations are few"})
     for metric in ("accuracy", "loss"):
         row = {"study": "without outcome", "final": "last", "metric": metric, "n": 0, "k": 1, "failed": 1, "missing": 0}
-        rows.append(row | {"verdict": "undecided", "reason": "sample: there is none"})
+        row |= {"relation": "none shown", "verdict": "undecided", "scope": "one network"}
+        rows.append(row | {"reason": "sample: there is none"})
     columns = (name for group in GROUPS.values() for column in group for name in (column.name, *column.ends))
     return pd.DataFrame(rows, columns=[name for name in columns if name != "agreement_missing"])
 

@@ -50,6 +50,30 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(scope=ONE_NETWORK)
 
 
+def tally(table: pd.DataFrame, networks: pd.DataFrame) -> dict[str, str]:
+    """Metric -> how the three answers are spread over the settings of a table; empty for a single setting.
+
+    Args:
+        table: Rows of `tables.correlate`.
+        networks: Their rows of `networks.across_networks`, which stand for the studies that they join.
+    """
+    told = {}
+    for metric, rows in table.groupby("metric", sort=False):
+        means = networks[networks["metric"] == metric] if len(networks) else networks
+        joined = {study for studies in means["studies"] for study in studies} if len(means) else set()
+        answers = [*rows[~rows["study"].isin(joined)].to_dict("records"), *means.to_dict("records")]
+        if len(answers) > 1:
+            relations = [row["relation"] for row in answers]
+            words = [f"{relations.count('agrees')} of {len(answers)} settings agree"]
+            words += [f"{n} {'opposes' if n == 1 else 'oppose'}"] if (n := relations.count("opposes")) else []
+            verdicts = pd.Series([row["verdict"] for row in answers]).value_counts()
+            words.append("strong enough to choose by: " + ", ".join(f"{n} {word}" for word, n in verdicts.items()))
+            several = sum(row["scope"] != ONE_NETWORK for row in answers)
+            words.append(f"{several} of them of several networks" if several else "of one network each")
+            told[str(metric)] = "; ".join([", ".join(words[:-2]), *words[-2:]])
+    return told
+
+
 def used_p(table: pd.DataFrame) -> pd.Series:
     """The p that a row is judged by: the filter-permutation p where there is one, else scipy's."""
     return table["p_permutation"].fillna(table["p"])

@@ -24,6 +24,7 @@ def cells(row: pd.Series) -> dict[str, str]:
         "permuted p": p_value(row.get("p_permutation")),
         "anomalies": percent(row.get("anomaly_ratio")),
         "Def. 3.1": definition(row),
+        "relation": str(row["relation"]),
         "verdict": verdict(row),
     }
 
@@ -31,15 +32,17 @@ def cells(row: pd.Series) -> dict[str, str]:
 def statistics(row: pd.Series) -> dict[str, str]:
     """Everything that is known of one study and metric, by its name."""
     known = {
+        "relation": str(row["relation"]),
+        "strong enough": verdict(row),
+        "for": str(row["scope"]),
         "agreement s": _ranged(row, "agreement", agreement),
         "noise ceiling of s": _ranged(row, "ceiling", agreement),
         "agreement without the noise": _ranged(row, "noise_free", agreement),
-        "verdict": verdict(row),
         "Definition 3.1": definition(row),
         "tau / p": tau_and_p(row),
         "p, filters permuted": p_value(row["p_permutation"]),
         "anomaly ratio %": _ranged(row, "anomaly_ratio", percent, ends="anomaly"),
-        "regret (% or nats)": _ranged(row, "regret", _REGRET[row["metric"]]),
+        "regret, at least (% or nats)": _ranged(row, "regret", _REGRET[row["metric"]]),
         "counterexamples % of pairs": percent(row["counterexample_ratio"]),
         "tied pairs %": percent(row["tie_share"]),
     }
@@ -83,14 +86,15 @@ def verdict(row: pd.Series) -> str:
     """The verdict; an undecided one with the word that says why."""
     if row["verdict"] != "undecided":
         return str(row["verdict"])
-    why = next((word for word in ("sample", "noise", "no repeats", "error") if str(row["reason"]).startswith(word)), "")
-    return f"undecided ({why})" if why else "undecided"
+    why, colon, _ = str(row["reason"]).partition(":")
+    return f"undecided ({why})" if colon else "undecided"
 
 
 def count(row: pd.Series) -> str:
     """How many combinations and repeats the numbers rest on."""
     of = "" if pd.isna(row["space_size"]) else f" of {magnitude(int(row['space_size']))}"
-    space = "" if row["space"] == "unknown" else f" ({row['space']})"
+    kind = "the first of them" if row["space"] == "part" else row["space"]
+    space = "" if row["space"] == "unknown" else f" ({kind})"
     diverged = [f"{number_of(row['diverged'], 'run')} diverged"] if row["diverged"] else []
     return ", ".join([f"{row['n']:,}{of} combinations{space}", number_of(row["k"], "repeat"), *diverged])
 

@@ -3,7 +3,7 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -84,7 +84,9 @@ def _report(options: argparse.Namespace, command: str) -> int:
         for folder in {home, *own.values()}:
             check_folder(folder, "the report's folder", mend)
     with waiting("computing the statistics"):
-        asked = {"final": options.final, "metric": options.metric, "by": options.by, "comparing": options.compare}
+        asked: dict[str, Any] = {"final": options.final, "metric": options.metric, "by": options.by}
+        if options.compare:
+            asked["comparing"] = _in_order(options.sources, dict.fromkeys(runs["study"]))
         findings = find(runs, **asked, study_files=read_studies(*options.sources))
     print_findings(findings, options.format)
     try:
@@ -100,6 +102,12 @@ def _report(options: argparse.Namespace, command: str) -> int:
     for line in lacking:
         _say(line)
     return INCOMPLETE if lacking or not complete else COMPLETE
+
+
+def _in_order(sources: Sequence[str], studies: Iterable[str]) -> list[str]:
+    """Studies in the order in which the sources that are named like them, folders and files, were given."""
+    given = [name for source in map(Path, sources) for name in (source.resolve().name, source.stem)]
+    return sorted(studies, key=lambda study: given.index(study) if study in given else len(given))
 
 
 def _check_export(path: Path | None) -> None:

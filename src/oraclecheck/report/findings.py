@@ -11,7 +11,7 @@ from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.grouping import group
 from oraclecheck.analysis.networks import across_networks, unlike_settings
 from oraclecheck.analysis.tables import combinations_table, correlate
-from oraclecheck.analysis.words import in_reading_order
+from oraclecheck.analysis.words import describe, in_reading_order, varying
 from oraclecheck.report.cells import lacks
 from oraclecheck.report.grids import honest_grids, paper_grids
 from oraclecheck.report.layouts import COLUMNS, comparison_layout, settings_layout, studies_layout, study_layout
@@ -73,7 +73,13 @@ class Findings:
 
     def compared(self) -> list[Layout]:
         """The comparison, if one was asked for."""
-        return [] if self.comparison is None else [comparison_layout(self.comparison)]
+        if self.comparison is None:
+            return []
+        studies = self.table.drop_duplicates("study").set_index("study")
+        names = [self.comparison[f"study_{side}"].iloc[0] for side in "ab"]
+        told = [describe(studies.loc[name], varying(studies)) for name in names]
+        labels = [f"{words} ({name})" if words else name for words, name in zip(told, names, strict=True)]
+        return [comparison_layout(self.comparison, labels)]
 
     def lacking(self) -> list[str]:
         """What the numbers lack, a sentence for each study that lacks something."""
@@ -94,7 +100,7 @@ def find(
     final: str,
     metric: str,
     by: Sequence[str] = (),
-    comparing: bool = False,
+    comparing: Sequence[str] | None = None,
     study_files: Mapping[str, Mapping[str, Any]],
     criterion: Criterion = ORACLE,
 ) -> Findings:
@@ -105,7 +111,7 @@ def find(
         final: "last" or "best".
         metric: "accuracy", "loss" or "both".
         by: Columns that name a row of the table of studies; none: a row for each study.
-        comparing: Whether to compare the two studies that the runs are of.
+        comparing: Names of two studies to compare, A and B; None for no comparison.
         study_files: Study -> content of its file (`study.folder.read_studies`), where it is at hand.
         criterion: What is judged; the runs have its column.
 
@@ -114,11 +120,10 @@ def find(
     """
     asked: dict[str, Any] = {"final": final, "metric": metric, "criterion": criterion}
     comparison = None
-    if comparing:
-        names = list(dict.fromkeys(runs["study"]))
-        if len(names) != 2:
-            raise ValueError(f"--compare must get two studies; got {len(names)}: {', '.join(names[:5])}")
-        comparison = compare(*(runs[runs["study"] == name] for name in names), **asked)
+    if comparing is not None:
+        if len(comparing) != 2:
+            raise ValueError(f"--compare must get two studies; got {len(comparing)}: {', '.join(comparing[:5])}")
+        comparison = compare(*(runs[runs["study"] == name] for name in comparing), **asked)
     table = in_reading_order(correlate(runs, **asked)).reset_index(drop=True)
     networks = across_networks(table)
     rows, means = group(table, by) if by else (table, networks)

@@ -22,7 +22,7 @@ _CELL = ["layers", "pruning_ratio"]
 _SETTING = [name for name in FOR_READERS if name not in (*_CELL, "order")]
 """What is the same in all cells of a grid; a grid is made for each."""
 
-_LINES = ("s", "95 %", "ceiling", "permuted p", "Holm p", "verdict")
+_LINES = ("s", "95 %", "ceiling", "permuted p", "Holm p", "relation", "verdict")
 
 
 def paper_grids(table: pd.DataFrame, criterion: Criterion = ORACLE) -> list[Layout]:
@@ -63,8 +63,9 @@ def honest_grids(table: pd.DataFrame, criterion: Criterion = ORACLE) -> list[Lay
     note = (
         "s: agreement, positive where the criterion points the right way; ceiling: the s that a perfect predictor "
         "would show through the retraining noise; permuted p: filters relabelled at random; Holm p: this p, or scipy's "
-        "where it is not defined, adjusted for the {cells} cells of this table. Valid: the interval lies above 0.2 and "
-        "the adjusted p < 0.05; invalid: the noise-free agreement lies below 0.2; else undecided, with the reason."
+        "where it is not defined, adjusted for the {cells} cells of this table. Relation: agrees or opposes if "
+        "the p adjusted for the settings of the whole report is < 0.05. Valid: it agrees and the interval lies above "
+        "0.2; invalid: the noise-free agreement lies below 0.2 (inverse: below 0); else undecided, with the reason."
     )
     grids = []
     for name, rows in _settings(table):

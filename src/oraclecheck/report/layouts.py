@@ -11,14 +11,28 @@ import pandas as pd
 from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.metrics import FINALS, UNIT, metric_name
 from oraclecheck.analysis.rounding import outcome
+from oraclecheck.analysis.verdict import tally
 from oraclecheck.analysis.words import heading, shared, short_names, spell, varying
 from oraclecheck.pruning.combination import spell_removed
 from oraclecheck.report.cells import cells, compared, count, lacks, statistics
 from oraclecheck.report.typesetting import Layout
 
-COLUMNS = ("metric", "n", "k", "s", "95 %", "ceiling", "tau / p", "permuted p", "anomalies", "Def. 3.1", "verdict")
-FEWER = ("metric", "s", "95 %", "ceiling", "tau / p", "verdict")
-FEWEST = ("metric", "s", "95 %", "verdict")
+COLUMNS = (
+    "metric",
+    "n",
+    "k",
+    "s",
+    "95 %",
+    "ceiling",
+    "tau / p",
+    "permuted p",
+    "anomalies",
+    "Def. 3.1",
+    "relation",
+    "verdict",
+)
+FEWER = ("metric", "s", "95 %", "ceiling", "relation", "verdict")
+FEWEST = ("metric", "s", "relation", "verdict")
 """Columns of a table of studies, and what a narrow terminal has room for."""
 
 _EXPLAINED = {
@@ -68,7 +82,8 @@ def studies_layout(
     studies = [row for _, row in table.drop_duplicates("study").iterrows()]
     incomplete = [f"{row['study']}: {text}" for row in studies if (text := lacks(row))]
     explained = "; ".join(_EXPLAINED[name] for name in columns if name in _EXPLAINED).replace("; with", ", with")
-    notes = (f"{explained}.", *incomplete)
+    tallied = [f"{metric}: {text}." for metric, text in tally(table, networks).items()]
+    notes = (*tallied, f"{explained}.", *incomplete)
     return Layout("studies", title, (*heads, *columns), tuple(rows), notes, left=len(heads) + 1)
 
 
@@ -109,10 +124,15 @@ def combinations_layout(
     return Layout("combinations", title, headings, tuple(rows), left=len(label))
 
 
-def comparison_layout(comparison: pd.DataFrame) -> Layout:
-    """Two studies over the same combinations (rows of `comparison.compare`), a column a metric."""
+def comparison_layout(comparison: pd.DataFrame, labels: Sequence[str]) -> Layout:
+    """Two studies over the same combinations (rows of `comparison.compare`), a column a metric.
+
+    Args:
+        comparison: See above.
+        labels: What A and B are called.
+    """
     first = comparison.iloc[0]
-    title = f"A: {first['study_a']}, B: {first['study_b']}: {first['n']} combinations in both"
+    title = f"A: {labels[0]}, B: {labels[1]}: {first['n']} combinations in both"
     alone = f"left out: {first['only_a']} combinations only in A, {first['only_b']} only in B"
     notes = [alone] if first["only_a"] or first["only_b"] else []
     columns = [compared(row) for _, row in comparison.iterrows()]

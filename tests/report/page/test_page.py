@@ -16,7 +16,7 @@ from oraclecheck.report.page.columns import GROUPS
 from oraclecheck.report.page.gaps import gaps
 from oraclecheck.report.page.points import scatter_points
 from oraclecheck.report.page.settings import flat, provenance
-from oraclecheck.report.page.verdicts import distinct_titles, sentence, tallies
+from oraclecheck.report.page.verdicts import distinct_titles, sentence
 
 
 class Elements(HTMLParser):
@@ -109,8 +109,9 @@ def test_five_thousand_points_of_three_repeats_stay_below_three_megabytes():
 def test_sentence_names_every_number_it_rests_on():
     row = {"agreement": -0.071, "agreement_low": -0.2, "agreement_high": 0.06, "ceiling": 0.581}
     row |= {"p": 0.4, "p_permutation": 0.00047, "verdict": "invalid", "reason": "the interval of s* ends at 0.11"}
-    assert sentence(ROW | row) == (
-        "The pruned train loss is not a valid criterion for the test accuracy after the last epoch: agreement "
+    assert sentence(ROW | row | {"relation": "opposes"}) == (
+        "The pruned train loss opposes the test accuracy after the last epoch, and it is not valid to choose by "
+        "(one trained network): agreement "
         "s = −0.07 (95 % interval over repeats −0.20 to 0.06), noise ceiling 0.58, filter-permutation p = 4.7 × 10⁻⁴, "
         "45 combinations, 3 repeats. The interval of s* ends at 0.11."
     )
@@ -118,9 +119,12 @@ def test_sentence_names_every_number_it_rests_on():
 
 def test_sentence_says_what_is_not_known():
     row = {"metric": "loss", "final": "best", "n": 1, "k": 1, "agreement": math.nan, "p": math.nan}
-    text = sentence(ROW | row | {"p_permutation": math.nan, "verdict": "undecided", "ceiling": math.nan})
+    row |= {"p_permutation": math.nan, "relation": "none shown", "verdict": "undecided", "ceiling": math.nan}
+    text = sentence(ROW | row)
     assert "agreement s is not defined, noise ceiling unknown, 1 combinations, 1 repeat." in text
-    assert text.startswith("It is undecided whether") and "at the best epoch" in text
+    assert text.startswith(
+        "No relation of the pruned train loss to the test loss at the best epoch is shown; whether it"
+    )
 
 
 def test_titles_tell_studies_apart():
@@ -136,22 +140,14 @@ def test_titles_tell_studies_apart():
     ]
 
 
-def test_tallies_count_studies_by_verdict():
-    verdicts = ["valid", "undecided", "valid", "invalid"]
-    rows = [
-        {"study": str(i), "final": "last", "metric": "loss", "verdict": verdict} for i, verdict in enumerate(verdicts)
-    ]
-    assert tallies(pd.DataFrame(rows)) == {"loss": "2 valid, 1 invalid, 1 undecided, of 4 studies"}
-    assert tallies(pd.DataFrame(rows[:1])) == {}
-
-
 def test_sentence_over_dense_networks_claims_no_more_than_their_mean():
     row = {"metric": "loss", "final": "last", "networks": 4, "agreement": 0.2004, "agreement_low": 0.1}
     row |= {"agreement_high": 0.3, "verdict": "undecided", "reason": "sample: the interval holds 0.2"}
+    row |= {"relation": "agrees", "scope": "4 networks"}
     assert sentence(row) == (
-        "Over dense networks, it is undecided whether the pruned train loss is a valid criterion for the test loss "
-        "after the last epoch: mean agreement s = 0.2004 (95 % interval over networks 0.10 to 0.30), 4 dense networks. "
-        "Sample: the interval holds 0.2."
+        "Over dense networks, the pruned train loss agrees with the test loss after the last epoch; whether it is "
+        "valid to choose by is undecided: mean agreement s = 0.2004 (95 % interval over networks 0.10 to 0.30), "
+        "4 dense networks. Sample: the interval holds 0.2."
     )
 
 
@@ -236,4 +232,4 @@ def test_page_of_a_part_of_an_enumerated_space_does_not_call_it_whole(tmp_path, 
     write_page(tmp_path / "page.html", made(runs, table))
     text = (tmp_path / "page.html").read_text()
     assert "all 63,504" not in text and (words is None or words in text)
-    assert "combinations in lexicographic order are no random sample of them" in text
+    assert "combinations are no random sample of them" in text

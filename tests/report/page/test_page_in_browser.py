@@ -187,6 +187,20 @@ def test_switches_change_the_plot(chrome):
     )
 
 
+def test_every_scatter_button_opens_its_own_study_and_metric(chrome):
+    buttons = chrome.find_elements(By.CSS_SELECTOR, "button.show")
+    assert len(buttons) == 6
+    titles = [option.text for option in Select(chrome.find_element(By.ID, "study")).options]
+    for button in buttons:
+        article = button.find_element(By.XPATH, "ancestor::article")
+        chrome.execute_script("arguments[0].click()", button)
+        shown = Select(chrome.find_element(By.ID, "study")).first_selected_option.text
+        assert shown == titles[chrome.find_elements(By.CSS_SELECTOR, "#verdicts article.study").index(article)]
+        metric = button.get_attribute("data-metric")
+        assert f"test {metric}" in chrome.find_element(By.CSS_SELECTOR, "#plot .ytitle").text
+    assert not [entry for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"]
+
+
 def test_study_selector_changes_the_points(chrome):
     before = len(chrome.find_elements(By.CSS_SELECTOR, "#plot .point"))
     Select(chrome.find_element(By.ID, "study")).select_by_index(1)

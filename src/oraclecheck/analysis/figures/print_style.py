@@ -16,7 +16,12 @@ from oraclecheck.files import write_atomically
 # a marker says the same in grey.
 BETTER = ("#D55E00", "^")
 NOT_BETTER = ("#009E73", "o")
-VERDICTS = {"valid": ("#009E73", "o"), "invalid": ("#D55E00", "v"), "undecided": ("#666666", "s")}
+VERDICTS = {
+    "valid": ("#009E73", "o"),
+    "invalid": ("#D55E00", "v"),
+    "inverse": ("#7B3294", "^"),
+    "undecided": ("#666666", "s"),
+}
 
 COLUMN, FULL = 3.3, 6.9
 """Inches: one column of a two-column paper, and both."""

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from oraclecheck.analysis.criterion import Criterion
+from oraclecheck.analysis.verdict import tally
 from oraclecheck.analysis.words import look_alikes
 from oraclecheck.files import encoded, write_atomically
 from oraclecheck.report.findings import Findings
@@ -21,7 +22,7 @@ from oraclecheck.report.page.columns import GROUPS
 from oraclecheck.report.page.gaps import gaps
 from oraclecheck.report.page.points import scatter_points
 from oraclecheck.report.page.settings import flat, provenance, sweep_commands
-from oraclecheck.report.page.verdicts import FINALS, distinct_titles, particulars, sentence, tallies, title
+from oraclecheck.report.page.verdicts import FINALS, distinct_titles, particulars, sentence, title
 
 _HERE = Path(__file__).parent
 
@@ -50,7 +51,7 @@ def write_page(path: Path, findings: Findings, command: str = "") -> None:
     html = environment.get_template("page.html.jinja").render(
         criterion=criterion,
         studies=studies,
-        tallies=tallies(table),
+        tallies=tally(table, findings.networks),
         groups_of_networks=_groups_of_networks(findings),
         unlike=[group.to_dict("records") for group in findings.unlike],
         groups={name: [(column, column.at_first(table)) for column in group] for name, group in GROUPS.items()},

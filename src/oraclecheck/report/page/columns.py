@@ -93,13 +93,20 @@ GROUPS: dict[str, tuple[Column, ...]] = {
             "Which epoch the metric is taken from: the last retraining epoch, or the one with the best test accuracy "
             "(what the released code of paper 1 calls final; choosing an epoch by its test accuracy is optimistic)."),
         Column("metric", "Metric", "text", ALWAYS, "Test accuracy (higher is better) or test loss (lower is better)."),
+        Column("relation", "Relation", "text", ALWAYS,
+            "Is there one, and which way? agrees (s > 0) or opposes (s < 0) if p < 0.05: the filter-permutation p "
+            "where it is defined, adjusted by Holm's method over the settings that are judged together; and only if "
+            "the missing combinations could not turn the sign. none shown: otherwise.", "oraclecheck"),
         Column("verdict", "Verdict", "text", ALWAYS,
-            "valid: the interval of s lies above 0.2 and p < 0.05 (the filter-permutation p where it is defined; "
-            "adjusted by Holm's method where several studies are judged together). invalid: with k ≥ 2 repeats that "
-            "agree with each other (lower end of ρ_k above 0), the interval of the noise-free s* ends at or below "
-            "0.2. undecided: neither, and the reason says what is lacking.",
+            "Is it strong enough to choose by? valid: it agrees and the interval of s lies above 0.2. invalid: with "
+            "k ≥ 2 repeats that agree with each other (lower end of ρ_k above 0), the interval of the noise-free s* "
+            "ends at or below 0.2; inverse: below 0, and it opposes. undecided: neither, and the reason says what is "
+            "lacking; always so where the space is not known, where only its first part was run, or where the missing "
+            "combinations could turn it.",
             "oraclecheck; threshold of Definition 3.1 of paper 1"),
         Column("reason", "Reason", "text", ON_DEMAND, "Why the verdict is what it is."),
+        Column("scope", "For", "text", ON_DEMAND,
+            "What the answers are about: one trained network. Only several networks speak of a setting."),
         Column("model", "Model", "text", ON_DEMAND, "The network's name."),
         Column("data", "Data", "text", ON_DEMAND, "The data set's name."),
         Column("layers", "Layers", "text", ON_DEMAND, "The layers that lose filters."),
@@ -110,8 +117,8 @@ GROUPS: dict[str, tuple[Column, ...]] = {
             "the L1 norm chooses, whatever the combination, as the released code of paper 1 does."),
         Column("order", "Order", "text", ON_DEMAND, "How combinations are numbered: lexicographic or sampled."),
         Column("space", "Space", "text", ON_DEMAND,
-            "enumerated: the study walks through every combination there is; with all of them it is a census of this "
-            "network, with some it is no random sample. sampled: a random sample of them."),
+            "enumerated: the study walks through every combination there is, a census of this network. part: it has "
+            "begun with the first of them, which are no random sample. sampled: a random sample of them."),
         Column("space_size", "Space size", "count", ON_DEMAND, "How many combinations there are."),
         Column("retrain_fraction", "Retraining", "share", ON_DEMAND, "Share of the recipe's epochs that was run."),
         Column("pretrain_seed", "Dense seed", "count", ON_DEMAND, "Seed of the dense network's training."),
@@ -197,7 +204,8 @@ GROUPS: dict[str, tuple[Column, ...]] = {
         Column("ceiling_n", "Ceiling n", "count", ON_DEMAND, "Combinations with all k repeats, on which t rests."),
         Column("noise_free", "Noise-free s*", "signed", TELLING,
             "What s would be without retraining noise: s* = (2/π) · asin(sin(π s / 2) / √ρ_k), clipped to −1 … 1. "
-            "Shown beside s, never instead of it.", "oraclecheck", ("noise_free_low", "noise_free_high")),
+            "Shown beside s, never instead of it; not defined where the repeats may be nothing but noise (lower end of "
+            "ρ_k at 0).", "oraclecheck", ("noise_free_low", "noise_free_high")),
         Column("collapsed", "Collapsed", "count", TELLING,
             "Combinations whose ȳ lies more than three interquartile ranges beyond the worse quartile; if there are "
             "any, the ceiling can be up to 0.11 too high."),
@@ -208,10 +216,11 @@ GROUPS: dict[str, tuple[Column, ...]] = {
             "the least {score}; tied choices are averaged. The interval takes the choice as given: Wilson's for a "
             "sample, the retraining noise of the choice for a census.",
             "paper 1, Eq. 4", ("anomaly_low", "anomaly_high")),
-        Column("regret", "Regret", "unit", TELLING,
+        Column("regret", "Regret, at least", "unit", TELLING,
             "How much better the best combination ends than the criterion's choice, cross-fitted: the best is chosen "
             "on all repeats but one and measured on that one, in turn. Accuracy in percentage points; above 0 the "
-            "choice is worse. The interval is ± 1.96 standard deviations of the estimate in simulated repeats.",
+            "choice is worse. A lower bound of the regret against the true best. The interval is ± 1.96 standard "
+            "deviations of the estimate in simulated repeats.",
             "oraclecheck", ("regret_low", "regret_high")),
     ),
     "Pairs": (

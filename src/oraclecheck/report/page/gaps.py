@@ -79,7 +79,7 @@ def _missing(runs: pd.DataFrame, counts: Mapping[str, Any]) -> list[str]:
     counted = runs[runs["picked_by"].isna() & runs["combo"].notna()]
     have = set(zip(counted["combo"].astype(object), counted["repeat"].astype(int), strict=True))
     repeats = sorted({repeat for _, repeat in have})
-    census = counts["space"] == "enumerated" and pd.notna(counts["space_size"])
+    census = counts["space"] in ("enumerated", "part") and pd.notna(counts["space_size"])
     combos = range(int(counts["space_size"])) if census else sorted({combo for combo, _ in have})
     absent = ((combo, repeat) for combo in combos for repeat in repeats if (combo, repeat) not in have)
     return [f"{combo}/{repeat}" for combo, repeat in islice(absent, _NAMED_RUNS)]

@@ -12,10 +12,16 @@ from oraclecheck.report.cells import number_of
 
 FINALS = {"last": "after the last epoch", "best": "at the best epoch"}
 
+_RELATIONS = {
+    "agrees": "The {score} agrees with the {outcome}",
+    "opposes": "The {score} opposes the {outcome}",
+    "none shown": "No relation of the {score} to the {outcome} is shown",
+}
 _CLAIMS = {
-    "valid": "The {score} is a valid criterion for the {outcome}",
-    "invalid": "The {score} is not a valid criterion for the {outcome}",
-    "undecided": "It is undecided whether the {score} is a valid criterion for the {outcome}",
+    "valid": ", strongly enough to choose by",
+    "invalid": ", and it is not valid to choose by",
+    "inverse": ": choosing by it is worse than chance",
+    "undecided": "; whether it is valid to choose by is undecided",
 }
 _IN_TITLE = ("model", "data", "layers", "pruning_ratio")
 
@@ -23,27 +29,16 @@ _IN_TITLE = ("model", "data", "layers", "pruning_ratio")
 def sentence(row: Mapping[str, Any], criterion: Criterion = ORACLE) -> str:
     """The verdict of a row of `tables.correlate` or `networks.across_networks` with every number it rests on."""
     outcome = f"test {row['metric']} {FINALS[row['final']]}"
-    claim = _CLAIMS[row["verdict"]].format(score=criterion.score, outcome=outcome)
+    claim = _RELATIONS[row["relation"]].format(score=criterion.score, outcome=outcome) + _CLAIMS[row["verdict"]]
     if "networks" in row:
         claim = f"Over dense networks, {claim[0].lower()}{claim[1:]}"
         numbers = [_agreement(row), f"{int(row['networks'])} dense networks"]
     else:
+        claim = f"{claim} (one trained network)"
         counts = [f"{int(row['n']):,} combinations", number_of(int(row["k"]), "repeat")]
         numbers = [_agreement(row), _ceiling(row), *_p(row), *counts]
     reason = row["reason"].strip().rstrip(".")
     return f"{claim}: {', '.join(numbers)}. {reason[:1].upper()}{reason[1:]}."
-
-
-def tallies(table: pd.DataFrame) -> dict[str, str]:
-    """Metric -> how many studies of a table of `tables.correlate` have which verdict; empty for a single study."""
-    if table["study"].nunique() < 2:
-        return {}
-    found = {}
-    for metric, rows in table.groupby("metric", sort=False):
-        counts = rows["verdict"].value_counts()
-        words = ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in _CLAIMS)
-        found[str(metric)] = f"{words}, of {len(rows)} studies"
-    return found
 
 
 def title(row: Mapping[str, Any]) -> str:
@@ -75,7 +70,7 @@ def particulars(row: Mapping[str, Any]) -> list[str]:
         found.append(f"dense network trained with seed {int(row['pretrain_seed'])}")
     if pd.notna(row["retrain_fraction"]) and row["retrain_fraction"] != 1:
         found.append(f"{100 * row['retrain_fraction']:g} % of the retraining epochs")
-    if pd.notna(row["space_size"]) and row.get("space") in ("enumerated", "sampled"):
+    if pd.notna(row["space_size"]) and row.get("space") in ("enumerated", "part", "sampled"):
         size = magnitude(int(row["space_size"]))
         if row["space"] == "sampled":
             found.append(f"sampled from {size}")
