@@ -30,7 +30,14 @@ def findings(monkeypatch: pytest.MonkeyPatch) -> Findings:
     runs = load_runs("m")
     runs["pruned_test_loss"] = runs["combo"].map(lambda combo: {5: 6.5}.get(combo, 9.0 - combo)).astype(float)
     files = read_studies("m")
-    return find(runs, final="last", metric="both", comparing=True, study_files=files, criterion=CRITERION)
+    return find(
+        runs,
+        final="last",
+        metric="both",
+        comparing=list(dict.fromkeys(runs["study"])),
+        study_files=files,
+        criterion=CRITERION,
+    )
 
 
 def written(findings: Findings, folder: Path) -> dict[str, str]:

@@ -281,7 +281,7 @@ def test_a_comparison_shows_the_difference_with_its_interval():
         "final_spearman": (0.85, float("nan"), float("nan")),
     }.items():
         row |= {name: value, f"{name}_low": low, f"{name}_high": high}
-    layout = comparison_layout(pd.DataFrame([row]))
+    layout = comparison_layout(pd.DataFrame([row]), ["a", "b"])
     assert layout.title == "A: a, B: b: 45 combinations in both"
     assert dict(layout.rows) == {
         "agreement of A": "0.61",

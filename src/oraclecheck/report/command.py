@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from oraclecheck.report.homes import check_folder, homes
 from oraclecheck.waiting import waiting
