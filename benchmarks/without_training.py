@@ -12,10 +12,10 @@ from oraclecheck.engines.evaluation import Evaluation
 EVALUATION = Evaluation(loss=0.5, accuracy=0.5, correct=torch.zeros(599, dtype=torch.bool))
 
 
-def prune_only(runs, dense, prune, data, recipe, trainer, on_epoch):
+def prune_only(runs, dense, prune, data, recipe, trainer, tell):
     for run in runs:
         entry = {"epoch": 0, "lr": 0.1, "train_loss": 0.5, "test_loss": 0.5, "test_accuracy": 0.5}
-        on_epoch(run, entry)
+        tell(run, entry)
         seconds = {"prune": 0.0, "retrain": 0.0, "total": 0.0}
         yield Retraining(prune(dense, run.removed), *[EVALUATION] * 4, [entry], False, seconds)
 

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,8 @@ def _prune_and_retrain(
     else:
         removed = space.unrank(combination)
     identity = study.run(combination, removed, repeat)
-    mirror = WandbMirror(request.wandb, identity, folder, f"{study.hash[:8]}-{combination}-{repeat}")
+    recipe, run_id = asdict(setting.retrain.recipe), f"{study.hash[:8]}-{combination}-{repeat}"
+    mirror = WandbMirror(request.wandb, identity, folder, run_id, recipe)
     runs = [Run(removed, identity["seed"])]
     try:
         (came,) = one_shot(retrain, runs, dense, data, setting, lambda _, entry: mirror.log(entry))

@@ -23,6 +23,7 @@ class Pruning(L.Callback):
         prune: Gives the pruned copy of a dense network.
         removed: The combination: layer -> its removed filters.
         data: What the pruned network is measured on, before any retraining.
+        on_pruned: Called with what was measured, as a record has it.
 
     Attributes:
         train: The pruned network on the training set; its loss is the *pruned train loss*, the oracle's score.
@@ -30,8 +31,14 @@ class Pruning(L.Callback):
         seconds: Wall time of pruning and measuring.
     """
 
-    def __init__(self, prune: Callable[[nn.Module, Removed], nn.Module], removed: Removed, data: ImageData) -> None:
-        self.prune, self.removed, self.data = prune, removed, data
+    def __init__(
+        self,
+        prune: Callable[[nn.Module, Removed], nn.Module],
+        removed: Removed,
+        data: ImageData,
+        on_pruned: Callable[[dict[str, float]], None] | None = None,
+    ) -> None:
+        self.prune, self.removed, self.data, self.on_pruned = prune, removed, data, on_pruned
         self.train: Evaluation | None = None
         self.test: Evaluation | None = None
         self.seconds = 0.0
@@ -54,6 +61,8 @@ class Pruning(L.Callback):
         self.train = evaluate(pl_module.network, self.data.measured_train)
         self.test = evaluate(pl_module.network, self.data.test)
         self.seconds += time.perf_counter() - start
+        if self.on_pruned:
+            self.on_pruned({**self.train.columns("pruned_train"), **self.test.columns("pruned_test")})
 
 
 class Compiling(L.Callback):

@@ -54,8 +54,8 @@ class Retraining:
 Prune = Callable[[nn.Module, Removed], nn.Module]
 """Gives the pruned copy of a dense network."""
 
-OnEpoch = Callable[[Run, dict[str, float]], None]
-"""Is told each epoch's entry of a run's history."""
+Tell = Callable[[Run, dict[str, float]], None]
+"""Is told of a run what the pruned network shows before retraining (`pruned_...`), then each epoch's entry."""
 
 
 class Engine(Protocol):
@@ -69,7 +69,7 @@ class Engine(Protocol):
         data: ImageData,
         recipe: Recipe,
         trainer: TrainerSettings,
-        on_epoch: OnEpoch | None = None,
+        tell: Tell | None = None,
     ) -> Iterator[Retraining | Exception]:
         """Prune the dense network and retrain the result, for each of several runs.
 
@@ -80,7 +80,7 @@ class Engine(Protocol):
             data: What networks are trained and measured on, on the device of `trainer`.
             recipe: The retraining recipe, already scaled.
             trainer: Device, precision, threads.
-            on_epoch: Told each epoch's entry of a run's history.
+            tell: See `Tell`.
 
         Yields:
             For each run, in their order: its retraining, or the exception that it raised; other runs go on.

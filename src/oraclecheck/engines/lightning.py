@@ -8,7 +8,7 @@ from torch import nn
 
 from oraclecheck.data.images import ImageData
 from oraclecheck.engines.callbacks import History, Pruning
-from oraclecheck.engines.engine import OnEpoch, Prune, Retraining, Run
+from oraclecheck.engines.engine import Prune, Retraining, Run, Tell
 from oraclecheck.engines.recipe import Recipe
 from oraclecheck.engines.trainer import TrainerSettings, fit
 
@@ -20,13 +20,13 @@ def retrain(
     data: ImageData,
     recipe: Recipe,
     trainer: TrainerSettings,
-    on_epoch: OnEpoch | None = None,
+    tell: Tell | None = None,
 ) -> Iterator[Retraining | Exception]:
     """See `Engine`."""
     for run in runs:
         start = time.perf_counter()
-        pruning = Pruning(prune, run.removed, data)
-        history = History(data, partial(on_epoch, run) if on_epoch else None)
+        told = partial(tell, run) if tell else None
+        pruning, history = Pruning(prune, run.removed, data, told), History(data, told)
         result: Retraining | Exception
         try:
             network = fit(dense, data.train, recipe, run.seed, trainer, [pruning, history])

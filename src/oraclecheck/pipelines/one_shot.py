@@ -12,7 +12,7 @@ from torch import nn
 from oraclecheck.criteria.magnitude import l1
 from oraclecheck.criteria.pick import least
 from oraclecheck.data.images import ImageData
-from oraclecheck.engines.engine import Engine, OnEpoch, Prune, Retraining, Run
+from oraclecheck.engines.engine import Engine, Prune, Retraining, Run, Tell
 from oraclecheck.networks.shadow import parameters_and_macs
 from oraclecheck.pipelines.dense import Dense
 from oraclecheck.pruning.combination import Removed
@@ -22,7 +22,7 @@ from oraclecheck.study.setting import Setting
 
 
 def one_shot(
-    engine: Engine, runs: Sequence[Run], dense: Dense, data: ImageData, setting: Setting, on_epoch: OnEpoch
+    engine: Engine, runs: Sequence[Run], dense: Dense, data: ImageData, setting: Setting, tell: Tell
 ) -> Iterator[dict[str, Any] | Exception]:
     """For each run, in their order, the columns of its record that say what came of it, or the exception it raised.
 
@@ -32,10 +32,10 @@ def one_shot(
         dense: The dense network.
         data: On the device of the setting.
         setting: How networks are pruned and retrained.
-        on_epoch: Told each epoch's entry of a run's history.
+        tell: See `Tell`.
     """
     recipe, trainer = setting.retrain.recipe, setting.trainer
-    for result in engine(runs, dense.network, pruner(setting, dense.network), data, recipe, trainer, on_epoch):
+    for result in engine(runs, dense.network, pruner(setting, dense.network), data, recipe, trainer, tell):
         if isinstance(result, Exception):
             yield result
         else:

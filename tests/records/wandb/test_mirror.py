@@ -45,6 +45,27 @@ def test_offline_run_holds_the_record(command):
         assert kept == value, name
 
 
+def test_run_says_to_a_reader_what_it_is(command):
+    sweep = ("pruning.ratio={conv1: 0.2, conv2: 0.5}", "pruning.wiring=released_code", "pretrain.seed=3")
+    assert command(*QUICK, *sweep, "combo=5", "repeat=1")[0] == 0
+    (record,), (run,) = the_records(), offline_runs(1)
+    assert run["name"] == "conv1/conv2 0.2/0.5, seed 3: combination 5, repeat 1"
+    assert run["tags"] == ["lenet5_mini", "digits", "released_code", "conv1/conv2 0.2/0.5", "seed 3"]
+    config = run["config"]
+    assert (config["ratio/conv1"], config["ratio/conv2"]) == (0.2, 0.5)
+    assert config["removed/conv1"] == " ".join(map(str, record["removed"]["conv1"]))
+    assert config["retrain/epochs"] == 2 and config["retrain/schedule"] == "0: 0.01, 1: 0.001"
+
+
+def test_pruned_network_is_told_before_its_retraining_ends(command, monkeypatch):
+    """A run that fails in its first epoch has left what its scatter needs."""
+    assert command(*QUICK, "logger=none", "stage=pretrain")[0] == 0
+    monkeypatch.setattr("oraclecheck.engines.callbacks.History.on_train_epoch_end", lambda *_: 1 / 0)
+    assert command(*QUICK)[0] == 1
+    (run,) = offline_runs(1)
+    assert run["state"] == "failed" and run["summary"]["pruned_train_loss"] > 0
+
+
 def test_diverged_run_is_an_outcome_and_not_a_failure(command):
     assert command(*QUICK, "retrain.lr='0: 1e30'")[0] == 0
     (record,), (run,) = the_records(), offline_runs(1)

@@ -19,6 +19,9 @@ from oraclecheck.study.identity import IDENTITY
 JOB_TYPE = "retrain"
 """W&B's word for what a mirrored run does; other runs of a project are not ours to read."""
 
+MOST_LAYERS, MOST_LETTERS = 4, 64
+"""Named in a run's name; of a tag: W&B refuses longer ones."""
+
 EXACT = 2**53
 """Every integer up to here is a floating-point number."""
 
@@ -26,6 +29,29 @@ EXACT = 2**53
 def to_config(identity: Mapping[str, Any]) -> dict[str, Any]:
     """W&B's config of a run."""
     return {name: _to_wandb(name, identity[name]) for name in IDENTITY}
+
+
+def flat_config(identity: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """What W&B's panels can filter and group by: `ratio/LAYER`, `removed/LAYER` and `retrain/KEY`, one value each."""
+    schedule = ", ".join(f"{epoch}: {rate:g}" for epoch, rate in recipe.get("schedule", ()))
+    values = {**recipe, "schedule": schedule} if recipe else {}
+    return {
+        **{f"ratio/{layer}": ratio for layer, ratio in identity["pruning_ratio"].items()},
+        **{f"removed/{layer}": " ".join(map(str, filters)) for layer, filters in identity["removed"].items()},
+        **{f"retrain/{name}": value for name, value in values.items() if value is not None},
+    }
+
+
+def to_display(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """What a researcher reads in W&B's list of runs: a name, and tags to choose by (of at most 64 letters)."""
+    ratios = dict.fromkeys(f"{ratio:g}" for ratio in identity["pruning_ratio"].values())
+    layers = identity["layers"] if len(identity["layers"]) <= MOST_LAYERS else [f"{len(identity['layers'])} layers"]
+    cell = f"{'/'.join(layers)} {'/'.join(ratios)}"
+    seed = "loaded" if identity["pretrain_seed"] is None else f"seed {identity['pretrain_seed']}"
+    combination = identity["picked_by"] or identity["combo"]
+    tags = [identity["model"], identity["data"], identity["wiring"], cell, seed]
+    name = f"{cell}, {seed}: combination {combination}, repeat {identity['repeat']}"
+    return {"name": name, "tags": [tag[:MOST_LETTERS] for tag in dict.fromkeys(tags)]}
 
 
 def to_summary(record: Record) -> dict[str, Any]:

@@ -2,16 +2,17 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from oraclecheck.errors import first_line
 from oraclecheck.records.record import Record
-from oraclecheck.records.wandb.columns import JOB_TYPE, to_config, to_summary
+from oraclecheck.records.wandb.columns import JOB_TYPE, flat_config, to_config, to_display, to_summary
 from oraclecheck.records.wandb.server import WandbSettings, begin_run, server_trouble
 
 
@@ -23,23 +24,35 @@ class WandbMirror:
         identity: Record columns that say what the run is; they become W&B's config.
         folder: The study's folder; offline runs are kept in its `wandb/`.
         run_id: Deterministic, so that a run that is tried again replaces itself.
+        recipe: How it is retrained, for W&B's tables and filters.
     """
 
-    def __init__(self, settings: WandbSettings | None, identity: dict[str, Any], folder: Path, run_id: str) -> None:
+    def __init__(
+        self,
+        settings: WandbSettings | None,
+        identity: dict[str, Any],
+        folder: Path,
+        run_id: str,
+        recipe: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         self._run: Any = None
         if settings is None or (usable := usable_mode(settings.mode)) == "disabled":
             return
-        described = {"id": run_id, "name": run_id, "group": identity["study"], "job_type": JOB_TYPE}
+        described = {"id": run_id, "group": identity["study"], "job_type": JOB_TYPE, **to_display(identity)}
+        config = {**to_config(identity), **flat_config(identity, recipe)}
         for mode in dict.fromkeys([usable, "offline"]):
             if self._run is None:
                 with self._guarded():
                     where = replace(settings, mode=mode)
-                    self._run = begin_run(where, folder, **described, config=to_config(identity))
+                    self._run = begin_run(where, folder, **described, config=config)
 
     def log(self, entry: dict[str, float]) -> None:
-        """Mirror an epoch's numbers."""
+        """Mirror an epoch's numbers, or what is known before the first: the pruned network's."""
         if self._run is not None:
             with self._guarded():
+                if "epoch" not in entry:
+                    self._run.summary.update(entry)  # so that a scatter over it grows while networks retrain
+                    return
                 numbers = {name: value for name, value in entry.items() if name != "epoch"}
                 self._run.log(numbers, step=int(entry["epoch"]))
 
