@@ -54,7 +54,7 @@ def test_run_says_to_a_reader_what_it_is(command):
     config = run["config"]
     assert (config["ratio/conv1"], config["ratio/conv2"]) == (0.2, 0.5)
     assert config["removed/conv1"] == " ".join(map(str, record["removed"]["conv1"]))
-    assert config["retrain/epochs"] == 2 and config["retrain/schedule"] == "0: 0.01, 1: 0.001"
+    assert config["retrain/epochs"] == 2 and config["retrain/schedule"] == "0: 0.04, 1: 0.004"
 
 
 def test_pruned_network_is_told_before_its_retraining_ends(command, monkeypatch):
