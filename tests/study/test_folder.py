@@ -13,6 +13,10 @@ def test_studies_are_read_from_a_study_and_from_a_folder_of_studies(tmp_path):
         content = {"identity": {"study": name}, "definition": {"seed": 0}, "overrides": ["x=1"], "config": {"k": name}}
         (tmp_path / name).mkdir()
         (tmp_path / name / "study.json").write_text(json.dumps(content))
+    for name, overrides in (("numbers", [1]), ("text", "x=1")):
+        wrong = {"identity": {"study": name}, "definition": {}, "overrides": overrides, "config": {}}
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "study.json").write_text(json.dumps(wrong))
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "study.json").write_text("{")
     expected = {n: {"definition": {"seed": 0}, "overrides": ["x=1"], "config": {"k": n}} for n in ("a", "b")}

@@ -1,6 +1,7 @@
 """What hangs on a layer's filters, by torch-pruning's dependency graph."""
 
 import copy
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -60,7 +61,9 @@ def dependency_graph(network: nn.Module, example: Tensor, layers: Iterable[str])
         graph = tp.DependencyGraph()
         # it has the channels of a LayerNorm, which `slice_normalisation` cuts, too
         graph.register_customized_layer(nn.RMSNorm, tp.pruner.function.LayernormPruner())
-        return graph.build_dependency(network, (example,), verbose=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it gives up on some layers, which the proof notices
+            return graph.build_dependency(network, (example,), verbose=False)
     except Exception as error:
         raise ValueError(
             f"model.network must be one that torch-pruning can trace, to prune {spell_names(layers)}; it raises "

@@ -86,7 +86,10 @@ def read_studies(*sources: Path | str) -> dict[str, dict[str, Any]]:
             try:
                 content = json.loads(read_file(path))
                 kinds = {"definition": dict, "config": dict, "overrides": list}
-                found[str(content["identity"]["study"])] = {name: kind(content[name]) for name, kind in kinds.items()}
+                parts = {name: content[name] for name in kinds}
+                fits = all(isinstance(parts[name], kind) for name, kind in kinds.items())
+                if fits and all(isinstance(word, str) for word in parts["overrides"]):
+                    found[str(content["identity"]["study"])] = parts
             except (OSError, ValueError, KeyError, TypeError):
                 continue
     return found
