@@ -54,6 +54,9 @@ def summarise(counted: Counted, column: str, *, cells: int, draws: int, seed: in
     row["p_permutation"], no_p = _permutation(counted, final, cells, seed)
     intervals, no_intervals = noise_and_intervals(score, finals, **options)
     row |= intervals
+    if row["rho_k_low"] == 0:
+        row |= dict.fromkeys(("noise_free", "noise_free_low", "noise_free_high"), np.nan)
+        no_intervals.append("no agreement without the noise: the repeats may be nothing but noise")
     choice, no_regret = _choice(score, finals, row["anomaly_ratio"], **options)
     row |= choice
     constant = [name for name, values in (("scores", score), ("metric values", final)) if len(set(values)) == 1]

@@ -100,11 +100,8 @@ def noise_and_intervals(
         rho_k = census_reliability(row["repeat_tau"], t_draws, k) if census else reliability(t_draws, k)[1]
         row |= ends("rho_k", rho_k)
         row |= {f"ceiling_{end}": float(ceiling(row[f"rho_k_{end}"])) for end in ("low", "high")}
-        if row["rho_k_low"] > 0:
-            row["noise_free"] = float(noise_free(s, row["rho_k"]))
-            row |= ends("noise_free", noise_free(np.clip(s_draws, -1, 1), rho_k))
-        elif row["rho_k_low"] == 0:
-            notes.append("no agreement without the noise: the repeats may be nothing but noise")
+        row["noise_free"] = float(noise_free(s, row["rho_k"]))
+        row |= ends("noise_free", noise_free(np.clip(s_draws, -1, 1), rho_k))
     return row, notes
 
 
