@@ -57,13 +57,13 @@ def dependency_graph(network: nn.Module, example: Tensor, layers: Iterable[str])
     Raises:
         ValueError: If the network cannot be traced.
     """
+    # here and when filters are looked up: it gives up on some layers, which the proof notices
+    warnings.filterwarnings("ignore", "Maximum recursive depth reached", module="torch_pruning")
     try:
         graph = tp.DependencyGraph()
         # it has the channels of a LayerNorm, which `slice_normalisation` cuts, too
         graph.register_customized_layer(nn.RMSNorm, tp.pruner.function.LayernormPruner())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it gives up on some layers, which the proof notices
-            return graph.build_dependency(network, (example,), verbose=False)
+        return graph.build_dependency(network, (example,), verbose=False)
     except Exception as error:
         raise ValueError(
             f"model.network must be one that torch-pruning can trace, to prune {spell_names(layers)}; it raises "
