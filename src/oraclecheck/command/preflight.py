@@ -6,7 +6,7 @@ from pathlib import Path
 from oraclecheck.command.request import Request
 from oraclecheck.data import loading
 from oraclecheck.data.module import ModuleSource
-from oraclecheck.engines.trainer import device_of
+from oraclecheck.engines.trainer import check_accelerator
 from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.networks.vit import SelfAttention
 from oraclecheck.pipelines.dense import dense_checkpoint, dense_path, study_if_known
@@ -18,8 +18,12 @@ from oraclecheck.study.folder import check_folder
 from oraclecheck.study.setting import DataSetting, PruningSetting, Setting
 
 
-def check(request: Request) -> None:
-    """Find out now what would stop the command later.
+def check(request: Request, *, elsewhere: bool = False) -> None:
+    """Find out now what would stop the command later; no device is opened.
+
+    Args:
+        request: What the command asks for.
+        elsewhere: Whether its workers run on machines other than this one.
 
     Raises:
         ValueError: If the data is missing, the output cannot be written, a combination is outside the space or its
@@ -28,14 +32,14 @@ def check(request: Request) -> None:
     """
     setting = request.setting
     _check_combinations(request.combinations, setting.pruning, setting.paths.out)
-    device_of(setting.trainer)
+    check_accelerator(setting.trainer, elsewhere=elsewhere)
     _check_writable("paths.out", setting.paths.out)
     _check_data(setting.data, setting.paths.cache)
     train_eval_indices(setting)  # are there as many images?
-    prove_pruning(setting)
-    _check_wiring(setting)
     if setting.pretrain.loads and not dense_path(setting).is_file():
         dense_checkpoint(setting)
+    prove_pruning(setting)
+    _check_wiring(setting)
     study = study_if_known(setting)
     if study is not None:
         check_folder(setting.paths.out / study.name, study)
