@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from hydra.utils import get_object
@@ -92,7 +91,7 @@ def open_study(share: Share, since: float) -> "StudyRuns | None":
 
 @dataclass
 class StudyRuns:
-    """The runs of a study that a command asks for, and what they are done with, made ready when the first is claimed."""
+    """The runs of a study that a command asks for; what they are done with is made ready when the first is claimed."""
 
     request: Request
     study: Study

@@ -160,7 +160,8 @@ def _remark(row: Row) -> str:
                for (host, process), begun in sorted(since.items())]  # fmt: skip
     more = len(workers) - MOST_WORKERS
     parts = [*workers[:MOST_WORKERS], *([f"{more} more"] if more > 0 else [])]
-    return "; ".join([", ".join(parts)] * bool(parts) + [row.state.last_error] * bool(row.state.last_error))
+    sentences = [", ".join(parts), state.last_error or ""]
+    return "; ".join(filter(None, sentences))
 
 
 def _described(row: Row) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from oraclecheck.command.places import count_workers, gpus, is_elsewhere, take_g
 from oraclecheck.command.plan import Share, plan, share_of
 from oraclecheck.command.preflight import check
 from oraclecheck.command.progress import SweepProgress
-from oraclecheck.command.request import Request
 
 POLL_SECONDS = 2.0  # between looks whether the sweep is still there
 

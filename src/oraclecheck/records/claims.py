@@ -74,7 +74,7 @@ class Claims:
                 elif claim := self._claim(number, path, lease):
                     del self._elsewhere[number]
                     yield claim
-                elif (sign := lease.sign_of_life()) not in (None, seen[number]):
+                elif lease.sign_of_life() not in (None, seen[number]):
                     del self._elsewhere[number]
             if self._elsewhere:
                 time.sleep(LOOK_SECONDS)

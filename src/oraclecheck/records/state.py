@@ -91,7 +91,7 @@ class Watch:
         counted = [place for place in begun if self._asked is None or place[:2] in self._asked]
         counts = {"ok": 0, "diverged": 0, "failed": 0}
         running: list[Running] = []
-        last_error = (0, None)
+        last_error: tuple[int, str | None] = (0, None)
         for place in counted:
             outcome = self._outcome(place)
             if outcome is None or outcome.status == "failed":
