@@ -160,7 +160,7 @@ def _remark(row: Row) -> str:
                for (host, process), begun in sorted(since.items())]  # fmt: skip
     more = len(workers) - MOST_WORKERS
     parts = [*workers[:MOST_WORKERS], *([f"{more} more"] if more > 0 else [])]
-    sentences = [", ".join(parts), state.last_error or ""]
+    sentences = [", ".join(parts), row.state.last_error or ""]
     return "; ".join(filter(None, sentences))
 
 

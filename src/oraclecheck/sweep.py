@@ -88,12 +88,9 @@ class Command:
 
     def __call__(self, cfg: DictConfig) -> None:
         """Do the runs of one study in this process."""
-        hydra = HydraConfig.get()
-        self._keep(
-            lambda: carry_out(
-                [share_of(cfg, list(hydra.overrides.task), hydra)], HERE, _work_here, self._show_traceback
-            )
-        )
+        hydra: Any = HydraConfig.get()
+        share = share_of(cfg, list(hydra.overrides.task), hydra)
+        self._keep(lambda: carry_out([share], HERE, _work_here, self._show_traceback))
 
     def sweep(self, overrides: Sequence[str], config: DictConfig, launch: Launch) -> None:
         """Do the runs of a sweep with workers.
