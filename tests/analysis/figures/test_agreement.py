@@ -97,14 +97,13 @@ def test_forest_puts_a_mean_over_networks_above_them_as_a_diamond():
     assert "4 networks" in [text.get_text() for text in ax.texts]
 
 
-def test_forest_gives_a_label_of_two_lines_the_height_of_two():
+def test_forest_gives_a_label_of_several_lines_more_room():
     long = ", ".join(["layer"] * 20)
     ax = Figure(figsize=(6.9, 3)).subplots()
     plot_forest(correlated(*({"study": name, "layers": name} for name in ("conv1", long, "conv2"))), ax)
-    lines = [label.get_text().count("\n") + 1 for label in ax.get_yticklabels()]
-    assert max(lines) > 1
-    starts = np.cumsum([0, *lines[:-1]])
-    assert list(ax.get_yticks()) == [start + count / 2 - 0.5 for start, count in zip(starts, lines, strict=True)]
+    further = [label.get_text().count("\n") for label in ax.get_yticklabels()]
+    assert further[:2] == [0, 0] and further[2] > 0  # single layers first
+    assert list(ax.get_yticks()) == [0, 1, pytest.approx(2 + 0.35 * further[2])]
 
 
 def test_forest_leaves_an_undefined_agreement_empty():
