@@ -80,6 +80,12 @@ def test_forest_draws_intervals_ceilings_and_the_threshold():
     assert ax.get_xlim()[0] <= -0.4 and ax.get_xlim()[1] >= 1
 
 
+def test_forest_cuts_no_interval():
+    (ax,) = new_axes()
+    plot_forest(correlated({"agreement_low": -1.2, "agreement_high": 1.3}), ax)
+    assert ax.get_xlim()[0] < -1.2 and ax.get_xlim()[1] > 1.3
+
+
 def test_forest_writes_s_permuted_p_n_and_k_of_the_metric_asked_for():
     written = [text.get_text() for text in forest().texts]
     assert written[:4] == ["$s$", "0.61", "\N{MINUS SIGN}0.30", "0.61"]

@@ -59,7 +59,7 @@ def plot_complexity(table: pd.DataFrame, axes: Sequence[Axes] | None = None, *, 
         figure = left.figure.get_figure(root=True)
         keys = legend_keys(rows)
         across = columns_that_fit(left, [str(key.get_label()) for key in keys])
-        figure.legend(handles=keys, loc="outside lower center", ncols=across, frameon=False, handletextpad=0.3)
+        figure.legend(handles=keys, loc="outside lower center", ncols=across, frameon=False, handletextpad=0.6)
     return [left, right]
 
 

@@ -79,7 +79,7 @@ def plot_forest(
         keys = legend_keys(everything, has_means=any(line.is_mean for line in lines))
         across = columns_that_fit(ax, [str(key.get_label()) for key in keys])
         figure: Any = ax.get_figure(root=True)
-        figure.legend(handles=keys, loc="outside lower center", ncols=across, frameon=False, handletextpad=0.3)
+        figure.legend(handles=keys, loc="outside lower center", ncols=across, frameon=False, handletextpad=0.6)
     return ax
 
 

@@ -21,7 +21,7 @@ _KEY = 4.8 * SMALL
 """Points that a legend takes for a key beside its label: matplotlib's defaults, in units of the type."""
 
 _BREAKS = [re.compile(at) for at in (r"(?<!=) (?!=)(?![^\[]*\])", r"(?<=[_/.-])(?=.)", r"(?<=.)(?=.)")]
-"""Where a line may end: at a space, not within brackets nor beside an equals sign; else within a name; else anywhere."""
+"""Where a line may end: at a space, not within brackets nor beside an equals sign; else in a name; else anywhere."""
 
 
 def figure_width(ax: Axes) -> float:
