@@ -31,8 +31,9 @@ def compare_settings(runs_a: pd.DataFrame, runs_b: pd.DataFrame, **asked: Any) -
     Returns:
         For each metric the rows of `compare`, one for each shared network by its pre-training seed, then their mean:
         `study_a` and `study_b` are "mean", `interval` is "networks" (or "none" for fewer than 3, which have no
-        interval). With `dense_hash` and `pretrain_seed` (none for a mean), `networks` (1, or how many a mean is of) and `p` (two-sided
-        t-test over networks of a difference of 0; NaN for one network or two, and where all differences are equal).
+        interval). With `dense_hash` and `pretrain_seed` (none for a mean), `networks` (1, or how many a mean is of) and
+        `p` (two-sided t-test over networks of a difference of 0; NaN for one network or two, and where all differences
+        are equal).
 
     Raises:
         ValueError: As `compare`; if a setting has two studies of one dense network, or no network is in both.
