@@ -9,6 +9,7 @@ import pandas as pd
 from oraclecheck.analysis.comparison import compare
 from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.grouping import group
+from oraclecheck.analysis.metrics import FINALS, metric_columns
 from oraclecheck.analysis.networks import across_networks, unlike_settings
 from oraclecheck.analysis.shared_networks import compare_settings
 from oraclecheck.analysis.tables import combinations_table, correlate
@@ -36,6 +37,8 @@ class Findings:
         table: Their rows of `correlate`, in reading order.
         networks: Their rows of `across_networks`.
         unlike: Their tables of `unlike_settings`.
+        other_epoch: The rows of `table` at the epoch that was not asked for: the best instead of the last, or the other
+            way round. Of a study that lacks it there are none.
         rows: What the table of studies shows: the rows of `table`, or those that stand alone in their group.
         means: The means over networks that it shows.
         by: The columns that a user grouped them by.
@@ -57,11 +60,17 @@ class Findings:
     sides: Sequence[Sequence[str]] = ()
     criterion: Criterion = ORACLE
     study_files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    other_epoch: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def studies(self) -> list[str]:
         """Names of the studies, in reading order."""
         return list(dict.fromkeys(self.table["study"]))
+
+    def claims_of(self, study: str) -> pd.DataFrame:
+        """One study's rows of `table`, then those of `other_epoch`."""
+        found = [rows[rows["study"] == study] for rows in (self.table, self.other_epoch) if len(rows)]
+        return pd.concat(found, ignore_index=True)
 
     def of_study(self, study: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """One study's rows of `table` and of `combos`."""
@@ -154,7 +163,17 @@ def find(
         sides=sides,
         criterion=criterion,
         study_files=study_files,
+        other_epoch=_at_other_epoch(runs, asked),
     )
+
+
+def _at_other_epoch(runs: pd.DataFrame, asked: Mapping[str, Any]) -> pd.DataFrame:
+    """Rows of `correlate` at the epoch that was not asked for; none where no run knows it."""
+    (other,) = set(FINALS) - {asked["final"]}
+    known = [column for column in metric_columns(other, asked["metric"]) if column in runs]
+    if runs[known].notna().to_numpy().any():
+        return correlate(runs, **{**asked, "final": other})
+    return pd.DataFrame()
 
 
 def _sides(runs: pd.DataFrame, studies: Sequence[str]) -> list[list[str]]:
