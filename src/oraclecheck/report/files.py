@@ -14,7 +14,7 @@ from oraclecheck.analysis.figures.forest import save_forest
 from oraclecheck.analysis.figures.scatter import save_scatter
 from oraclecheck.analysis.figures.scatter_grid import save_scatter_grid
 from oraclecheck.analysis.shared_networks import MEAN
-from oraclecheck.analysis.words import describe, short_names, varying
+from oraclecheck.analysis.words import describe, short_names, study_labels, varying
 from oraclecheck.files import write_atomically
 from oraclecheck.report.findings import Findings
 from oraclecheck.report.layouts import combinations_layout, study_layout
@@ -50,7 +50,8 @@ def write_study(findings: Findings, study: str, folder: Path) -> Iterator[Path]:
             for suffix in ("png", "pdf"):
                 (folder / f"scatter_{metric}.{suffix}").unlink(missing_ok=True)
             continue
-        yield from save_scatter(combos, folder / f"scatter_{metric}", metric=metric, **asked)
+        named = {"table": table, "label": study_labels(findings.table)[study]}
+        yield from save_scatter(combos, folder / f"scatter_{metric}", metric=metric, **named, **asked)
 
 
 def write_overview(findings: Findings, folder: Path) -> Iterator[Path]:
@@ -84,7 +85,7 @@ def write_overview(findings: Findings, folder: Path) -> Iterator[Path]:
             yield from save_complexity(sized, folder / f"complexity_{metric}{name}", metric=metric)
         if 0 < measured["study"].nunique() <= MOST_PANELS:
             runs = findings.runs[findings.runs["study"].isin(measured["study"])]
-            yield from save_scatter_grid(runs, folder / f"scatters_{metric}", metric=metric, **asked)
+            yield from save_scatter_grid(runs, folder / f"scatters_{metric}", metric=metric, table=table, **asked)
         for name, pair in _compared_pairs(findings, metric):
             runs = findings.runs[findings.runs["study"].isin(pair)]
             yield from save_comparison(runs, folder / name, metric=metric, **asked)

@@ -84,7 +84,8 @@ class Findings:
 
     def grids(self) -> list[Layout]:
         """Layers and ratios as in the paper's Table 2, and with their uncertainty; none of a single study."""
-        return [*paper_grids(self.table, self.criterion), *honest_grids(self.table, self.criterion)]
+        asked: Any = {"criterion": self.criterion, "networks": self.networks}
+        return [*paper_grids(self.table, **asked), *honest_grids(self.table, **asked)]
 
     def settings(self) -> list[Layout]:
         """What tells settings apart that look alike in the table of studies, if there are such."""

@@ -1,7 +1,7 @@
 """Plotly for the page: whole, as the installed package has it, and small enough to be sent by mail.
 
-The package brings one bundle, of every kind of chart there is, 4.8 MB; no Python package brings the basic one. Packed it
-takes 1.8 MB, and the page unpacks it with what every browser since 2023 has.
+The package brings one bundle, of every kind of chart there is, 4.8 MB, and not the basic one. Packed it takes 1.8 MB,
+and the page unpacks it with what every browser since 2023 has.
 """
 
 import base64

@@ -61,7 +61,7 @@ class Column:
         return bool((values.notna() & ~values.isin([0, ""])).any())
 
     def sort_key(self, row: Mapping[str, Any]) -> str:
-        """What the page sorts numbers by; empty where the number is not defined, and of text, which speaks for itself."""
+        """What the page sorts numbers by; empty where one is not defined, and of text, which is sorted by itself."""
         value = row.get(self.name, row.get(self.ends[0]) if self.ends else None)
         return "" if self.kind == "text" or pd.isna(value) else f"{float(value):.9g}"
 

@@ -1,6 +1,5 @@
 """Layers across, ratios down, as Table 2 of paper 1, with a mean over dense networks where a cell has several."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -17,8 +16,8 @@ def grids(findings: Findings) -> list[dict[str, Any]]:
 
     Returns:
         For each its `metric`, `title` (what tells its setting from those of the others), `layers` (headings) and
-        `rows`: the ratio and a cell for each of the layers, a row of `across_networks`, or of `correlate` where there is
-        one network; None where nothing was measured. There is no grid of settings of which two would share a cell.
+        `rows`: the ratio and a cell for each of the layers: a row of `across_networks`, or of `correlate` where there
+        is one network, or None where nothing was measured. There is no grid of settings that would share a cell.
     """
     cells = _one_row_a_setting(findings.table, findings.networks)
     names = [name for name in varying(findings.table) if name in _SETTING]
@@ -30,9 +29,8 @@ def grids(findings: Findings) -> list[dict[str, Any]]:
 def _one_row_a_setting(table: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
     """Means, and the studies that none of them joins."""
     joined = {study for studies in networks["studies"] for study in studies} if len(networks) else set()
-    rows: list[Mapping[Any, Any]] = [*table[~table["study"].isin(joined)].to_dict("records")]
-    rows += [{**row, "study": None} for row in networks.to_dict("records")]
-    return in_reading_order(pd.DataFrame([dict(row) for row in rows]).astype({"networks": object} if len(networks) else {}))
+    rows: list[Any] = [*table[~table["study"].isin(joined)].to_dict("records"), *networks.to_dict("records")]
+    return in_reading_order(pd.DataFrame(rows))
 
 
 def _grid(rows: pd.DataFrame, names: list[str]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def numbers(findings: Findings) -> Numbers:
     shown = frozenset([*leading, *(name for name, column in known.items() if column.at_first(table))])
     apart = leading[:-2]
     rows = [(MEAN, _cells(row, columns, apart)) for row in _means(findings.networks)]
-    rows += [("study", _cells(row.to_dict(), columns, apart)) for _, row in table.iterrows()]
+    rows += [("study", _cells(dict(row), columns, apart)) for _, row in table.iterrows()]
     return Numbers(columns, shown, len(leading), tuple(rows))
 
 
@@ -53,7 +53,9 @@ def telling_apart(table: pd.DataFrame) -> list[str]:
     if table["study"].nunique() < 2:
         return []
     names = varying(table.drop_duplicates("study"))
-    called = [", ".join(spell(name, row[name]) for name in names) for _, row in table.drop_duplicates("study").iterrows()]
+    called = [
+        ", ".join(spell(name, row[name]) for name in names) for _, row in table.drop_duplicates("study").iterrows()
+    ]
     by_name = set(distinct_titles(table).values()) & set(table["study"])
     return [*names, "study"] if by_name or len(set(called)) < len(called) else names
 
@@ -66,12 +68,10 @@ def lacking(row: Mapping[str, Any] | pd.Series) -> str:
 
 def _means(networks: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for _, row in networks.iterrows():
-        yield {**row.to_dict(), "study": MEAN, "pretrain_seed": MEAN, "n": f"{row['networks']} networks"}
+        yield {**dict(row), "study": MEAN, "pretrain_seed": MEAN, "n": f"{row['networks']} networks"}
 
 
-def _cells(
-    row: Mapping[str, Any], columns: tuple[Column, ...], apart: list[str]
-) -> list[tuple[str, str, str]]:
+def _cells(row: Mapping[str, Any], columns: tuple[Column, ...], apart: list[str]) -> list[tuple[str, str, str]]:
     cells = []
     for column in columns:
         value = row.get(column.name)

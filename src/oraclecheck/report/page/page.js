@@ -119,7 +119,7 @@
     const font = { family: getComputedStyle(document.body).fontFamily, size: 13, color: ink };
     const layout = {
       title: { text: [`<b>${folded(study.title)}</b>`, ...(statistics ? [folded(statistics.line)] : [])].join("<br>"), x: 0, xref: "paper", xanchor: "left", y: 1, yref: "paper", yanchor: "bottom", pad: { b: 10 }, font: { ...font, size: 14 }, automargin: true },
-      xaxis: { ...axis(inert(study.logarithmic ? `${score} (log scale)` : score)), ...(study.logarithmic ? { type: "log", dtick: "D1" } : {}) }, yaxis: axis(title), shapes: guides, hovermode: "closest", hoverdistance: 16, dragmode: "zoom",
+      xaxis: { ...axis(inert(study.logarithmic ? `${score} (log scale)` : score)), ...(study.logarithmic ? { type: "log", dtick: "D1", exponentformat: "none" } : {}) }, yaxis: axis(title), shapes: guides, hovermode: "closest", hoverdistance: 16, dragmode: "zoom",
       hoverlabel: { align: "left", bgcolor: paper, bordercolor: color("rule"), font: { ...font, size: 14 } },
       legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0, font: { ...font, size: 14 } },
       margin: { l: 56, r: 12, t: 32, b: 48 }, modebar: { bgcolor: "transparent", color: soft, activecolor: ink },

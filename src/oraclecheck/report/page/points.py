@@ -31,8 +31,8 @@ def scatter_points(runs: pd.DataFrame, combos: pd.DataFrame) -> dict[str, Any]:
         JSON-serialisable but for NaN and infinities: `combo`, `picked` (None or the criterion), `removed` (text),
         `score`, `y` (final, then metric, gives the means), `repeats` (their numbers) and `each` (final, then metric,
         gives one list a combination: a number, "diverged", "failed", or None where there is no record; absent for a
-        single repeat), `choice` (row of the least score, None if there is none), `logarithmic` (whether scores pile up near
-        0, so that they are drawn on a logarithmic axis).
+        single repeat), `choice` (row of the least score, None if there is none), `logarithmic` (whether scores pile up
+        near 0, so that they are drawn on a logarithmic axis).
     """
     shown = combos[(combos["k"] > 0) & combos["score"].notna()]  # NaN where records contradict each other
     unpicked = np.flatnonzero(shown["picked_by"].isna())
