@@ -342,3 +342,10 @@ def test_every_button_of_fifteen_studies_does_something_without_an_error(mixed):
     for button in buttons:
         mixed.execute_script("arguments[0].click()", button)
     assert [entry for entry in mixed.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_clicks_faster_than_drawing_end_with_the_last_one(mixed):
+    six = "[...document.querySelectorAll('.show')].slice(0, 6)"
+    mixed.execute_script(f"for (let i = 0; i < 4; i++) for (const button of {six}) button.click()")
+    wait(mixed, lambda: "conv1, 0.2, wiring correct, dense seed 2" in title(mixed))
+    assert "test loss" in mixed.find_element(By.CSS_SELECTOR, "#plot .ytitle").text

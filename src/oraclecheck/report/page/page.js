@@ -66,8 +66,30 @@
     return { type: "data", symmetric: false, array: reach(Math.max, 1), arrayminus: reach(Math.min, -1), thickness: 0.9, width: 0 };
   }
 
+  /* One drawing at a time: two at once would correct each other's margins for ever. */
+  let drawing = false, wanted = false;
   function draw() {
+    tell();
     if (!window.Plotly) return;
+    wanted = true;
+    if (drawing) return;
+    drawing = true;
+    wanted = false;
+    drawn().finally(() => {
+      drawing = false;
+      if (wanted) draw();
+    });
+  }
+
+  /* The verdict of what is drawn, in words. */
+  function tell() {
+    const caption = studies[state.study].told[state.final]?.[state.metric]?.caption
+      ?? `No statistics were computed of the test ${state.metric} ${finals[state.final]} (see --metric of the command below).`;
+    document.getElementById("caption").textContent = caption;
+    return caption;
+  }
+
+  async function drawn() {
     const study = studies[state.study], { choice, picked } = study;
     const [sign, unit] = state.metric === "accuracy" ? [1, 100] : [-1, 1];
     const c = study.score.map(number), y = study.y[state.final][state.metric].map(number);
@@ -127,11 +149,9 @@
       uirevision: `${state.study} ${state.metric} ${state.final}`,
     };
     const config = { responsive: true, displaylogo: false, modeBarButtons: [["toImage"], ["zoom2d", "pan2d"], ["zoomIn2d", "zoomOut2d", "resetScale2d"]], toImageButtonOptions: { format: "svg", filename: `${study.study}_${state.metric}_${state.final}` } };
-    Plotly.react(plot, traces, layout, config);
-    const caption = statistics?.caption ?? `No statistics were computed of the ${name} (see --metric of the command below).`;
     plot.setAttribute("role", "img");
-    plot.setAttribute("aria-label", `Scatter of ${title} over ${score}, ${counted.length} combinations. ${caption}`);
-    document.getElementById("caption").textContent = caption;
+    plot.setAttribute("aria-label", `Scatter of ${title} over ${score}, ${counted.length} combinations. ${tell()}`);
+    return Plotly.react(plot, traces, layout, config);
   }
 
   /* ---- what is chosen ---- */
