@@ -80,6 +80,12 @@ def test_forest_draws_intervals_ceilings_and_the_threshold():
     assert ax.get_xlim()[0] <= -0.4 and ax.get_xlim()[1] >= 1
 
 
+def test_forest_cuts_no_interval():
+    (ax,) = new_axes()
+    plot_forest(correlated({"agreement_low": -1.2, "agreement_high": 1.3}), ax)
+    assert ax.get_xlim()[0] < -1.2 and ax.get_xlim()[1] > 1.3
+
+
 def test_forest_writes_s_permuted_p_n_and_k_of_the_metric_asked_for():
     written = [text.get_text() for text in forest().texts]
     assert written[:4] == ["$s$", "0.61", "\N{MINUS SIGN}0.30", "0.61"]
@@ -97,14 +103,13 @@ def test_forest_puts_a_mean_over_networks_above_them_as_a_diamond():
     assert "4 networks" in [text.get_text() for text in ax.texts]
 
 
-def test_forest_gives_a_label_of_two_lines_the_height_of_two():
+def test_forest_gives_a_label_of_several_lines_more_room():
     long = ", ".join(["layer"] * 20)
     ax = Figure(figsize=(6.9, 3)).subplots()
     plot_forest(correlated(*({"study": name, "layers": name} for name in ("conv1", long, "conv2"))), ax)
-    lines = [label.get_text().count("\n") + 1 for label in ax.get_yticklabels()]
-    assert max(lines) > 1
-    starts = np.cumsum([0, *lines[:-1]])
-    assert list(ax.get_yticks()) == [start + count / 2 - 0.5 for start, count in zip(starts, lines, strict=True)]
+    further = [label.get_text().count("\n") for label in ax.get_yticklabels()]
+    assert further[:2] == [0, 0] and further[2] > 0  # single layers first
+    assert list(ax.get_yticks()) == [0, 1, pytest.approx(2 + 0.35 * further[2])]
 
 
 def test_forest_leaves_an_undefined_agreement_empty():

@@ -28,6 +28,8 @@ def test_a_piece_that_is_too_wide_breaks_at_spaces_and_a_word_anywhere():
     assert fitted(["wiring correct"], width_of("correct,")) == ["wiring", "correct"]
     narrow = width_of("abcd,") + 0.01
     assert fitted(["abcdabcdab"], narrow) == ["abcd", "abcd", "ab"]
+    assert fitted(["wiring released_code"], width_of("released,")) == ["wiring", "released", "_code"]
+    assert fitted(["wiring released_code"], width_of("released_,")) == ["wiring", "released_", "code"]
     assert all(width_of(line) <= 40 for line in fitted(["x" * 300, "</script><img src=x onerror='y'>"], 40))
 
 

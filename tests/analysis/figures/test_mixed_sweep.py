@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from figure_text import misplaced
+from hand_made import correlated
 from matplotlib.figure import Figure
 from mixed_sweep import DIVERGED, mixed_sweep
 
 import oraclecheck as oc
 from oraclecheck.analysis.figures.comparison import save_comparison
+from oraclecheck.analysis.figures.complexity import save_complexity
 from oraclecheck.analysis.figures.forest import plot_forest, save_forest
 from oraclecheck.analysis.figures.scatter import save_scatter
 from oraclecheck.analysis.figures.scatter_grid import save_scatter_grid
@@ -135,6 +137,15 @@ def test_comparison_of_two_studies_that_differ_in_much_has_words_that_fit(drawn,
     figure = drawn(save_comparison, pair, metric="accuracy")
     assert misplaced(figure) == []
     assert figure.axes[0].get_xlabel() == "final test accuracy (%), wiring released_code,\ndense seed 2"
+
+
+def test_complexity_of_networks_with_long_names_has_words_that_fit(drawn):
+    names = ["resnet56_for_cifar_wide", "vgg19_with_batchnorm", "lenet5_mini", "resnet18", "mobilenet_v2_width_0.25"]
+    rows = [{"model": name, "study": name, "dense_params": 10**6 + i} for i, name in enumerate(names)]
+    figure = drawn(save_complexity, correlated(*rows), metric="accuracy")
+    assert misplaced(figure) == []
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert [label.replace("\n", "")[: -len("1,000,000")] for label in labels] == names
 
 
 def test_mixed_sweep_is_what_the_tests_take_it_for(runs):

@@ -52,10 +52,17 @@ def agreement_axis(ax: Axes, rows: pd.DataFrame, *, horizontal: bool) -> None:
     """An axis with agreements: the threshold of Definition 3.1, the limits, and whose they are, unless the oracle's."""
     names = list(rows["criterion"].unique())
     label = "agreement $s$" if names == [ORACLE.name] else f"agreement $s$ of {', '.join(names)}"
-    least = float(np.nanmin([0.0, *rows["agreement"].to_numpy(float), *rows["agreement_low"].to_numpy(float)]))
+    shown = rows[["agreement", "agreement_low", "agreement_high"]].to_numpy(float)
+    # A t-interval over few networks may reach beyond 1.
+    least, greatest = float(np.nanmin([0.0, *shown.flat])), float(np.nanmax([1.0, *shown.flat]))
     line = ax.axvline if horizontal else ax.axhline
     line(VALID_AGREEMENT, color="0.3", linewidth=0.8, linestyle="--", zorder=0)
-    ax.set(**{"xlim" if horizontal else "ylim": (least - 0.05, 1.02), "xlabel" if horizontal else "ylabel": label})
+    ax.set(
+        **{
+            "xlim" if horizontal else "ylim": (least - 0.05, greatest + 0.02),
+            "xlabel" if horizontal else "ylabel": label,
+        }
+    )
 
 
 def legend_keys(rows: pd.DataFrame, *, has_means: bool = False) -> list[Line2D]:

@@ -16,8 +16,11 @@ from oraclecheck.analysis.networks import across_networks
 from oraclecheck.analysis.rounding import agreement, p_value
 from oraclecheck.analysis.words import describe, in_reading_order, short_names, study_labels, varying
 
-_LINE_HEIGHT = 0.17
-"""Inches of a line of a forest plot: seven-point type and a gap."""
+_ROW_HEIGHT = 0.17
+"""Inches of a row whose label is one line: seven-point type and a gap."""
+
+_FURTHER = 0.7
+"""What each further line of a label adds, in such rows."""
 
 _LABELS = 0.3
 """The share of a figure's width that labels may take."""
@@ -61,8 +64,8 @@ def plot_forest(
         labels = [_label(line, figure_width(ax)) for line in lines]
         y, places = -0.5, []
         for line, label in zip(lines, labels, strict=True):
-            places.append(y + len(label) / 2)
-            y += len(label)
+            places.append(y + _rows(label) / 2)
+            y += _rows(label)
             draw_agreement(ax, line.row, places[-1], is_mean=line.is_mean, horizontal=True)
         ax.set_yticks(places, ["\n".join(label) for label in labels])
         for tick, line in zip(ax.get_yticklabels(), lines, strict=True):
@@ -76,7 +79,7 @@ def plot_forest(
         keys = legend_keys(everything, has_means=any(line.is_mean for line in lines))
         across = columns_that_fit(ax, [str(key.get_label()) for key in keys])
         figure: Any = ax.get_figure(root=True)
-        figure.legend(handles=keys, loc="outside lower center", ncols=across, frameon=False, handletextpad=0.3)
+        figure.legend(handles=keys, loc="outside lower center", ncols=across, frameon=False, handletextpad=0.6)
     return ax
 
 
@@ -118,6 +121,10 @@ def _label(line: _Line, figure: float) -> list[str]:
     return fitted(pieces, _LABELS * figure, SMALL, weight) or [""]
 
 
+def _rows(label: list[str]) -> float:
+    return 1 + _FURTHER * (len(label) - 1)
+
+
 def _write_columns(ax: Axes, lines: list[_Line], places: list[float]) -> None:
     """The numbers to the right of the Axes, under their headings."""
     columns = {"$s$": [typographic(agreement(line.row["agreement"])) for line in lines]}
@@ -140,4 +147,4 @@ def _write_columns(ax: Axes, lines: list[_Line], places: list[float]) -> None:
 
 
 def _height(lines: list[_Line]) -> float:
-    return 1.05 + _LINE_HEIGHT * sum(len(_label(line, POINTS * FULL)) for line in lines)
+    return 1.05 + _ROW_HEIGHT * sum(_rows(_label(line, POINTS * FULL)) for line in lines)

@@ -1,7 +1,7 @@
 """Words on figures: how wide they are in print, and how they are broken into lines that fit."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,8 @@ SMALL = 7
 _KEY = 4.8 * SMALL
 """Points that a legend takes for a key beside its label: matplotlib's defaults, in units of the type."""
 
-_BREAK = re.compile(r"(?<!=) (?!=)(?![^\[]*\])")
-"""A space where a line may end: not within brackets, nor beside an equals sign."""
+_BREAKS = [re.compile(at) for at in (r"(?<!=) (?!=)(?![^\[]*\])", r"(?<=[_/.-])(?=.)", r"(?<=.)(?=.)")]
+"""Where a line may end: at a space, not within brackets nor beside an equals sign; else in a name; else anywhere."""
 
 
 def figure_width(ax: Axes) -> float:
@@ -39,7 +39,8 @@ def width_of(text: str, size: float = SMALL, weight: str = "normal") -> float:
 def fitted(pieces: Iterable[str], width: float, size: float = SMALL, weight: str = "normal") -> list[str]:
     """Pieces of a phrase, joined by commas, in lines of at most a width.
 
-    Lines end between pieces; a piece that is wider than a line is broken at its spaces, a word that still is within.
+    Lines end between pieces; a piece that is wider than a line is broken at its spaces, a word that still is where its
+    parts meet (`layer1.0.`, `released_`), and what still is anywhere.
 
     Args:
         pieces: Such as "conv1", "0.2", "wiring correct"; empty ones are left out.
@@ -47,14 +48,18 @@ def fitted(pieces: Iterable[str], width: float, size: float = SMALL, weight: str
         size: Of the type, in points.
         weight: "normal" or "bold".
     """
+
+    def fits(line: str) -> bool:
+        return width_of(f"{line},", size, weight) <= width
+
     lines: list[str] = []
     for piece in filter(None, pieces):
         joined = f"{lines[-1]}, {piece}" if lines else piece
-        if width_of(f"{joined},", size, weight) <= width:
+        if fits(joined):
             lines[-1:] = [joined]
             continue
         lines[-1:] = [f"{line}," for line in lines[-1:]]
-        lines += _broken(piece, width, size, weight)
+        lines += _broken(piece, fits)
     return lines
 
 
@@ -83,16 +88,14 @@ def columns_that_fit(ax: Axes, labels: Sequence[str]) -> int:
     return max(fitting, default=1)
 
 
-def _broken(piece: str, width: float, size: float, weight: str) -> list[str]:
-    lines = [""]
-    for word in _BREAK.split(piece):
-        joined = f"{lines[-1]} {word}".strip()
-        if width_of(f"{joined},", size, weight) <= width:
+def _broken(text: str, fits: Callable[[str], bool], finer: int = 0) -> list[str]:
+    if fits(text) or finer == len(_BREAKS) or (finer and is_math_text(text)):
+        return [text]
+    lines: list[str] = []
+    for part in _BREAKS[finer].split(text):
+        joined = f"{lines[-1]}{'' if finer else ' '}{part}" if lines else ""
+        if lines and fits(joined):
             lines[-1] = joined
-            continue
-        lines += [""] if lines[-1] else []
-        for letters in [word] if is_math_text(word) else word:
-            if lines[-1] and width_of(f"{lines[-1]}{letters},", size, weight) > width:
-                lines.append("")
-            lines[-1] += letters
+        else:
+            lines += _broken(part, fits, finer + 1)
     return lines

@@ -19,7 +19,7 @@ from oraclecheck.analysis.words import study_labels
 _PANEL_HEIGHT, _LINE = 1.2, 0.125
 """Inches of one panel of a grid without its title, and of a line of the title."""
 
-_LEFT, _TICKS, _GAP = 20, 26, 9
+_LEFT, _TICKS, _GAP = 20, 26, 5
 """Points that the label of the y axis takes, the labels of a panel's ticks, and the gap between titles side by side."""
 
 
@@ -108,8 +108,8 @@ def _title_width(figure: float, columns: int) -> float:
 def _title(label: str, combos: pd.DataFrame, row: pd.Series | None, width: float) -> list[str]:
     numbers = tau_and_p(combos["score"], combos["y"])[:1] if row is None else judged(row)
     name = label.replace("$", r"\$").split(", ")
-    counts = [f"$n$ = {len(combos)}", *numbers[1:]]
-    return [line for pieces in (name, numbers[:1], counts) for line in fitted(pieces, width)]
+    numbers.insert(1, f"$n$ = {len(combos)}")
+    return [*fitted(name, width), *fitted(numbers, width)]
 
 
 def _keys(criterion: Criterion, combos: pd.DataFrame) -> list[Line2D]:
