@@ -52,9 +52,16 @@ def test_notebook_about_published_points_runs_on_csv_files(tmp_path, monkeypatch
     assert run("03_paper_figures.ipynb", tmp_path) == 3
 
 
+def test_notebook_about_several_networks_runs_on_two_wirings_of_each(command, tmp_path):
+    sweep = ("study=networks", 'combo="0-2"', "pretrain.seed=0,1,2", "pruning.wiring=correct,released_code")
+    assert command("-m", *QUICK, "logger=none", *sweep)[0] == 0
+    assert run("04_networks.ipynb", tmp_path) == 2
+
+
 def test_every_notebook_is_run():
     assert sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")) == [
         "01_reaggregate.ipynb",
         "02_wandb.ipynb",
         "03_paper_figures.ipynb",
+        "04_networks.ipynb",
     ]
