@@ -54,22 +54,25 @@ def carry_out(
         rehearse(requests, count)
         return 0
     stopped = 0
-    missing = sum(request.outstanding() for request in requests)
-    if missing == 0:
+    missing = [request.missing() for request in requests]
+    outstanding = sum(request.count(lacking) for request, lacking in zip(requests, missing, strict=True))
+    if outstanding == 0:
         print("Nothing to do: every run has its record.", file=sys.stderr)
     else:
         for share, request in zip(shares, requests, strict=True):
             share.resolve()
             request.note()
-        worker = Worker(shares, time.time(), Path.cwd(), gpus(trainer.accelerator), first.gpu_slots, show_traceback)
+        devices = gpus(trainer.accelerator)
+        worker = Worker(shares, time.time(), Path.cwd(), devices, first.gpu_slots, show_traceback)
         try:
             with SweepProgress(requests):
-                _tell(launch(worker, min(count, missing)))
+                _tell(launch(worker, min(count, outstanding)))
         except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns the first into the second
             stopped = TERMINATED if getattr(stop, "code", None) == TERMINATED else INTERRUPTED
-    for line in outcome.summary(requests):
+        missing = [request.missing() for request in requests]
+    for line in outcome.summary(requests, missing):
         print(line)
-    complaint = outcome.complaint(requests)
+    complaint = outcome.complaint(requests, missing)
     if complaint:
         print(f"oraclecheck: {complaint}", file=sys.stderr)
     return stopped or (INCOMPLETE if complaint else 0)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from oraclecheck.criteria.magnitude import l1
-from oraclecheck.networks.vit import SelfAttention
+from oraclecheck.networks.attention import SelfAttention
 
 
 def test_l1_sums_the_absolute_weights_of_each_filter_of_a_convolution():

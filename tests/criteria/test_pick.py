@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from oraclecheck.criteria.pick import FILTER_SCORES, least
-from oraclecheck.networks.vit import SelfAttention
+from oraclecheck.networks.attention import SelfAttention
 from oraclecheck.pruning.combination import LayerChoice
 
 SCORES = {"a": [0.5, 0.1, 0.4, 0.2], "b": [-1.0, 3.0, -2.0]}

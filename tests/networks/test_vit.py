@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import vision_transformer
 
-from oraclecheck.networks.vit import SelfAttention, VisionTransformer
+from oraclecheck.networks.attention import SelfAttention
+from oraclecheck.networks.vit import VisionTransformer
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.layers import filter_weights
 from oraclecheck.pruning.proof import prove

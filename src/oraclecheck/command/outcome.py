@@ -2,28 +2,35 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from oraclecheck.command.request import Request
 from oraclecheck.pipelines.dense import dense_path, study_if_known
 from oraclecheck.pruning.combination import spell_removed
 from oraclecheck.records.record import Record
-from oraclecheck.records.store import is_done, read_record
+from oraclecheck.records.store import read_record
 
 MOST_LINES = 10  # a run's own line, for commands of a few runs
 MOST_FILTERS = 20  # listed in it
 
 
-def summary(parts: Sequence[Request]) -> list[str]:
-    """What was done and where it lies, a line each."""
+def summary(parts: Sequence[Request], missing: Sequence[list[Path] | None]) -> list[str]:
+    """What was done and where it lies, a line each.
+
+    Args:
+        parts: What the command asks for.
+        missing: What each of them lacks now; see `Request.missing`.
+    """
     lines = []
-    for part in parts:
+    for part, lacking in zip(parts, missing, strict=True):
         study, paths = study_if_known(part.setting), part.paths()
         if study is None or paths is None:
             continue
         if part.stage == "pretrain":
             lines.append(f"dense network: {dense_path(part.setting)}")
             continue
-        done = [path for path in paths if is_done(path, study.hash)]
+        absent = set(lacking or ())
+        done = [path for path in paths if path not in absent]
         if len(paths) <= MOST_LINES:
             lines.extend(_describe(read_record(path)) for path in done)
         folder = part.setting.paths.out / study.name
@@ -32,9 +39,13 @@ def summary(parts: Sequence[Request]) -> list[str]:
     return lines
 
 
-def complaint(parts: Sequence[Request]) -> str | None:
-    """One line that says how many runs are missing and how to run only those; None if none is."""
-    missing = [part.missing() for part in parts]
+def complaint(parts: Sequence[Request], missing: Sequence[list[Path] | None]) -> str | None:
+    """One line that says how many runs are missing and how to run only those; None if none is.
+
+    Args:
+        parts: See `summary`.
+        missing: See `summary`.
+    """
     count = sum(len(part.runs) if paths is None else len(paths) for part, paths in zip(parts, missing, strict=True))
     if all(paths == [] for paths in missing):
         return None

@@ -7,8 +7,8 @@ from oraclecheck.command.request import Request
 from oraclecheck.data import loading
 from oraclecheck.data.module import ModuleSource
 from oraclecheck.engines.trainer import check_accelerator
+from oraclecheck.networks.attention import SelfAttention
 from oraclecheck.networks.shadow import shadow_network
-from oraclecheck.networks.vit import SelfAttention
 from oraclecheck.pipelines.dense import dense_checkpoint, dense_path, study_if_known
 from oraclecheck.pipelines.proof import prove_pruning
 from oraclecheck.records.store import record_path

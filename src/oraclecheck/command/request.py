@@ -44,9 +44,8 @@ class Request:
             return None
         return [path for path in paths if not is_done(path, study.hash)]
 
-    def outstanding(self) -> int:
-        """How many things are to be done: runs, or the dense network if only that is asked for."""
-        missing = self.missing()
+    def count(self, missing: list[Path] | None) -> int:
+        """How many things are to be done where so much is missing: runs, or the dense network alone."""
         if missing is not None:
             return len(missing)
         return 1 if self.stage == "pretrain" else len(self.runs)

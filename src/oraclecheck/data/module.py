@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from filelock import FileLock
-from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, SequentialSampler
 
@@ -137,6 +136,8 @@ class _Seeded(Dataset[Any]):
         self.dataset = dataset
 
     def __getitem__(self, sample: tuple[int, int]) -> Any:
+        from lightning.pytorch.utilities.seed import isolate_rng
+
         index, seed = sample
         with isolate_rng(include_cuda=False):  # Python's, NumPy's and torch's: networks draw from them too
             torch.default_generator.manual_seed(seed)

@@ -5,17 +5,20 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import lightning as L
 import torch
-from lightning.pytorch.accelerators import AcceleratorRegistry
 from torch import nn
 
 from oraclecheck.data.images import LabelledImages
 from oraclecheck.engines.arithmetic import float32_arithmetic
-from oraclecheck.engines.callbacks import Compiling
-from oraclecheck.engines.classifier import Classifier
 from oraclecheck.engines.recipe import Recipe
+
+if TYPE_CHECKING:
+    import lightning as L  # it takes seconds to import, and a command that finds nothing to do needs none of it
+
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
+"""Those of Lightning's that a network of ours can be trained on."""
 
 TF32 = "tf32"
 """A precision that Lightning has no word for."""
@@ -45,7 +48,7 @@ def fit(
     recipe: Recipe,
     seed: int,
     settings: TrainerSettings,
-    callbacks: Sequence[L.Callback],
+    callbacks: "Sequence[L.Callback]",
 ) -> nn.Module:
     """Train a network, or what a callback makes of it at the start; returns it on the CPU.
 
@@ -57,6 +60,11 @@ def fit(
         settings: Device, precision, threads.
         callbacks: What else happens.
     """
+    import lightning as L
+
+    from oraclecheck.engines.callbacks import Compiling
+    from oraclecheck.engines.classifier import Classifier
+
     torch.set_num_threads(settings.threads)
     L.seed_everything(seed % 2**32, verbose=False)
     module = Classifier(network, recipe, seed)
@@ -82,9 +90,8 @@ def check_accelerator(settings: TrainerSettings, *, elsewhere: bool = False) -> 
         ValueError: If Lightning knows no such accelerator, or this machine has none and the fits come here.
     """
     name = settings.accelerator
-    known = {"auto", "gpu", *AcceleratorRegistry.available_accelerators()}
-    if name not in known:
-        raise ValueError(f"trainer.accelerator must be one of {', '.join(sorted(known))}; got {name}")
+    if name not in ACCELERATORS:
+        raise ValueError(f"trainer.accelerator must be one of {', '.join(ACCELERATORS)}; got {name}")
     if name in ("gpu", "cuda") and not elsewhere and not (torch.cuda.device_count() or torch.mps.device_count()):
         raise ValueError(f"trainer.accelerator must be there; got {name} on a machine without a GPU: leave it out")
 
@@ -105,7 +112,9 @@ def device_of(settings: TrainerSettings) -> torch.device:
         ) from error
 
 
-def _trainer(settings: TrainerSettings, **arguments: object) -> L.Trainer:
+def _trainer(settings: TrainerSettings, **arguments: object) -> "L.Trainer":
+    import lightning as L
+
     # Lightning announces devices and advertises services at every fit; a sweep has thousands.
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")

@@ -1,11 +1,14 @@
 """Torchvision's trained weights, kept where torch.hub keeps its files."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from torchvision.models import WeightsEnum, get_weight
 
 from oraclecheck.errors import first_line
+
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
 
 
 def weights_file(name: str, key: str) -> Path:
@@ -41,7 +44,9 @@ def fetch_weights(name: str, key: str) -> Path:
     return path
 
 
-def _weights(name: str, key: str) -> WeightsEnum:
+def _weights(name: str, key: str) -> "WeightsEnum":
+    from torchvision.models import get_weight
+
     try:
         return get_weight(name)
     except (ValueError, AttributeError, KeyError):

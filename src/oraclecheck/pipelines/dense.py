@@ -16,7 +16,6 @@ from torch import nn
 
 from oraclecheck.data import loading
 from oraclecheck.data.images import ImageData
-from oraclecheck.engines.callbacks import History
 from oraclecheck.engines.evaluation import evaluate, first_loss
 from oraclecheck.engines.recipe import Recipe
 from oraclecheck.engines.trainer import TrainerSettings, device_of, fit
@@ -173,6 +172,8 @@ def train(
     Raises:
         ValueError: If training diverges.
     """
+    from oraclecheck.engines.callbacks import History  # it brings Lightning, which takes seconds
+
     history = History(data, _progress(model, recipe.epochs))
     if data.train.channels_last:
         network = network.to(memory_format=torch.channels_last)

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from oraclecheck.networks.vit import SelfAttention
+from oraclecheck.networks.attention import SelfAttention
 from oraclecheck.pruning.combination import LayerChoice, removed_count
 from oraclecheck.spelling import spell_names, suggest
 

@@ -23,7 +23,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
-from oraclecheck.networks.vit import SelfAttention
+from oraclecheck.networks.attention import SelfAttention
 from oraclecheck.pruning.combination import Removed
 from oraclecheck.pruning.partial_normalisation import OVER_CHANNELS, normalise_kept
 

@@ -9,7 +9,7 @@ import torch_pruning as tp
 from torch import Tensor, nn
 
 from oraclecheck.errors import tell
-from oraclecheck.networks.vit import SelfAttention
+from oraclecheck.networks.attention import SelfAttention
 from oraclecheck.pruning.combination import LayerChoice, Removed
 from oraclecheck.pruning.dependency import dependency_graph, filter_group
 from oraclecheck.pruning.layers import filter_weights

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from oraclecheck.networks.vit import SelfAttention
+from oraclecheck.networks.attention import SelfAttention
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.dependency import ties
 from oraclecheck.pruning.flaw import UnprovenError

@@ -8,13 +8,16 @@ for the hidden units of all FFNs. A combination space is therefore C(768, 384) *
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from oraclecheck.networks.vit import VisionTransformer
 from oraclecheck.pruning.combination import LayerChoice, Removed, removed_count
 from oraclecheck.pruning.layers import fraction, is_number
+
+if TYPE_CHECKING:
+    from oraclecheck.networks.vit import VisionTransformer
 
 RESIDUAL, FFN = "residual", "ffn"
 """The two index sets, which stand where other studies have layers."""
@@ -46,6 +49,8 @@ def width_choices(network: nn.Module, ratio: object) -> tuple[dict[str, float], 
         ValueError: If the network is no vision transformer, a ratio is none, or the heads would not share the
             remaining width evenly.
     """
+    from oraclecheck.networks.vit import VisionTransformer  # it brings torchvision, which takes seconds
+
     if not isinstance(network, VisionTransformer):
         raise ValueError("pruning.scheme must be heads for every network but vision transformers; got width")
     ratios = dict.fromkeys((RESIDUAL, FFN), ratio) if is_number(ratio) else ratio
@@ -65,7 +70,7 @@ def width_choices(network: nn.Module, ratio: object) -> tuple[dict[str, float], 
     return {name: float(ratios[name]) for name in (RESIDUAL, FFN)}, tuple(choices)
 
 
-def prune_width(network: nn.Module, removed: Removed) -> VisionTransformer:
+def prune_width(network: nn.Module, removed: Removed) -> "VisionTransformer":
     """A narrower copy of a vision transformer.
 
     Args:
@@ -75,6 +80,8 @@ def prune_width(network: nn.Module, removed: Removed) -> VisionTransformer:
     Raises:
         ValueError: If an index is duplicated, negative or out of range.
     """
+    from oraclecheck.networks.vit import VisionTransformer
+
     assert isinstance(network, VisionTransformer)
     sizes = {RESIDUAL: network.hidden_dim, FFN: network.mlp_dim}
     for name, size in sizes.items():
