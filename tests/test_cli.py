@@ -54,6 +54,11 @@ def test_multirun_adds_to_one_study_and_a_relaunch_trains_nothing(command, monke
     assert before == {path: path.stat().st_mtime_ns for path in Path("multirun").glob("*/*/*/record.json")}
 
 
+def test_all_combinations_are_those_of_an_enumerated_space(command):
+    assert command("-m", *QUICK, "logger=none", "combo=all,l1", "pruning.ratio={conv1: 0.1}")[0] == 0
+    assert sorted(str(record["picked_by"] or record["combo"]) for record in records()) == [*map(str, range(10)), "l1"]
+
+
 def test_sweep_over_wirings_and_ratios_makes_a_study_of_each(command):
     ratios = "pruning.ratio={conv1: 0.2},{conv3: 0.3}"
     code, *_ = command("-m", *QUICK, "logger=none", "pruning.wiring=correct,released_code", ratios, 'combo="0,1"')

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oraclecheck.command.sets import SET_LIMIT, parse_set
+from oraclecheck.command.sets import SET_LIMIT, parse_set, spell_set
 
 BEYOND_64_BITS = 10**1500 + 7  # VGG19's space has about 10^1600 combinations
 
@@ -108,3 +108,13 @@ def test_parse_set_refuses_more_indices_than_a_set_may_hold(text):
 
 def test_parse_set_accepts_a_large_range():
     assert parse_set("0-999999", "combo") == list(range(1_000_000))
+
+
+@given(st.lists(st.one_of(st.integers(0, 30), st.integers(0, 10**30), st.sampled_from(["l1", "all"])), unique=True))
+def test_spelt_set_stands_for_its_members(members):
+    if members:
+        assert parse_set(spell_set(members), "combo", ["l1", "all"]) == members
+
+
+def test_neighbours_are_spelt_as_a_range():
+    assert spell_set([0, 1, 2, 7, "l1", 9, 8]) == "0-2,7,l1,9,8"

@@ -1,0 +1,29 @@
+"""A dry run: what would be done and what it would cost; nothing is."""
+
+import re
+from pathlib import Path
+
+from quick import QUICK
+
+SWEEP = ("-m", *QUICK, "logger=none", "combo=range(3)", "repeat=0,1")
+
+
+def test_dry_run_before_the_first_run_measures_a_step_and_starts_nothing(command):
+    code, out, err = command(*SWEEP, "pruning.ratio={conv1: 0.5},{conv2: 0.5}", "dry_run=true")
+    assert code == 0, err
+    assert len(re.findall(r"lenet5_mini-digits-conv\d_0.5 +6 +0 +6 .+\(measured\)", out)) == 2
+    assert "with 1 worker; 1 dense network to train; disk 0.0 MB; memory about" in out
+    assert not list(Path("multirun/dense").glob("*.pt"))
+    assert not list(Path("multirun").glob("lenet*")) and not Path("multirun/.asked").exists()
+
+
+def test_dry_run_afterwards_goes_by_what_is_on_record(command):
+    assert command(*SWEEP)[0] == 0
+    code, out, _ = command(*SWEEP, "dry_run=true", "combo=range(10)")
+    assert code == 0 and re.search(r"lenet5_mini-digits-conv1_0.5-\w{8} +20 +6 +14 +\d+ s +", out)
+    assert "0 dense networks to train" in out
+
+
+def test_dry_run_of_one_study_needs_no_sweep(command):
+    code, out, _ = command(*QUICK, "dry_run=true")
+    assert code == 0 and "nothing was started" in out
