@@ -22,8 +22,8 @@ from oraclecheck.command.request import Request
 from oraclecheck.criteria.pick import FILTER_SCORES, least
 from oraclecheck.data.images import ImageData
 from oraclecheck.data.sources import Digits
+from oraclecheck.engines.choice import engine_of
 from oraclecheck.engines.engine import Run
-from oraclecheck.engines.lightning import retrain
 from oraclecheck.engines.trainer import device_of
 from oraclecheck.pipelines.dense import Dense, dense_checkpoint, load_data, measure_dense
 from oraclecheck.pipelines.one_shot import one_shot
@@ -95,9 +95,10 @@ def _prune_and_retrain(
     identity = study.run(combination, removed, repeat)
     recipe, run_id = asdict(setting.retrain.recipe), f"{study.hash[:8]}-{combination}-{repeat}"
     mirror = WandbMirror(request.wandb, identity, folder, run_id, recipe)
+    engine = engine_of(setting.engine.name, setting.paths.cache)
     runs = [Run(removed, identity["seed"])]
     try:
-        (came,) = one_shot(retrain, runs, dense, data, setting, lambda _, entry: mirror.log(entry))
+        (came,) = one_shot(engine, runs, dense, data, setting, lambda _, entry: mirror.log(entry))
         if isinstance(came, Exception):
             raise came
         record = Record(**identity, **came, **computed)

@@ -1,11 +1,13 @@
 """What would stop a command later, found out before anything runs."""
 
+import sys
 import tempfile
 from pathlib import Path
 
 from oraclecheck.command.request import Request
 from oraclecheck.data import loading
 from oraclecheck.data.module import ModuleSource
+from oraclecheck.engines.lanes import conditions
 from oraclecheck.engines.trainer import device_of
 from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.networks.vit import SelfAttention
@@ -31,6 +33,7 @@ def check(request: Request) -> None:
     device_of(setting.trainer)
     _check_writable("paths.out", setting.paths.out)
     _check_data(setting.data, setting.paths.cache)
+    _check_engine(setting)
     train_eval_indices(setting)  # are there as many images?
     prove_pruning(setting)
     _check_wiring(setting)
@@ -64,6 +67,17 @@ def _check_data(data: DataSetting, cache: Path) -> None:
         raise ValueError(
             f"data.classes must be the number of classes of {data.name}, {data.source.classes}; got {data.classes}"
         )
+
+
+def _check_engine(setting: Setting) -> None:
+    data, network = setting.data, setting.network
+    if setting.engine.name == "lanes":
+        shadow, in_memory = shadow_network(network.description), loading.in_memory(data.source)
+        conditions.check(
+            shadow, network.input_shape, in_memory, data.preparation, setting.retrain.recipe, setting.trainer
+        )
+    if setting.engine.instead:
+        print(f"oraclecheck: engine=auto takes lightning: {setting.engine.instead}", file=sys.stderr, flush=True)
 
 
 def _check_wiring(setting: Setting) -> None:
