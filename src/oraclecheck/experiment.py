@@ -22,7 +22,7 @@ from oraclecheck.command.request import Request
 from oraclecheck.criteria.pick import FILTER_SCORES, least
 from oraclecheck.data.images import ImageData
 from oraclecheck.data.sources import Digits
-from oraclecheck.engines.choice import engine_of
+from oraclecheck.engines.choice import engine_of, tools_of
 from oraclecheck.engines.engine import Run
 from oraclecheck.engines.trainer import device_of
 from oraclecheck.pipelines.dense import Dense, dense_checkpoint, load_data, measure_dense
@@ -85,7 +85,8 @@ def _prune_and_retrain(
 ) -> None:
     """One run; whatever happens once its filters are known, it leaves its record, before W&B hears of it."""
     setting = request.setting
-    computed = provenance(device_of(setting.trainer), setting.trainer.threads, _modules(setting))
+    tools = tools_of(setting.engine.name)
+    computed = provenance(device_of(setting.trainer), setting.trainer.threads, _modules(setting), tools)
     folder, space = setting.paths.out / study.name, setting.pruning.space
     if isinstance(combination, str):
         removed = least(FILTER_SCORES[combination], dense.network, space.layers)

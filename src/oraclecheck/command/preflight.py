@@ -4,15 +4,20 @@ import sys
 import tempfile
 from pathlib import Path
 
+import torch
+
 from oraclecheck.command.request import Request
 from oraclecheck.data import loading
 from oraclecheck.data.module import ModuleSource
 from oraclecheck.engines.lanes import conditions
+from oraclecheck.engines.lanes.chain import chain_of
+from oraclecheck.engines.lanes.library import library_of
 from oraclecheck.engines.trainer import device_of
 from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.networks.vit import SelfAttention
 from oraclecheck.pipelines.dense import dense_checkpoint, dense_path, study_if_known
 from oraclecheck.pipelines.proof import prove_pruning
+from oraclecheck.pruning.structured import prune
 from oraclecheck.records.store import record_path
 from oraclecheck.records.wandb.mirror import usable_mode
 from oraclecheck.study.definition import train_eval_indices
@@ -33,9 +38,9 @@ def check(request: Request) -> None:
     device_of(setting.trainer)
     _check_writable("paths.out", setting.paths.out)
     _check_data(setting.data, setting.paths.cache)
-    _check_engine(setting)
     train_eval_indices(setting)  # are there as many images?
     prove_pruning(setting)
+    _check_engine(setting)
     _check_wiring(setting)
     if setting.pretrain.loads and not dense_path(setting).is_file():
         dense_checkpoint(setting)
@@ -76,6 +81,9 @@ def _check_engine(setting: Setting) -> None:
         conditions.check(
             shadow, network.input_shape, in_memory, data.preparation, setting.retrain.recipe, setting.trainer
         )
+        # that it can be compiled too; and no worker has to
+        space, image = setting.pruning.space, torch.zeros(1, *network.input_shape, device="meta")
+        library_of(chain_of(prune(shadow, space.unrank(0), image), network.input_shape), setting.paths.cache)
     if setting.engine.instead:
         print(f"oraclecheck: engine=auto takes lightning: {setting.engine.instead}", file=sys.stderr, flush=True)
 

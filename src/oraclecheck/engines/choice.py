@@ -5,6 +5,7 @@ from pathlib import Path
 
 from oraclecheck.engines import lightning
 from oraclecheck.engines.engine import Engine
+from oraclecheck.engines.lanes.compiler import compiler
 from oraclecheck.engines.lanes.engine import LanesEngine
 
 
@@ -22,6 +23,11 @@ def choose(asked: str, check_lanes: Callable[[], None]) -> tuple[str, str | None
     except ValueError as error:
         return "lightning", str(error)
     return "lanes", None
+
+
+def tools_of(name: str) -> dict[str, str]:
+    """Tool -> version of what an engine of this name is made with, where that is no package."""
+    return {"c++": compiler().name} if name == "lanes" else {}
 
 
 def engine_of(name: str, cache: Path) -> Engine:

@@ -117,7 +117,7 @@ def test_wheel_with_a_compiler_is_taken_where_there_is_no_other(fresh, monkeypat
 
 def test_what_cannot_be_compiled_is_told_in_the_compilers_words(chain, tmp_path, fresh, monkeypatch):
     wrong = Chain(chain.shape, chain.layers, ("Nothing<1>",))
-    with pytest.raises(RuntimeError, match="Nothing"):
+    with pytest.raises(ValueError, match=r"^engine=lanes must .* cannot compile chain.cpp: .*Nothing"):
         library_of(wrong, tmp_path)
     assert libraries(tmp_path) == []
 

@@ -12,12 +12,11 @@ from pathlib import Path
 
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC")
 LONGEST = 600  # seconds that compiling may take
-MOST_LINES = 10  # of what a compiler complains of
 
-MISSING = (
-    "engine=lanes must have a C++20 compiler, g++ 10 or clang++ 10 at least; {}: install the package g++ (Debian, "
-    "Ubuntu), gcc-c++ (Fedora), the Xcode command line tools (macOS) or `pip install ziglang`, or choose "
-    "engine=lightning"
+NEEDED = "engine=lanes must have a C++20 compiler, g++ 10 or clang++ 10 at least"
+OTHER = (
+    "install the package g++ (Debian, Ubuntu), gcc-c++ (Fedora), the Xcode command line tools (macOS) or `pip install "
+    "ziglang`, or choose engine=lightning"
 )
 
 
@@ -39,14 +38,13 @@ class Compiler:
         """Make a shared library of a C++ file.
 
         Raises:
-            RuntimeError: With what the compiler says, if it cannot.
+            ValueError: If it cannot; with what it complains of first.
         """
         done = _call([*self.command, *FLAGS, str(source), "-o", str(library)])
         if done.returncode:
-            errors = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
-            raise RuntimeError(
-                "\n".join([f"{shlex.join(self.command)} cannot compile {source}:", *errors[:MOST_LINES]])
-            )
+            lines = done.stderr.splitlines() or ["it says nothing"]
+            reason = next((line for line in lines if "error" in line), lines[-1])
+            raise ValueError(f"{NEEDED}; {shlex.join(self.command)} cannot compile {source.name}: {reason}: {OTHER}")
 
 
 @cache
@@ -58,15 +56,15 @@ def compiler() -> Compiler:
     """
     command = _command()
     if command is None:
-        raise ValueError(MISSING.format("got none"))
+        raise ValueError(f"{NEEDED}; got none: {OTHER}")
     try:
         macros = _call([*command, *FLAGS, "-dM", "-E", "-x", "c++", os.devnull])
         name = _call([*command, "--version"]).stdout.partition("\n")[0].strip()
     except OSError as error:
-        raise ValueError(MISSING.format(f"got {shlex.join(command)}, which {error.strerror}")) from error
+        raise ValueError(f"{NEEDED}; got {shlex.join(command)}, {error.strerror}: {OTHER}") from error
     if macros.returncode:
         reason = next(iter(macros.stderr.strip().splitlines()), "it says nothing")
-        raise ValueError(MISSING.format(f"got {shlex.join(command)}, which cannot take our flags ({reason})"))
+        raise ValueError(f"{NEEDED}; got {shlex.join(command)}, which cannot take our flags ({reason}): {OTHER}")
     return Compiler(command, name, macros.stdout)
 
 

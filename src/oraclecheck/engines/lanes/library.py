@@ -136,8 +136,7 @@ def library_of(chain: Chain, cache: Path) -> Library:
         cache: Folder of the compiled libraries.
 
     Raises:
-        ValueError: If there is no compiler.
-        RuntimeError: If it cannot compile the source.
+        ValueError: If there is no compiler, or it cannot compile the source.
     """
     made_by = compiler()
     made_of = [chain.source, HEADER.read_text(), FLAGS, made_by.command, made_by.name, made_by.target]
