@@ -1,6 +1,5 @@
 """Every index of the kernels, under the address and undefined-behaviour sanitisers: a program in place of a library."""
 
-import re
 import subprocess
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from oraclecheck.engines.lanes.compiler import compiler
 from oraclecheck.engines.lanes.library import HEADER
 
 CHAINS = {
-    "LeNet5-Mini": "1, 1024, Conv<1, 32, 32, 7, 5>, Conv<7, 14, 14, 3, 5>, Linear<75, 10, true>, Linear<10, 10, false>",
     "odd maps": "3, 378, Conv<3, 21, 18, 5, 3>, Conv<5, 9, 8, 7, 3>, Linear<63, 41, true>, Linear<41, 3, false>",
     "wide rows": "1, 768, Conv<1, 12, 64, 10, 3>, Conv<10, 5, 31, 1, 3>, Linear<14, 5, false>",
     "kernels of 7": "1, 224, Conv<1, 16, 14, 3, 7>, Linear<60, 4, false>",
@@ -44,23 +42,24 @@ int main() {{
 }}
 """
 
-SANITISED = ("-std=c++20", "-O1", "-g", "-march=native", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+SANITISED = ("-std=c++20", "-O0", "-march=native", "-fno-sanitize-recover=all")
+ALL, ADDRESSES = "-fsanitize=address,undefined", "-fsanitize=address"  # the first takes three times as long to compile
 
 
-def run(folder: Path, chain: str, header: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, chain: str, header: str, sanitiser: str) -> subprocess.CompletedProcess[str]:
     channels, pixels = map(int, chain.split(", ")[:2])
     (folder / "lanes.hpp").write_text(header)
     source = folder / "program.cpp"
     source.write_text(PROGRAM.format(chain=chain, channels=channels, size=channels * pixels))
-    command = [*compiler().command, *SANITISED, str(source), "-o", str(folder / "program")]
+    command = [*compiler().command, *SANITISED, sanitiser, str(source), "-o", str(folder / "program")]
     subprocess.run(command, check=True, capture_output=True, text=True)
     return subprocess.run([folder / "program"], capture_output=True, text=True)
 
 
-@pytest.mark.slow  # sanitised code takes a quarter of a minute to compile
+@pytest.mark.slow  # sanitised code takes half a minute to compile
 @pytest.mark.parametrize("name", CHAINS)
 def test_sanitisers_find_nothing(kernels, tmp_path, name):
-    done = run(tmp_path, CHAINS[name], HEADER.read_text())
+    done = run(tmp_path, CHAINS[name], HEADER.read_text(), ALL)
     assert done.returncode == 0 and float(done.stdout) > 0, done.stderr
 
 
@@ -77,5 +76,5 @@ def test_sanitisers_find_nothing(kernels, tmp_path, name):
 def test_sanitisers_catch_a_planted_index(kernels, tmp_path, right, wrong):
     header = HEADER.read_text()
     assert right in header
-    done = run(tmp_path, CHAINS["odd maps"], header.replace(right, wrong))
-    assert done.returncode != 0 and re.search("heap-buffer-overflow|out of bounds", done.stderr)
+    done = run(tmp_path, CHAINS["odd maps"], header.replace(right, wrong), ADDRESSES)
+    assert done.returncode != 0 and "heap-buffer-overflow" in done.stderr
