@@ -69,6 +69,34 @@ class Scaled(nn.Module):
         return self.linear(images.flatten(1)) * self.scale
 
 
+class Noisy(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(1024, 3)
+
+    def forward(self, images):
+        x = images.flatten(1)
+        x = self.linear(x)
+        return relu(x) if self.training else x
+
+
+def tied() -> nn.Module:
+    network = LeNet5Mini(extra_linears=1)
+    network.hidden[1].weight = network.hidden[0].weight
+    return network
+
+
+def twice() -> nn.Module:
+    linear = nn.Linear(1024, 1024)
+    return nn.Sequential(nn.Flatten(), linear, nn.ReLU(), linear)
+
+
+def frozen() -> nn.Module:
+    network = LeNet5Mini()
+    network.conv2.bias.requires_grad_(False)
+    return network
+
+
 class Decides(nn.Module):
     def forward(self, images):
         return images if images.sum() > 0 else -images
@@ -99,6 +127,10 @@ class Decides(nn.Module):
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(1000, 3)), "'1' does not fit what comes before it"),
         (Branches, "'relu' is used 2 times"),
         (Scaled, "'mul' takes more than what comes before it"),
+        (Noisy, "does something else in training than in evaluation"),
+        (tied, "two of its layers share parameters"),
+        (twice, "'1' is used twice"),
+        (frozen, "'conv2' is frozen"),
         (Decides, "its forward cannot be followed"),
     ],
 )

@@ -58,7 +58,9 @@ def chain_of(network: nn.Module, shape: Sequence[int]) -> Chain:
     layers: list[str] = []
     kinds: list[str] = []
     current = list(shape)  # what comes out so far: (channels, height, width), or (features,) once it is flattened
-    for name, behind in _layers(network):
+    for name, behind in _layers_of_both_modes(network):
+        if name in layers:
+            raise _refusal(name, "is used twice")
         if name:
             make = _convolution if len(current) == 3 else _linear
             kind, current = make(name, network.get_submodule(name), current, behind)
@@ -70,7 +72,26 @@ def chain_of(network: nn.Module, shape: Sequence[int]) -> Chain:
             current = [math.prod(current)]
     if len(current) != 1 or not layers:
         raise ValueError(f"{RULE}; it does not end in a row of classes: {INSTEAD}")
-    return Chain(tuple(shape), tuple(layers), tuple(kinds))
+    chain = Chain(tuple(shape), tuple(layers), tuple(kinds))
+    if len({id(parameter) for parameter in chain.parameters(network)}) < 2 * len(layers):
+        raise ValueError(f"{RULE}; two of its layers share parameters: {INSTEAD}")
+    return chain
+
+
+def _layers_of_both_modes(network: nn.Module) -> list[tuple[str, list[str]]]:
+    """See `_layers`; what a network does in training and in evaluation must be the same."""
+    for name, module in network.named_modules():
+        if any((module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)):
+            raise _refusal(name or type(module).__name__, "has hooks")
+    modes = {module: module.training for module in network.modules()}
+    try:
+        training, evaluation = (_layers(network.train(mode)) for mode in (True, False))
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    if training != evaluation:
+        raise _refusal(type(network).__name__, "does something else in training than in evaluation")
+    return training
 
 
 def _layers(network: nn.Module) -> list[tuple[str, list[str]]]:
@@ -114,6 +135,8 @@ def _check_layer(name: str, layer: Any, kind: type[nn.Module], fits: bool, curre
         raise _refusal(name, f"does not fit what comes before it, of shape {current}")
     if layer.bias is None or layer.weight.dtype != torch.float32:
         raise _refusal(name, "has no bias" if layer.bias is None else f"is of {layer.weight.dtype}")
+    if not layer.weight.requires_grad or not layer.bias.requires_grad:
+        raise _refusal(name, "is frozen")
 
 
 def _kind(inputs: int, outputs: int, behind: Sequence[str]) -> str:
@@ -146,10 +169,7 @@ def _steps(network: nn.Module) -> Iterator[tuple[str, str]]:
 def _step(network: nn.Module, node: fx.Node) -> str:
     """What a node does: "layer", "pool", "relu", "flatten" or "nothing"."""
     if node.op == "call_module":
-        module = network.get_submodule(str(node.target))
-        if any((module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)):
-            raise _refusal(_name(node), "has hooks")
-        return _step_of_module(module, _name(node))
+        return _step_of_module(network.get_submodule(str(node.target)), _name(node))
     arguments, options = node.args[1:], dict(node.kwargs)
     if node.target in (functional.relu, torch.relu, "relu"):
         return "relu"
@@ -159,7 +179,11 @@ def _step(network: nn.Module, node: fx.Node) -> str:
         if options.get("return_indices") or not _pools_by_two(*(given.get(name) for name in names)):
             raise _refusal(_name(node), "does not pool 2 x 2 pixels into one")
         return "pool"
-    if node.target in (torch.flatten, "flatten") and (*arguments, *options.items()) in ((1,), (("start_dim", 1),)):
+    if node.target in (torch.flatten, "flatten") and (*arguments, *options.items()) in (
+        (1,),
+        (1, -1),
+        (("start_dim", 1),),
+    ):
         return "flatten"
     if node.target in ("view", "reshape") and len(arguments) == 2 and not isinstance(arguments[1], fx.Node):
         return "flatten"
