@@ -1,4 +1,4 @@
-"""Speed, as ratios measured side by side: `make bench` (needs MNIST in $ORACLECHECK_DATA, ten idle minutes, 2 cores).
+"""Speed, as ratios measured side by side: `make bench` (needs MNIST in $ORACLECHECK_DATA, half an idle hour, 2 cores).
 
 Every figure is the median of three repeats; what is compared runs in turn, so that a machine whose speed drifts
 drifts for both.
@@ -23,6 +23,8 @@ HERE = Path(__file__).parent
 REPEATS = 3
 EPOCHS = 2
 SWEEP_RUNS = 6
+WHOLE_SWEEP_RUNS = 24
+WHOLE = f"s a sweep of {WHOLE_SWEEP_RUNS}, all included"
 BOUNDS = {
     "--help, s": "< 2",
     "beyond training, CPU s a combination": "< 0.3",
@@ -58,11 +60,17 @@ def records(out: Path) -> list[dict]:
     ]
 
 
-def ours(out: Path, root: Path, repeat: int) -> float:
+def ours(out: Path, root: Path, engine: str, repeat: int) -> float:
     """Seconds an epoch of one retraining."""
-    call(*mnist(out, root, f"repeat={repeat}", "logger=none"))
-    (record,) = [record for record in records(out) if record["repeat"] == repeat]
+    call(*mnist(out, root, f"engine={engine}", f"repeat={repeat}", "logger=none"))
+    (record,) = [record for record in records(out) if (record["engine"], record["repeat"]) == (engine, repeat)]
     return record["duration_retrain"] / EPOCHS
+
+
+def whole_sweep(out: Path, root: Path, engine: str, repeat: int) -> float:
+    """Seconds that a command for a sweep on two workers takes, start to end; the dense network is trained before."""
+    sweep = (f"combo=range({WHOLE_SWEEP_RUNS})", f"repeat={repeat}", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    return timed(call, *mnist(out, root, f"engine={engine}", "logger=none", *sweep))
 
 
 def sweep_of_two(out: Path, root: Path, repeat: int, peaks: list[float]) -> float:
@@ -133,10 +141,13 @@ def main() -> None:
         for repeat in range(REPEATS):
             measurements = {
                 "usual way, s an epoch": lambda: baseline("usual", root),
-                "oraclecheck, s an epoch": lambda r=repeat: ours(out, root, r),
+                "oraclecheck, s an epoch": lambda r=repeat: ours(out, root, "lightning", r),
+                "lanes, s an epoch": lambda r=repeat: ours(out, root, "lanes", r),
                 "bare loop, s an epoch": lambda: baseline("bare", cache, epochs=EPOCHS),
                 "2 joblib workers, s a sweep": lambda r=repeat: sweep_of_two(out, root, r + REPEATS, peaks),
                 "2 bare processes, s a sweep": lambda: two_bare(cache),
+                f"lightning, {WHOLE}": lambda r=repeat: whole_sweep(out, root, "lightning", r + 2 * REPEATS),
+                f"lanes, {WHOLE}": lambda r=repeat: whole_sweep(out, root, "lanes", r + 2 * REPEATS),
                 "--help, s": lambda: timed(call, "-m", "oraclecheck", "--help"),
                 "beyond training, CPU s a combination": lambda r=repeat: overhead(out / f"overhead{r}"),
                 "10,000 records, s to load": lambda: loading.seconds(study, cached=False),
@@ -155,6 +166,10 @@ def show(console: Console, rows: dict[str, list[float]]) -> None:
         table.add_row(name, *(f"{v:.3f}" for v in (*values, statistics.median(values))), BOUNDS.get(name, ""))
     for name, above, below, bound in (
         ("usual way / oraclecheck", "usual way, s an epoch", "oraclecheck, s an epoch", "≥ 4"),
+        ("usual way / lanes", "usual way, s an epoch", "lanes, s an epoch", "≥ 10"),
+        ("oraclecheck / lanes", "oraclecheck, s an epoch", "lanes, s an epoch", "≥ 4"),
+        ("bare loop / lanes", "bare loop, s an epoch", "lanes, s an epoch", ""),
+        ("oraclecheck / lanes, sweep", f"lightning, {WHOLE}", f"lanes, {WHOLE}", "≥ 3.5"),
         ("oraclecheck / bare loop", "oraclecheck, s an epoch", "bare loop, s an epoch", "≤ 1.1"),
         ("2 bare / 2 joblib workers", "2 bare processes, s a sweep", "2 joblib workers, s a sweep", "≥ 0.9"),
     ):

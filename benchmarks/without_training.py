@@ -4,8 +4,8 @@ import sys
 
 import torch
 
-from oraclecheck import experiment
 from oraclecheck.cli import main
+from oraclecheck.engines import lightning
 from oraclecheck.engines.engine import Retraining
 from oraclecheck.engines.evaluation import Evaluation
 
@@ -20,5 +20,5 @@ def prune_only(runs, dense, prune, data, recipe, trainer, tell):
         yield Retraining(prune(dense, run.removed), *[EVALUATION] * 4, [entry], False, seconds)
 
 
-experiment.retrain = prune_only
+lightning.retrain = prune_only
 sys.exit(main(["-m", "pretrain.epochs=1", "pretrain.lr='0: 1e-2'", *sys.argv[1:]]))

@@ -48,7 +48,7 @@ def test_multirun_adds_to_one_study_and_a_relaunch_trains_nothing(command, monke
     assert command(*sweep)[0] == 0
     before = {path: path.stat().st_mtime_ns for path in Path("multirun").glob("*/*/*/record.json")}
     assert len(before) == 6 and {tuple(record["layers"]) for record in records()} == {("conv2",)}
-    monkeypatch.setattr("oraclecheck.experiment.retrain", lambda *_: pytest.fail("a finished run was retrained"))
+    monkeypatch.setattr("oraclecheck.engines.lightning.retrain", lambda *_: pytest.fail("a finished run was retrained"))
     code, _, err = command(*sweep)
     assert code == 0 and "Nothing to do" in err
     assert before == {path: path.stat().st_mtime_ns for path in Path("multirun").glob("*/*/*/record.json")}

@@ -152,7 +152,9 @@ def test_diverged_run_is_an_outcome_and_kept(command, monkeypatch):
     record = the_record()
     assert record["status"] == "diverged" and len(record["history"]) == 1
     assert not math.isfinite(float(record["final_train_loss"]))
-    monkeypatch.setattr("oraclecheck.experiment.retrain", lambda *_: pytest.fail("a diverged run was tried again"))
+    monkeypatch.setattr(
+        "oraclecheck.engines.lightning.retrain", lambda *_: pytest.fail("a diverged run was tried again")
+    )
     assert command(*sweep)[0] == 0
 
 
@@ -182,7 +184,7 @@ def test_interrupted_sweep_says_what_is_missing(command, monkeypatch):
     def interrupt(*_):
         raise SystemExit(1)  # what Lightning makes of Ctrl-C
 
-    monkeypatch.setattr("oraclecheck.experiment.retrain", interrupt)
+    monkeypatch.setattr("oraclecheck.engines.lightning.retrain", interrupt)
     code, _, err = command(*QUICK, "logger=none", 'combo="0-2"')
     assert code == 130 and "3 of 3 runs are missing; the same command again runs only those" in err
 

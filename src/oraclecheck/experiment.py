@@ -21,8 +21,8 @@ from oraclecheck.command.request import Request
 from oraclecheck.criteria.pick import FILTER_SCORES, least
 from oraclecheck.data.images import ImageData
 from oraclecheck.data.sources import Digits
+from oraclecheck.engines.choice import engine_of, tools_of
 from oraclecheck.engines.engine import Run
-from oraclecheck.engines.lightning import retrain
 from oraclecheck.engines.trainer import device_of
 from oraclecheck.pipelines.checkpoint import Checkpoint
 from oraclecheck.pipelines.dense import Dense, dense_checkpoint, load_data, measure_dense
@@ -123,7 +123,8 @@ class StudyRuns:
         dense, data, setting = self.dense, self.data, self.request.setting
         combination, repeat = self.request.runs[claim.number]
         with _others_go_on(combination, repeat):
-            computed = provenance(device_of(setting.trainer), setting.trainer.threads, _modules(setting))
+            tools = tools_of(setting.engine.name)
+            computed = provenance(device_of(setting.trainer), setting.trainer.threads, _modules(setting), tools)
             space = setting.pruning.space
             if isinstance(combination, str):
                 removed = least(FILTER_SCORES[combination], dense.network, space.layers)
@@ -133,9 +134,10 @@ class StudyRuns:
             identity = self.study.run(combination, removed, repeat)
             recipe, run_id = asdict(setting.retrain.recipe), f"{self.study.hash[:8]}-{combination}-{repeat}"
             mirror = WandbMirror(self.request.wandb, identity, self.folder, run_id, recipe)
+            engine = engine_of(setting.engine.name, setting.paths.cache)
             runs = [Run(removed, identity["seed"])]
             try:
-                (came,) = one_shot(retrain, runs, dense, data, setting, lambda _, entry: mirror.log(entry))
+                (came,) = one_shot(engine, runs, dense, data, setting, lambda _, entry: mirror.log(entry))
                 if isinstance(came, Exception):
                     raise came
                 record = Record(**identity, **came, **computed)

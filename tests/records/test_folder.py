@@ -19,12 +19,12 @@ from oraclecheck.records.table import load_runs
 from oraclecheck.records.unfinished import keep_choice
 from oraclecheck.seeds import run_seed
 from oraclecheck.study.folder import open_folder
-from oraclecheck.study.identity import IDENTITY, Study
+from oraclecheck.study.identity import IDENTITY, SCHEMA, Study
 from records.test_record import EPOCHS, a_record
 
 SPACE = CombinationSpace((LayerChoice("conv1", 10, 2),))
 FIXED = {"model": "m", "pruning_ratio": {"conv1": 0.2}, "wiring": "correct", "order": "lexicographic"}
-FIXED |= {"retrain_fraction": 1.0, "dense_hash": "1" * 64}
+FIXED |= {"engine": "lightning", "retrain_fraction": 1.0, "dense_hash": "1" * 64}
 STUDY = Study("s", {**FIXED, "layers": {"conv1": [10, 2]}, "order_seed": None, "seed": 0}, SPACE, "d", 0)
 
 
@@ -79,7 +79,7 @@ def test_unfinished_runs_of_a_real_sweep_are_as_its_records_say(command):
 BROKEN = {
     "unreadable": lambda path: path.write_bytes(b"{"),
     "binary": lambda path: path.write_bytes(b"\xff\xfe"),
-    "newer": lambda path: path.write_text(path.read_text().replace('"schema": 2', '"schema": 3')),
+    "newer": lambda path: path.write_text(path.read_text().replace(f'"schema": {SCHEMA}', f'"schema": {SCHEMA + 1}')),
     "another study's": lambda path: path.write_text(path.read_text().replace(STUDY.name, "another")),
     "another run's": lambda path: path.write_text(path.read_text().replace('"repeat": 0', '"repeat": 1')),
     "a folder": lambda path: (path.unlink(), path.mkdir()),

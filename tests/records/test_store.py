@@ -7,7 +7,7 @@ from oraclecheck.files import write_json
 from oraclecheck.records.record import to_json
 from oraclecheck.records.store import is_done, read_record, record_path, write_record
 from oraclecheck.records.table import load_runs
-from oraclecheck.study.identity import OF_STUDY
+from oraclecheck.study.identity import OF_STUDY, SCHEMA
 from records.test_record import IDENTITY, METRICS, a_record
 
 HASH = IDENTITY["study_hash"]
@@ -22,7 +22,9 @@ def put(folder: Path, **changes) -> Path:
 
 def study_file(folder: Path) -> None:
     """The file of the study that `a_record` is of."""
-    fixed = {name: IDENTITY[name] for name in ("model", "pruning_ratio", "wiring", "order", "retrain_fraction")}
+    fixed = {
+        name: IDENTITY[name] for name in ("model", "pruning_ratio", "wiring", "order", "engine", "retrain_fraction")
+    }
     definition = {**fixed, "dense_hash": IDENTITY["dense_hash"], "layers": {"conv1": [10, 2]}, "seed": 0}
     identity = {name: IDENTITY[name] for name in OF_STUDY}
     write_json(folder / "study.json", {"identity": identity, "definition": {**definition, "order_seed": None}})
@@ -65,7 +67,7 @@ def test_record_of_another_study_or_a_newer_schema_is_refused(tmp_path):
     path = put(tmp_path)
     with pytest.raises(ValueError, match="belongs to study 00000000, not 11111111"):
         is_done(path, "1" * 64)
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 3}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": SCHEMA + 1}))
     with pytest.raises(ValueError, match="upgrade"):
         is_done(path, HASH)
 

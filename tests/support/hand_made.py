@@ -26,6 +26,7 @@ ROW: dict[str, Any] = {
     "order": "lexicographic",
     "space": "enumerated",
     "space_size": 45,
+    "engine": "lightning",
     "retrain_fraction": 1.0,
     "dense_hash": "d" * 64,
     "pretrain_seed": 0,
@@ -90,12 +91,13 @@ def correlated(*rows: dict[str, Any]) -> pd.DataFrame:
 
 def setting_hash(columns: dict[str, Any]) -> str:
     """One for each setting that the columns tell apart."""
-    names = ("model", "data", "layers", "pruning_ratio", "wiring", "order", "space_size", "retrain_fraction")
+    names = ("model", "data", "layers", "pruning_ratio", "wiring", "order", "space_size", "engine", "retrain_fraction")
     return digest([columns[name] for name in names])
 
 
 _IDENTITY = {"model": "lenet5_mini", "data": "digits", "layers": ["conv1"], "pruning_ratio": {"conv1": 0.2}}
-_IDENTITY |= {"wiring": "correct", "order": "lexicographic", "space_size": 6, "retrain_fraction": 1.0}
+_IDENTITY |= {"wiring": "correct", "order": "lexicographic", "space_size": 6, "engine": "lightning"}
+_IDENTITY |= {"retrain_fraction": 1.0}
 
 
 def study_folder(parent: Path, name: str = "demo-1a2b3c4d", *, n: int = 6, k: int = 2, **columns: Any) -> Path:
@@ -107,7 +109,7 @@ def study_folder(parent: Path, name: str = "demo-1a2b3c4d", *, n: int = 6, k: in
     columns = {"layers": ["conv1"], "space_size": n, **columns}
     (layer,) = columns["layers"]
     fixed = {"model": "lenet5_mini", "pruning_ratio": {layer: 0.2}, "wiring": "correct", "order": "lexicographic"}
-    fixed |= {"retrain_fraction": 1.0, "dense_hash": "d" * 64}
+    fixed |= {"engine": "lightning", "retrain_fraction": 1.0, "dense_hash": "d" * 64}
     columns = {**fixed, **columns}
     definition = {**{key: columns[key] for key in fixed}, "layers": {layer: [columns["space_size"], 1]}}
     definition |= {"order_seed": 0, "seed": 0}

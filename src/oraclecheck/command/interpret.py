@@ -12,6 +12,9 @@ from oraclecheck.command.interpret_data import interpret_preparation, interpret_
 from oraclecheck.command.request import Request
 from oraclecheck.command.sets import SET_LIMIT, parse_set
 from oraclecheck.criteria.pick import FILTER_SCORES
+from oraclecheck.data import loading
+from oraclecheck.engines.choice import choose
+from oraclecheck.engines.lanes import conditions
 from oraclecheck.engines.recipe import Recipe, parse_recipe
 from oraclecheck.engines.trainer import TF32, TrainerSettings
 from oraclecheck.networks.shadow import shadow_network
@@ -23,6 +26,7 @@ from oraclecheck.records.wandb.server import WandbSettings
 from oraclecheck.spelling import spell_number
 from oraclecheck.study.setting import (
     DataSetting,
+    EngineSetting,
     NetworkSetting,
     Paths,
     PretrainSetting,
@@ -106,16 +110,20 @@ def interpret_setting(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
     _check_ranges(cfg)
     space = CombinationSpace.of(layers, cfg.pruning.order.name, cfg.pruning.order_seed)
     checkpoint = Path(cfg.pretrain.checkpoint) if cfg.pretrain.checkpoint else None
-    pretrain = _recipe("pretrain", cfg.pretrain, given)
-    trainer = cfg.trainer
+    pretrain, retrain = _recipe("pretrain", cfg.pretrain, given), _recipe("retrain", cfg.retrain, given)
+    trainer = TrainerSettings(cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads, cfg.trainer.compile)
+    preparation = interpret_preparation(cfg, source)
+    said = (network.input_shape, loading.in_memory(source), preparation, retrain, trainer)
+    engine = choose(cfg.engine.name.name, lambda: conditions.check(shadow_network(network.description), *said))
     return Setting(
         label=_label(cfg, ratio, scheme, wiring),
         network=network,
-        data=DataSetting(cfg.data.name, source, interpret_preparation(cfg, source), cfg.data.classes),
+        data=DataSetting(cfg.data.name, source, preparation, cfg.data.classes),
         pruning=PruningSetting(ratio, space, scheme, wiring),
         pretrain=PretrainSetting(pretrain, cfg.pretrain.seed, checkpoint, cfg.pretrain.weights),
-        retrain=RetrainSetting(_recipe("retrain", cfg.retrain, given), cfg.retrain.fraction, cfg.seed),
-        trainer=TrainerSettings(trainer.accelerator, trainer.precision, trainer.threads, trainer.compile),
+        retrain=RetrainSetting(retrain, cfg.retrain.fraction, cfg.seed),
+        engine=EngineSetting(*engine),
+        trainer=trainer,
         paths=Paths(Path(cfg.paths.out), Path(cfg.paths.cache)),
     )
 

@@ -1,16 +1,23 @@
 """What would stop a command later, found out before anything runs."""
 
+import sys
 import tempfile
 from pathlib import Path
+
+import torch
 
 from oraclecheck.command.request import Request
 from oraclecheck.data import loading
 from oraclecheck.data.module import ModuleSource
+from oraclecheck.engines.lanes import conditions
+from oraclecheck.engines.lanes.chain import chain_of
+from oraclecheck.engines.lanes.library import library_of
 from oraclecheck.engines.trainer import check_accelerator
 from oraclecheck.networks.attention import SelfAttention
 from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.pipelines.dense import dense_checkpoint, dense_path, study_if_known
 from oraclecheck.pipelines.proof import prove_pruning
+from oraclecheck.pruning.structured import prune
 from oraclecheck.records.store import record_path
 from oraclecheck.records.wandb.mirror import usable_mode
 from oraclecheck.study.definition import train_eval_indices
@@ -39,6 +46,7 @@ def check(request: Request, *, elsewhere: bool = False) -> None:
     if setting.pretrain.loads and not dense_path(setting).is_file():
         dense_checkpoint(setting)
     prove_pruning(setting)
+    _check_engine(setting)
     _check_wiring(setting)
     study = study_if_known(setting)
     if study is not None:
@@ -68,6 +76,20 @@ def _check_data(data: DataSetting, cache: Path) -> None:
         raise ValueError(
             f"data.classes must be the number of classes of {data.name}, {data.source.classes}; got {data.classes}"
         )
+
+
+def _check_engine(setting: Setting) -> None:
+    data, network = setting.data, setting.network
+    if setting.engine.name == "lanes":
+        shadow, in_memory = shadow_network(network.description), loading.in_memory(data.source)
+        conditions.check(
+            shadow, network.input_shape, in_memory, data.preparation, setting.retrain.recipe, setting.trainer
+        )
+        # that it can be compiled too; and no worker has to
+        space, image = setting.pruning.space, torch.zeros(1, *network.input_shape, device="meta")
+        library_of(chain_of(prune(shadow, space.unrank(0), image), network.input_shape), setting.paths.cache)
+    if setting.engine.instead:
+        print(f"oraclecheck: engine=auto takes lightning: {setting.engine.instead}", file=sys.stderr, flush=True)
 
 
 def _check_wiring(setting: Setting) -> None:

@@ -21,6 +21,7 @@ Order = Enum("Order", ["auto", "lexicographic", "sampled"])
 Optimizer = Enum("Optimizer", ["sgd", "adamw"])
 Schedule = Enum("Schedule", ["step", "cosine"])
 TrainEval = Enum("TrainEval", ["plain", "augmented"])
+EngineName = Enum("EngineName", ["lightning", "lanes", "auto"])
 Logger = Enum("Logger", ["wandb", "none"])
 WandbMode = Enum("WandbMode", ["offline", "online"])
 
@@ -128,6 +129,13 @@ class PretrainConfig(RecipeConfig):
 
 
 @dataclass
+class EngineConfig:
+    """What retrains pruned networks; every engine gives the same kind of result."""
+
+    name: EngineName = EngineName.lightning
+
+
+@dataclass
 class TrainerConfig:
     """Lightning's accelerator and precision, torch.compile, and torch's threads in each process."""
 
@@ -176,6 +184,7 @@ class Config:
     pruning: PruningConfig = field(default_factory=PruningConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     retrain: RecipeConfig = field(default_factory=RecipeConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)

@@ -153,8 +153,11 @@ class ShuffledBatches:
     def __len__(self) -> int:
         return -(-len(self.images) // self.size)
 
-    def __iter__(self) -> Batches:
+    def draw(self) -> tuple[Tensor, Draws | None]:
+        """What the next epoch's images are: their indices in order, and what augmentation does to them."""
         n, augmentation = len(self.images), self.images.augmentation
         order = torch.randperm(n, generator=self.generator)
-        draws = augmentation.draw(n, self.generator) if augmentation else None
-        yield from self.images.one_pass(self.size, order, draws)
+        return order, augmentation.draw(n, self.generator) if augmentation else None
+
+    def __iter__(self) -> Batches:
+        yield from self.images.one_pass(self.size, *self.draw())

@@ -125,9 +125,14 @@ def train_labels(source: Source, cache: Path) -> Tensor:
     return source.files()[0][1] if isinstance(source, ImageFolders) else _cached(source, cache)["train_labels"]
 
 
+def in_memory(source: Source | ModuleSource) -> bool:
+    """Whether the images of a source are kept as tensors in memory."""
+    return not (isinstance(source, ModuleSource) or _streams(source))
+
+
 def writes(source: Source | ModuleSource, cache: Path) -> bool:
     """Whether reading a source writes its tensors into the cache: not if they are there, or if it streams."""
-    return not (isinstance(source, ModuleSource) or _streams(source) or _cache_file(source, cache).is_file())
+    return not isinstance(source, ModuleSource) and in_memory(source) and not _cache_file(source, cache).is_file()
 
 
 def _cache_file(source: Source, cache: Path) -> Path:

@@ -1,7 +1,7 @@
 """The columns of a record that say what computed it."""
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import packages_distributions, version
@@ -17,16 +17,17 @@ PACKAGES = ("torch", "torchvision", "lightning", "torch-pruning", "hydra-core", 
 packages_of_modules = cache(packages_distributions)  # looks at every file of every package
 
 
-def provenance(device: torch.device, threads: int, modules: Iterable[str]) -> dict[str, Any]:
+def provenance(device: torch.device, threads: int, modules: Iterable[str], tools: Mapping[str, str]) -> dict[str, Any]:
     """The columns of a run that starts now, on this device and so many of torch's threads.
 
-    The versions of the packages that `modules`, those of the user's network and data, come from are kept too.
+    The versions of the packages that `modules`, those of the user's network and data, come from are kept too, and
+    `tools`, versions of what is no package.
     """
     named = [name for module in modules for name in packages_of_modules().get(module.partition(".")[0], [])]
     packages = [name for name in dict.fromkeys([*PACKAGES, *named]) if name != "oraclecheck"]
     cuda = device.type == "cuda"
     return {
-        "versions": {"oraclecheck": __version__, **{package: version(package) for package in packages}},
+        "versions": {"oraclecheck": __version__, **{package: version(package) for package in packages}, **tools},
         "device": torch.cuda.get_device_name(device) if cuda else f"{device.type} {platform.machine()}",
         "threads": threads,
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),

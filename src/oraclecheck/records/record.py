@@ -42,7 +42,7 @@ class Record(RunIdentity):
         duration_prune: Pruning and the evaluations before retraining.
         duration_retrain: The epochs, with the test set after each.
         duration_total: The whole run.
-        versions: Package -> version.
+        versions: Package, or tool such as the compiler -> version.
         device: What computed it.
         threads: torch's threads.
         started_at: UTC, ISO 8601.

@@ -10,7 +10,7 @@ from oraclecheck.pruning.combination import Removed
 from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.seeds import run_seed
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the record's columns and of the study's file; a reader refuses a later one than its own."""
 
 DENSE = "dense_hash"
@@ -39,6 +39,7 @@ class RunIdentity:
         picked_by: Criterion that picked the combination, else null; such records stay out of every statistic.
         repeat: Which retraining of the combination this is.
         seed: Seed of this run's training order.
+        engine: "lightning" or "lanes": what retrained it. Engines add the same numbers in another order.
         retrain_fraction: Fraction of the retraining recipe's epochs that was run.
         dense_hash: SHA-256 of the dense network's tensors.
         pretrain_seed: Seed of the dense network's training; null if it was loaded from a file.
@@ -60,6 +61,7 @@ class RunIdentity:
     picked_by: str | None
     repeat: int
     seed: int
+    engine: str
     retrain_fraction: float
     dense_hash: str
     pretrain_seed: int | None

@@ -67,6 +67,14 @@ class RetrainSetting:
 
 
 @dataclass(frozen=True)
+class EngineSetting:
+    """What retrains pruned networks."""
+
+    name: str  # "lightning" or "lanes"
+    instead: str | None = None  # why it is not the quicker one, where "auto" was asked for
+
+
+@dataclass(frozen=True)
 class Paths:
     """Where things are written; no part of what a study is."""
 
@@ -84,5 +92,6 @@ class Setting:
     pruning: PruningSetting
     pretrain: PretrainSetting
     retrain: RetrainSetting
+    engine: EngineSetting
     trainer: TrainerSettings
     paths: Paths
