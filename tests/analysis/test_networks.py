@@ -29,6 +29,7 @@ def studies(agreements: list[float], **columns) -> pd.DataFrame:
                 "wiring": "correct",
                 "order": "lexicographic",
                 "space_size": 45,
+                "pipeline": "one_shot",
                 "engine": "lightning",
                 "retrain_fraction": 1.0,
                 "k": 3,

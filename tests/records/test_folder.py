@@ -24,7 +24,7 @@ from records.test_record import EPOCHS, a_record
 
 SPACE = CombinationSpace((LayerChoice("conv1", 10, 2),))
 FIXED = {"model": "m", "pruning_ratio": {"conv1": 0.2}, "wiring": "correct", "order": "lexicographic"}
-FIXED |= {"engine": "lightning", "retrain_fraction": 1.0, "dense_hash": "1" * 64}
+FIXED |= {"pipeline": "one_shot", "engine": "lightning", "retrain_fraction": 1.0, "dense_hash": "1" * 64}
 STUDY = Study("s", {**FIXED, "layers": {"conv1": [10, 2]}, "order_seed": None, "seed": 0}, SPACE, "d", 0)
 
 

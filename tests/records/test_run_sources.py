@@ -39,7 +39,14 @@ SPACE = CombinationSpace(tuple(LayerChoice(f"features.{i}", 512, 256) for i in r
 def wide_study(out: Path) -> Study:
     """A study of such runs."""
     ratio = {layer.name: 0.5 for layer in SPACE.layers}
-    fixed = {"model": "vgg", "pruning_ratio": ratio, "wiring": "correct", "order": "sampled", "engine": "lanes"}
+    fixed = {
+        "model": "vgg",
+        "pruning_ratio": ratio,
+        "wiring": "correct",
+        "order": "sampled",
+        "pipeline": "one_shot",
+        "engine": "lanes",
+    }
     fixed |= {"retrain_fraction": 1.0, "dense_hash": "1" * 64, "order_seed": 3, "seed": 5}
     layers = {layer.name: [layer.filters, layer.removed] for layer in SPACE.layers}
     study = Study("wide", {**fixed, "layers": layers}, SPACE, "d", None)

@@ -23,7 +23,8 @@ def put(folder: Path, **changes) -> Path:
 def study_file(folder: Path) -> None:
     """The file of the study that `a_record` is of."""
     fixed = {
-        name: IDENTITY[name] for name in ("model", "pruning_ratio", "wiring", "order", "engine", "retrain_fraction")
+        name: IDENTITY[name]
+        for name in ("model", "pruning_ratio", "wiring", "order", "pipeline", "engine", "retrain_fraction")
     }
     definition = {**fixed, "dense_hash": IDENTITY["dense_hash"], "layers": {"conv1": [10, 2]}, "seed": 0}
     identity = {name: IDENTITY[name] for name in OF_STUDY}

@@ -128,6 +128,7 @@ SIBLINGS = {
     "pruning_ratio": {"conv1": 0.3},
     "order": "sampled",
     "space_size": 46,
+    "pipeline": "iterative",
     "engine": "lanes",
     "retrain_fraction": 0.5,
     "dense_hash": "2" * 64,

@@ -47,6 +47,7 @@ def test_definition_of_a_plain_study_is_written_whole():
         "seed": 0,
         "retrain": recipe,
         "retrain_fraction": 1.0,
+        "pipeline": "one_shot",
         "engine": "lightning",
         "evaluation": {
             "augmented": False,

@@ -26,6 +26,7 @@ ROW: dict[str, Any] = {
     "order": "lexicographic",
     "space": "enumerated",
     "space_size": 45,
+    "pipeline": "one_shot",
     "engine": "lightning",
     "retrain_fraction": 1.0,
     "dense_hash": "d" * 64,
@@ -91,12 +92,29 @@ def correlated(*rows: dict[str, Any]) -> pd.DataFrame:
 
 def setting_hash(columns: dict[str, Any]) -> str:
     """One for each setting that the columns tell apart."""
-    names = ("model", "data", "layers", "pruning_ratio", "wiring", "order", "space_size", "engine", "retrain_fraction")
+    names = (
+        "model",
+        "data",
+        "layers",
+        "pruning_ratio",
+        "wiring",
+        "order",
+        "space_size",
+        "pipeline",
+        "engine",
+        "retrain_fraction",
+    )
     return digest([columns[name] for name in names])
 
 
 _IDENTITY = {"model": "lenet5_mini", "data": "digits", "layers": ["conv1"], "pruning_ratio": {"conv1": 0.2}}
-_IDENTITY |= {"wiring": "correct", "order": "lexicographic", "space_size": 6, "engine": "lightning"}
+_IDENTITY |= {
+    "wiring": "correct",
+    "order": "lexicographic",
+    "space_size": 6,
+    "pipeline": "one_shot",
+    "engine": "lightning",
+}
 _IDENTITY |= {"retrain_fraction": 1.0}
 
 
@@ -109,7 +127,7 @@ def study_folder(parent: Path, name: str = "demo-1a2b3c4d", *, n: int = 6, k: in
     columns = {"layers": ["conv1"], "space_size": n, **columns}
     (layer,) = columns["layers"]
     fixed = {"model": "lenet5_mini", "pruning_ratio": {layer: 0.2}, "wiring": "correct", "order": "lexicographic"}
-    fixed |= {"engine": "lightning", "retrain_fraction": 1.0, "dense_hash": "d" * 64}
+    fixed |= {"pipeline": "one_shot", "engine": "lightning", "retrain_fraction": 1.0, "dense_hash": "d" * 64}
     columns = {**fixed, **columns}
     definition = {**{key: columns[key] for key in fixed}, "layers": {layer: [columns["space_size"], 1]}}
     definition |= {"order_seed": 0, "seed": 0}

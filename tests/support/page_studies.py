@@ -32,7 +32,7 @@ def run(study: str, combo: int | None, repeat: int, **values: Any) -> dict[str, 
     }
     row |= {"layers": ["conv1"], "pruning_ratio": {"conv1": 0.2}, "wiring": "correct", "order": "sampled"}
     row |= {"space_size": 45, "combo": combo, "removed": {"conv1": [combo or 0, 9]}, "repeat": repeat, "seed": 1}
-    row |= {"engine": "lightning", "retrain_fraction": 1.0}
+    row |= {"pipeline": "one_shot", "engine": "lightning", "retrain_fraction": 1.0}
     row |= {"dense_hash": "1" * 64, "pretrain_seed": 0, "status": "ok", "history": []}
     return row | {"versions": {"torch": "2.15.0"}, "device": "cpu", "threads": 1} | values
 

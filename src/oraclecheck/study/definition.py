@@ -34,6 +34,7 @@ def study_of(setting: Setting, dense_hash: str) -> Study:
         "seed": retrain.seed,
         "retrain": asdict(retrain.recipe),
         "retrain_fraction": retrain.fraction,
+        "pipeline": "one_shot",
         "engine": setting.engine.name,
         "evaluation": evaluation_identity(setting),
         "precision": trainer.precision,
