@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import socket
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ from omegaconf import DictConfig
 from oraclecheck.command import outcome
 from oraclecheck.command.arguments import INCOMPLETE, INTERRUPTED, TERMINATED
 from oraclecheck.command.messages import explain
-from oraclecheck.command.places import count_workers, gpus, is_elsewhere, take_gpu
+from oraclecheck.command.places import check_launcher, count_workers, gpus, is_elsewhere, take_gpu
 from oraclecheck.command.plan import Share, plan, share_of
 from oraclecheck.command.preflight import check
 from oraclecheck.command.progress import SweepProgress
@@ -45,9 +46,11 @@ def carry_out(
     """
     requests = [share.request() for share in shares]
     first, trainer = shares[0].config, requests[0].setting.trainer
+    elsewhere = is_elsewhere(launcher)
+    check_launcher(launcher)
     count = count_workers(first.workers, first.gpu_slots, trainer.accelerator, launcher)
     for request in requests:
-        check(request, elsewhere=is_elsewhere(launcher))
+        check(request, elsewhere=elsewhere)
     if first.dry_run:
         from oraclecheck.command.rehearsal import rehearse
 
@@ -61,10 +64,18 @@ def carry_out(
         for share, request in zip(shares, requests, strict=True):
             share.resolve()
             request.note()
-        worker = Worker(shares, time.time(), Path.cwd(), gpus(trainer.accelerator), first.gpu_slots, show_traceback)
+        devices = [] if elsewhere else gpus(trainer.accelerator)
+        worker = Worker(shares, time.time(), Path.cwd(), devices, first.gpu_slots, show_traceback)
         try:
-            with SweepProgress(requests):
-                _tell(launch(worker, min(count, missing)))
+            progress = SweepProgress(requests)
+            with progress:
+                try:
+                    _tell(launch(worker, min(count, missing)))
+                except Exception as error:  # launchers of clusters give up with the first worker that dies
+                    if show_traceback:
+                        traceback.print_exception(error)
+                    print(f"oraclecheck: {explain(error)}", file=sys.stderr, flush=True)
+                    progress.wait_for_others()
         except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns the first into the second
             stopped = TERMINATED if getattr(stop, "code", None) == TERMINATED else INTERRUPTED
     for line in outcome.summary(requests):
@@ -170,7 +181,10 @@ class Worker:
     def __call__(self, _: DictConfig) -> list[str]:
         """Work; gives what kept it from finishing a study, in a sentence each."""
         _end_with_parent()
-        os.chdir(self._folder)
+        try:
+            os.chdir(self._folder)
+        except OSError as error:
+            return [f"{socket.gethostname()} must have the folder {self._folder}, as every machine: {error.strerror}"]
         if str(self._folder) not in sys.path:
             sys.path.append(str(self._folder))  # the user's networks lie there
         slot = take_gpu(self._devices, self._gpu_slots)

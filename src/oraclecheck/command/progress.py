@@ -7,7 +7,7 @@ from oraclecheck.command.request import Request
 from oraclecheck.pipelines.dense import study_if_known
 from oraclecheck.records.state import State, Watch, runs_of
 from oraclecheck.spelling import spell_rate, spell_seconds
-from oraclecheck.waiting import waiting
+from oraclecheck.waiting import POLL_SECONDS, waiting
 
 LEISURE = 20.0  # so many times what a look takes passes between two of them
 
@@ -44,6 +44,12 @@ class SweepProgress(waiting):
         self.done = sum(state.over for state in self._states)
         self.what = self._spell()
         self._next = time.monotonic() + LEISURE * (time.monotonic() - start)
+
+    def wait_for_others(self) -> None:
+        """Return once nobody does runs of the sweep; call it while progress is shown."""
+        old = self._states
+        while self.is_alive() and (self._states is old or any(state.running for state in self._states)):
+            time.sleep(POLL_SECONDS)
 
     def line(self) -> str | None:
         """How far it is, if more is done than when it was last told."""
