@@ -23,6 +23,7 @@ from oraclecheck.command.places import check_launcher, count_workers, gpus, is_e
 from oraclecheck.command.plan import Share, plan, share_of
 from oraclecheck.command.preflight import check
 from oraclecheck.command.progress import SweepProgress
+from oraclecheck.command.request import Request
 
 POLL_SECONDS = 2.0  # between looks whether the sweep is still there
 
@@ -67,15 +68,14 @@ def carry_out(
         devices = [] if elsewhere else gpus(trainer.accelerator)
         worker = Worker(shares, time.time(), Path.cwd(), devices, first.gpu_slots, show_traceback)
         try:
-            progress = SweepProgress(requests)
-            with progress:
+            with SweepProgress(requests):
                 try:
                     _tell(launch(worker, min(count, missing)))
                 except Exception as error:  # launchers of clusters give up with the first worker that dies
                     if show_traceback:
                         traceback.print_exception(error)
                     print(f"oraclecheck: {explain(error)}", file=sys.stderr, flush=True)
-                    progress.wait_for_others()
+                    _wait_for_others(requests)
         except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns the first into the second
             stopped = TERMINATED if getattr(stop, "code", None) == TERMINATED else INTERRUPTED
     for line in outcome.summary(requests):
@@ -153,6 +153,15 @@ def _tell(returned: Sequence[Any]) -> None:
         print(f"oraclecheck: {sentence}", file=sys.stderr)
 
 
+def _wait_for_others(requests: Sequence[Request]) -> None:
+    """Return once nobody does runs of these studies any more."""
+    progress = SweepProgress(requests)
+    progress.poll()
+    while progress.running:
+        time.sleep(POLL_SECONDS)
+        progress.poll()
+
+
 class Worker:
     """What a launcher starts in each place: does runs of the studies until nobody is needed any more.
 
@@ -192,9 +201,9 @@ class Worker:
             from oraclecheck.experiment import work
 
             troubles = work(self._shares, self._since)
-            for error in troubles if self._show_traceback else []:
-                traceback.print_exception(error)
-            return [explain(error) for error in troubles]
+            for trouble in troubles if self._show_traceback else []:
+                traceback.print_exception(trouble)
+            return [explain(trouble) for trouble in troubles]
         finally:
             if slot is not None:
                 slot.release()

@@ -7,7 +7,7 @@ from oraclecheck.command.request import Request
 from oraclecheck.pipelines.dense import study_if_known
 from oraclecheck.records.state import State, Watch, runs_of
 from oraclecheck.spelling import spell_rate, spell_seconds
-from oraclecheck.waiting import POLL_SECONDS, waiting
+from oraclecheck.waiting import waiting
 
 LEISURE = 20.0  # so many times what a look takes passes between two of them
 
@@ -45,12 +45,6 @@ class SweepProgress(waiting):
         self.what = self._spell()
         self._next = time.monotonic() + LEISURE * (time.monotonic() - start)
 
-    def wait_for_others(self) -> None:
-        """Return once nobody does runs of the sweep; call it while progress is shown."""
-        old = self._states
-        while self.is_alive() and (self._states is old or any(state.running for state in self._states)):
-            time.sleep(POLL_SECONDS)
-
     def line(self) -> str | None:
         """How far it is, if more is done than when it was last told."""
         over = self.done + self._failed
@@ -61,6 +55,11 @@ class SweepProgress(waiting):
         if not over:
             return f"oraclecheck: {self.what} ..." if self._waiting else None
         return f"{self.done} of {total} runs done{self.what.removeprefix('retraining')}"
+
+    @property
+    def running(self) -> int:
+        """Runs that somebody did at the last look."""
+        return sum(len(state.running) for state in self._states)
 
     @property
     def _failed(self) -> int:
@@ -76,10 +75,9 @@ class SweepProgress(waiting):
             networks = "the dense network" if len(self._unknown) == 1 else f"{len(self._unknown)} dense networks"
             return f"waiting for {networks}"
         failed = f", {self._failed} failed" if self._failed else ""
-        running = sum(len(state.running) for state in self._states)
         seconds = [state.seconds for state in self._states if state.seconds is not None]
-        if not running or not seconds:
+        if not self.running or not seconds:
             return f"retraining{failed}"
-        rate = running / (sum(seconds) / len(seconds))  # a second
+        rate = self.running / (sum(seconds) / len(seconds))  # a second
         left = ((self.total or 0) - self.done - self._failed) / rate
         return f"retraining{failed}, {spell_rate(3600 * rate)}, about {spell_seconds(left)} left"
