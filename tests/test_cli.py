@@ -217,7 +217,10 @@ def test_logger_launcher_and_paths_do_not_decide_the_study(command):
         (["-m", "workers=0"], "workers must be at least 1; got 0"),
         (["-m", "gpu_slots=0"], "gpu_slots must be at least 1; got 0"),
         (["-m", "workers=2", "hydra/launcher=basic"], "workers must be 1 with hydra/launcher=basic; got 2"),
-        (["-m", "combo=all", "model=vgg19", "data=digits"], "must be a set of indices, such as 0-999, where the space"),
+        (
+            ["-m", "combo=all", "pruning.ratio={conv1: 0.5, conv2: 0.5}"],
+            "must be a set of indices, such as 0-999, where the space",
+        ),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
         (["-m", "--run"], "--run and --multirun must not be given together"),
         (["--experimental-rerun", "x"], "--experimental-rerun must not be used"),

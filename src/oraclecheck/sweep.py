@@ -100,8 +100,12 @@ class Command:
     def __call__(self, cfg: DictConfig) -> None:
         """Do the runs of one study in this process."""
         hydra: Any = HydraConfig.get()
-        share = share_of(cfg, list(hydra.overrides.task), hydra)
-        self._keep(lambda: carry_out([share], HERE, _work_here, self._show_traceback))
+
+        def carried_out() -> int:
+            share = share_of(cfg, list(hydra.overrides.task), hydra)
+            return carry_out([share], HERE, _work_here, self._show_traceback)
+
+        self._keep(carried_out)
 
     def sweep(self, overrides: Sequence[str], config: DictConfig, launch: Launch) -> None:
         """Do the runs of a sweep with workers.

@@ -70,7 +70,7 @@ def mixed_sweep() -> pd.DataFrame:
 def _study(setting: Setting, network: int, place: int) -> Iterator[dict[str, Any]]:
     choices = [LayerChoice(layer, FILTERS, round(FILTERS * setting.ratio)) for layer in setting.layers]
     space = CombinationSpace.of(choices)
-    dense = digest(["dense", setting.wiring, network])
+    dense = digest(["dense", network])
     own = digest([setting, network])
     fixed = {
         **{"schema": 2, "model": "lenet5_mini", "data": "mnist", "wiring": setting.wiring, "order": space.order},
