@@ -1,10 +1,10 @@
 """Workers on a Ray cluster of two nodes, both of them processes of this machine, of which one dies."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,26 +24,28 @@ SWEEP = ("-m", *QUICK, *LONGER, "logger=none", f"combo=range({RUNS})", "workers=
 ENVIRONMENT = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
+@pytest.fixture(autouse=True)
+def files_of_ray(monkeypatch) -> Iterator[None]:
+    """A folder for Ray's files, with a name short enough for sockets: the default one says which cluster is there."""
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
+        monkeypatch.setitem(ENVIRONMENT, "RAY_TMPDIR", folder)
+        yield
+
+
 class Node:
-    """A node of a cluster, with room for one worker; all of its processes are in one group."""
+    """A node of a cluster, with room for one worker."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         call = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=1", *arguments]
         self.said = folder / f"node{len(list(folder.glob('node*')))}"
         with self.said.open("w") as file:
-            self.process = subprocess.Popen(
-                call, env=ENVIRONMENT, cwd=folder, stdout=file, stderr=file, start_new_session=True
-            )
-        self.wait_for("Ray runtime started")
-
-    def wait_for(self, sentence: str) -> str:
-        while not (found := re.search(sentence, self.said.read_text())):
+            self.process = subprocess.Popen(call, env=ENVIRONMENT, cwd=folder, stdout=file, stderr=file)
+        while "Ray runtime started" not in self.said.read_text():
             assert self.process.poll() is None, self.said.read_text()
             time.sleep(0.2)
-        return found[0]
 
-    def workers(self) -> list[int]:
-        """Processes of the node that do the work, whose names Ray sets."""
+    def processes(self) -> list[int]:
+        """What it has started."""
         listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True)
         rows = [line.split(None, 2) for line in listed.stdout.splitlines()[1:]]
         children: dict[int, list[int]] = {}
@@ -57,7 +59,7 @@ class Node:
 
     def kill(self) -> None:
         """End every process of it, as the failure of a machine does."""
-        for pid in [*self.workers(), self.process.pid]:
+        for pid in [*self.processes(), self.process.pid]:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -114,7 +116,7 @@ def test_killed_worker_costs_the_run_in_hand(cluster, tmp_path):
     address, nodes = cluster
     process = start(f"hydra.launcher.ray.init.address='{address}'")
     before, workers = at_work(process, tmp_path / "multirun")
-    assert all(len(workers & set(node.workers())) == 1 for node in nodes)  # each node has one
+    assert all(len(workers & set(node.processes())) == 1 for node in nodes)  # each node has one
     os.kill(min(workers), signal.SIGKILL)
     assert_complete(process, tmp_path / "multirun", before)
 
@@ -127,6 +129,9 @@ def test_killed_node_costs_the_run_in_hand(cluster, tmp_path):
     assert_complete(process, tmp_path / "multirun", before)
 
 
-def test_machine_alone_is_a_cluster_too(tmp_path):
-    process = start("+hydra.launcher.ray.init.num_cpus=2", "trainer.accelerator=cpu")
-    assert_complete(process, tmp_path / "multirun", {})
+def test_workers_share_the_gpu_of_a_machine_alone(tmp_path):
+    gpu = ("+hydra.launcher.ray.init.num_gpus=1", "hydra.launcher.ray.remote.num_gpus=0.5", "trainer.accelerator=cpu")
+    process = start(*gpu, "+hydra.launcher.ray.init.num_cpus=2")
+    before, workers = at_work(process, tmp_path / "multirun")
+    assert len(workers) == 2  # half a GPU each
+    assert_complete(process, tmp_path / "multirun", before)
