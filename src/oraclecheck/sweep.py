@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from oraclecheck.command import outcome
 from oraclecheck.command.arguments import INCOMPLETE, INTERRUPTED, TERMINATED
 from oraclecheck.command.messages import explain
-from oraclecheck.command.places import check_launcher, count_workers, gpus, is_elsewhere, take_gpu
+from oraclecheck.command.places import check_launcher, count_workers, gpus, is_elsewhere, is_scheduled, take_gpu
 from oraclecheck.command.plan import Share, plan, share_of
 from oraclecheck.command.preflight import check
 from oraclecheck.command.progress import SweepProgress
@@ -78,6 +78,8 @@ def carry_out(
                     _wait_for_others(requests)
         except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns the first into the second
             stopped = TERMINATED if getattr(stop, "code", None) == TERMINATED else INTERRUPTED
+            if is_scheduled(launcher):
+                print(f"oraclecheck: its jobs go on: scancel --name {launcher['name']} ends them", file=sys.stderr)
     for line in outcome.summary(requests):
         print(line)
     complaint = outcome.complaint(requests)

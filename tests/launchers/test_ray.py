@@ -13,13 +13,13 @@ import pytest
 from quick import QUICK
 
 from oraclecheck.leases import holder
-from oraclecheck.records.store import read_record
+from oraclecheck.records.store import RECORD, read_record
 
 ray = pytest.importorskip("ray", reason="hydra/launcher=ray needs pip install 'oraclecheck[ray]'")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 RUNS = 12
-LONGER = ("retrain.epochs=30", "retrain.lr='0: 1e-2'")  # so that both nodes are at work for a while
+LONGER = ("retrain.epochs=30", "retrain.lr='0: 1e-2'")  # so that both nodes are at work, and a signal comes amid a run
 SWEEP = ("-m", *QUICK, *LONGER, "logger=none", f"combo=range({RUNS})", "workers=2", "hydra/launcher=ray")
 ENVIRONMENT = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
 
@@ -98,7 +98,8 @@ def at_work(process: subprocess.Popen, out: Path) -> tuple[dict[Path, int], set[
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
         before = records(out)
-        found = {held[1] for claim in out.glob("lenet*/*/*/.claim") if (held := holder(claim))}
+        claims = [claim for claim in out.glob("lenet*/*/*/.claim") if claim.with_name(RECORD) not in before]
+        found = {held[1] for claim in claims if (held := holder(claim))}
         if len(before) >= 2 and len(found) == 2:
             return before, found
 

@@ -12,12 +12,13 @@ import slurm
 from quick import QUICK
 
 from oraclecheck.leases import holder
-from oraclecheck.records.store import read_record
+from oraclecheck.records.store import RECORD, read_record
 
 submitit = pytest.importorskip("submitit", reason="hydra/launcher=slurm needs pip install 'oraclecheck[slurm]'")
 
 RUNS = 12
-SWEEP = ("-m", *QUICK, "logger=none", f"combo=range({RUNS})", "workers=2")
+LONGER = ("retrain.epochs=20", "retrain.lr='0: 1e-2'")  # so that a signal comes amid a run
+SWEEP = ("-m", *QUICK, *LONGER, "logger=none", f"combo=range({RUNS})", "workers=2")
 
 INTENDED = """\
 #!/bin/bash
@@ -87,7 +88,7 @@ def struck(number: int, launcher: tuple[str, ...], tmp_path: Path, **environment
         time.sleep(0.02)
         before = records(out)
         for claim in out.glob("lenet*/*/*/.claim") if len(before) >= 2 else ():
-            told = holder(claim)
+            told = holder(claim) if claim.with_name(RECORD) not in before else None
     os.kill(told[1], number)
     said, complaint = process.communicate()
     assert process.returncode == 0 and f"{RUNS} of {RUNS} runs have records" in said, complaint
@@ -112,6 +113,20 @@ def test_killed_worker_of_slurm_leaves_its_runs_to_the_other(tmp_path):
     said, complaint = struck(signal.SIGKILL, ("hydra/launcher=slurm",), tmp_path, **environment)
     assert said.count("Job completed successfully") == 1
     assert "UncompletedJobError" in complaint or "FailedJobError" in complaint
+
+
+@pytest.mark.slow
+def test_array_goes_on_without_the_command_that_sent_it(tmp_path):
+    process = start(*SWEEP, "hydra/launcher=slurm", **slurm.install(tmp_path / "slurm"))
+    while not records(tmp_path / "multirun"):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate()
+    assert process.returncode == 130 and "its jobs go on: scancel --name oraclecheck ends them" in complaint
+    while [path.read_text() for path in (tmp_path / "slurm").glob("task*")] != ["COMPLETED"] * 2:
+        time.sleep(0.1)
+    assert len(records(tmp_path / "multirun")) == RUNS
 
 
 @pytest.mark.slow

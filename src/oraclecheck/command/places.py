@@ -27,6 +27,11 @@ def is_elsewhere(launcher: Mapping[str, Any]) -> bool:
     return launcher["_target_"].startswith(tuple(ELSEWHERE))
 
 
+def is_scheduled(launcher: Mapping[str, Any]) -> bool:
+    """Whether workers are jobs of SLURM's, which go on without the command that sent them."""
+    return str(launcher["_target_"]).endswith("SlurmLauncher")
+
+
 def check_launcher(launcher: Mapping[str, Any]) -> None:
     """Find out whether a launcher can start anything.
 
@@ -40,7 +45,7 @@ def check_launcher(launcher: Mapping[str, Any]) -> None:
     extra = ELSEWHERE.get(package)
     if extra is not None and find_spec(package) is None:
         raise ValueError(f"hydra/launcher must be installed; got {extra}: pip install 'oraclecheck[{extra}]' brings it")
-    if launcher["_target_"].endswith("SlurmLauncher"):
+    if is_scheduled(launcher):
         for program in ("sbatch", "srun"):
             if shutil.which(program) is None:
                 raise ValueError(f"hydra/launcher=slurm must be used where SLURM is; there is no {program} here")
