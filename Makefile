@@ -17,7 +17,7 @@ experiments: .venv/installed  ## the papers' studies: their cost, data and comma
 test: .venv/installed-dev  ## what a fresh clone needs to be believed (about 4 minutes on 2 cores)
 	$(PYTEST) -m "not slow and not gpu"
 
-test-all: .venv/installed-dev  ## the same and the slow tests; on a machine with a GPU, its tests too
+test-all: .venv/installed-all  ## the same and the slow tests; on a machine with a GPU, its tests too
 	$(PYTEST)
 
 check: .venv/installed-dev  ## lint and types
@@ -38,6 +38,10 @@ clean:  ## remove the virtual environment and caches, never results
 
 .venv/installed-dev: .venv/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.venv/installed-all: .venv/installed-dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,ray,slurm]'
 	touch $@
 
 .PHONY: help demo experiments test test-all check bench clean

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import socket
 import sys
 import threading
 import time
@@ -18,10 +19,11 @@ from omegaconf import DictConfig
 from oraclecheck.command import outcome
 from oraclecheck.command.arguments import INCOMPLETE, INTERRUPTED, TERMINATED
 from oraclecheck.command.messages import explain
-from oraclecheck.command.places import count_workers, gpus, is_elsewhere, take_gpu
+from oraclecheck.command.places import check_launcher, count_workers, gpus, is_elsewhere, is_scheduled, take_gpu
 from oraclecheck.command.plan import Share, plan, share_of
 from oraclecheck.command.preflight import check
 from oraclecheck.command.progress import SweepProgress
+from oraclecheck.command.request import Request
 
 POLL_SECONDS = 2.0  # between looks whether the sweep is still there
 
@@ -45,9 +47,11 @@ def carry_out(
     """
     requests = [share.request() for share in shares]
     first, trainer = shares[0].config, requests[0].setting.trainer
+    elsewhere = is_elsewhere(launcher)
+    check_launcher(launcher)
     count = count_workers(first.workers, first.gpu_slots, trainer.accelerator, launcher)
     for request in requests:
-        check(request, elsewhere=is_elsewhere(launcher))
+        check(request, elsewhere=elsewhere)
     if first.dry_run:
         from oraclecheck.command.rehearsal import rehearse
 
@@ -62,13 +66,21 @@ def carry_out(
         for share, request in zip(shares, requests, strict=True):
             share.resolve()
             request.note()
-        devices = gpus(trainer.accelerator)
+        devices = [] if elsewhere else gpus(trainer.accelerator)
         worker = Worker(shares, time.time(), Path.cwd(), devices, first.gpu_slots, show_traceback)
         try:
             with SweepProgress(requests):
-                _tell(launch(worker, min(count, outstanding)))
+                try:
+                    _tell(launch(worker, min(count, outstanding)))
+                except Exception as error:  # launchers of clusters give up with the first worker that dies
+                    if show_traceback:
+                        traceback.print_exception(error)
+                    print(f"oraclecheck: {explain(error)}", file=sys.stderr, flush=True)
+                    _wait_for_others(requests)
         except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns the first into the second
             stopped = TERMINATED if getattr(stop, "code", None) == TERMINATED else INTERRUPTED
+            if is_scheduled(launcher):
+                print(f"oraclecheck: its jobs go on: scancel --name {launcher['name']} ends them", file=sys.stderr)
         missing = [request.missing() for request in requests]
     for line in outcome.summary(requests, missing):
         print(line)
@@ -149,6 +161,15 @@ def _tell(returned: Sequence[Any]) -> None:
         print(f"oraclecheck: {sentence}", file=sys.stderr)
 
 
+def _wait_for_others(requests: Sequence[Request]) -> None:
+    """Return once nobody does runs of these studies any more."""
+    progress = SweepProgress(requests)
+    progress.poll()
+    while progress.running:
+        time.sleep(POLL_SECONDS)
+        progress.poll()
+
+
 class Worker:
     """What a launcher starts in each place: does runs of the studies until nobody is needed any more.
 
@@ -177,7 +198,10 @@ class Worker:
     def __call__(self, _: DictConfig) -> list[str]:
         """Work; gives what kept it from finishing a study, in a sentence each."""
         _end_with_parent()
-        os.chdir(self._folder)
+        try:
+            os.chdir(self._folder)
+        except OSError as error:
+            return [f"{socket.gethostname()} must have the folder {self._folder}, as every machine: {error.strerror}"]
         if str(self._folder) not in sys.path:
             sys.path.append(str(self._folder))  # the user's networks lie there
         slot = take_gpu(self._devices, self._gpu_slots)
@@ -185,9 +209,9 @@ class Worker:
             from oraclecheck.experiment import work
 
             troubles = work(self._shares, self._since)
-            for error in troubles if self._show_traceback else []:
-                traceback.print_exception(error)
-            return [explain(error) for error in troubles]
+            for trouble in troubles if self._show_traceback else []:
+                traceback.print_exception(trouble)
+            return [explain(trouble) for trouble in troubles]
         finally:
             if slot is not None:
                 slot.release()

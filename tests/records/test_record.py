@@ -11,7 +11,8 @@ IDENTITY = {
     "schema": SCHEMA, "study": "s-00000000", "study_hash": "0" * 64, "setting_hash": "2" * 64, "model": "m",
     "data": "d", "layers": ["conv1"], "pruning_ratio": {"conv1": 0.2}, "wiring": "correct",
     "order": "lexicographic", "space_size": 45, "combo": 3, "removed": {"conv1": [0, 4]}, "picked_by": None,
-    "repeat": 0, "seed": 1, "pipeline": "one_shot", "engine": "lightning", "retrain_fraction": 1.0, "dense_hash": "1" * 64, "pretrain_seed": 0,
+    "repeat": 0, "seed": 1, "pipeline": "one_shot", "engine": "lightning", "retrain_fraction": 1.0,
+    "dense_hash": "1" * 64, "pretrain_seed": 0,
 }  # fmt: skip
 EPOCHS = [{"epoch": i, "lr": 0.1, "train_loss": 0.3, "test_loss": 0.5, "test_accuracy": 0.5} for i in range(3)]
 METRICS = dict.fromkeys(MEASURED, 0.5) | {"best_epoch": 2, "history": EPOCHS}

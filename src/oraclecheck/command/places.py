@@ -1,11 +1,13 @@
 """Places: how many workers a machine takes, and the GPU that each of them has for itself."""
 
 import os
+import shutil
 import socket
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,40 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 SLOT_SECONDS = 2.0  # between looks for a free one
 
-ELSEWHERE = ("ray", "submitit")
-"""Words in the names of launchers that start workers on other machines."""
+ELSEWHERE = {"hydra_plugins.hydra_ray_launcher": "ray", "hydra_plugins.hydra_submitit_launcher": "slurm"}
+"""Packages of launchers that start workers on other machines, and the extras that bring them."""
+
+MPS = "mps"
+"""The GPU of a Mac, of which there is one."""
 
 
 def is_elsewhere(launcher: Mapping[str, Any]) -> bool:
     """Whether a launcher starts its workers on other machines, of which this one knows nothing."""
-    return any(word in launcher["_target_"] for word in ELSEWHERE)
+    return launcher["_target_"].startswith(tuple(ELSEWHERE))
+
+
+def is_scheduled(launcher: Mapping[str, Any]) -> bool:
+    """Whether workers are jobs of SLURM's, which go on without the command that sent them."""
+    return str(launcher["_target_"]).endswith("SlurmLauncher")
+
+
+def check_launcher(launcher: Mapping[str, Any]) -> None:
+    """Find out whether a launcher can start anything.
+
+    Args:
+        launcher: Hydra's configuration of it.
+
+    Raises:
+        ValueError: If a package or a program that it needs is not there.
+    """
+    package = ".".join(launcher["_target_"].split(".")[:2])
+    extra = ELSEWHERE.get(package)
+    if extra is not None and find_spec(package) is None:
+        raise ValueError(f"hydra/launcher must be installed; got {extra}: pip install 'oraclecheck[{extra}]' brings it")
+    if is_scheduled(launcher):
+        for program in ("sbatch", "srun"):
+            if shutil.which(program) is None:
+                raise ValueError(f"hydra/launcher=slurm must be used where SLURM is; there is no {program} here")
 
 
 def count_workers(asked: int | None, gpu_slots: int, accelerator: str, launcher: Mapping[str, Any]) -> int:
@@ -55,27 +84,43 @@ def count_workers(asked: int | None, gpu_slots: int, accelerator: str, launcher:
                 f"workers must be at most {slots}, gpu_slots={gpu_slots} on each of {len(devices)} GPUs; got {asked}"
             )
         return min(asked or slots, limit if limit > 0 else slots)
-    return asked or (limit if limit > 0 else len(os.sched_getaffinity(0)))
+    return asked or (limit if limit > 0 else cores())
+
+
+def cores() -> int:
+    """The cores that this process may use: those it is bound to, and no more than its container is given."""
+    from joblib import cpu_count
+
+    return int(cpu_count())
 
 
 def gpus(accelerator: str) -> list[str]:
-    """The GPUs that workers on this machine may use, as CUDA_VISIBLE_DEVICES names them; none is opened."""
-    if accelerator not in ("auto", "gpu", "cuda"):
+    """The GPUs that workers on this machine may use, as CUDA_VISIBLE_DEVICES names them, or `MPS`; none is opened.
+
+    Parts of a GPU (MIG) are used if CUDA_VISIBLE_DEVICES names them.
+    """
+    if accelerator not in ("auto", "gpu", "cuda", MPS):
         return []
     import torch
 
+    if accelerator != "cuda" and torch.mps.device_count():
+        return [MPS]
+    count = torch.cuda.device_count() if accelerator != MPS else 0
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        return [str(i) for i in range(torch.cuda.device_count())]
-    named = [name.strip() for name in visible.split(",") if name.strip()]
-    return named[: torch.cuda.device_count()]
+    if visible is None or not count:
+        return [str(i) for i in range(count)]
+    named = [name.strip() for name in visible.split(",")]
+    if named[0].startswith("MIG-"):  # a process sees the first of them alone
+        return list(dict.fromkeys(filter(None, named)))
+    return named[:count]
 
 
 def take_gpu(devices: Sequence[str], slots: int) -> BaseFileLock | None:
     """Make this process use one GPU alone, for as long as it lives; waits while every slot is taken.
 
     Call it before anything looks for a GPU. The slot is a locked file, which a killed process lets go of, in a folder
-    that all sweeps of this machine and user share.
+    that all sweeps of this user on this machine share (within a job of SLURM's, whose devices are its own). They know
+    a GPU by its name: give all of them numbers in CUDA_VISIBLE_DEVICES, or all of them UUIDs.
 
     Args:
         devices: See `gpus`; nothing happens if there is none.
@@ -86,7 +131,8 @@ def take_gpu(devices: Sequence[str], slots: int) -> BaseFileLock | None:
     """
     if not devices:
         return None
-    folder = Path(tempfile.gettempdir()) / f"oraclecheck-gpus-{os.getuid()}-{socket.gethostname()}"
+    owner = "-".join([str(os.getuid()), socket.gethostname(), *filter(None, [os.environ.get("SLURM_JOB_ID")])])
+    folder = Path(tempfile.gettempdir()) / f"oraclecheck-gpus-{owner}"
     folder.mkdir(mode=0o700, exist_ok=True)
     said = False
     while True:
@@ -97,7 +143,8 @@ def take_gpu(devices: Sequence[str], slots: int) -> BaseFileLock | None:
                     lock.acquire()
                 except Timeout:
                     continue
-                os.environ["CUDA_VISIBLE_DEVICES"] = device
+                if device != MPS:
+                    os.environ["CUDA_VISIBLE_DEVICES"] = device
                 return lock
         if not said:
             print("oraclecheck: every GPU is taken; waiting for a free slot", file=sys.stderr, flush=True)

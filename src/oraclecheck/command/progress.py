@@ -57,6 +57,11 @@ class SweepProgress(waiting):
         return f"{self.done} of {total} runs done{self.what.removeprefix('retraining')}"
 
     @property
+    def running(self) -> int:
+        """Runs that somebody did at the last look."""
+        return sum(len(state.running) for state in self._states)
+
+    @property
     def _failed(self) -> int:
         return sum(state.failed for state in self._states)
 
@@ -70,10 +75,9 @@ class SweepProgress(waiting):
             networks = "the dense network" if len(self._unknown) == 1 else f"{len(self._unknown)} dense networks"
             return f"waiting for {networks}"
         failed = f", {self._failed} failed" if self._failed else ""
-        running = sum(len(state.running) for state in self._states)
         seconds = [state.seconds for state in self._states if state.seconds is not None]
-        if not running or not seconds:
+        if not self.running or not seconds:
             return f"retraining{failed}"
-        rate = running / (sum(seconds) / len(seconds))  # a second
+        rate = self.running / (sum(seconds) / len(seconds))  # a second
         left = ((self.total or 0) - self.done - self._failed) / rate
         return f"retraining{failed}, {spell_rate(3600 * rate)}, about {spell_seconds(left)} left"
