@@ -8,7 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -54,13 +54,15 @@ def work(shares: Sequence[Share], since: float) -> list[Exception]:
     left = list(shares)
     while left:
         waiting = []
-        for share in left:
+        for share, following in zip(left, [*left[1:], None], strict=True):
             with _kept(troubles):
                 runs = open_study(share, since)
                 if runs is None:  # another worker trains its dense network; meanwhile there may be other studies
                     waiting.append(share)
                 else:
                     opened.append(runs)
+                    if following is not None:
+                        train_ahead(following)
                     runs.do(runs.claims.first())
         if len(waiting) == len(left):
             time.sleep(POLL_SECONDS)
@@ -69,6 +71,12 @@ def work(shares: Sequence[Share], since: float) -> list[Exception]:
         with _kept(troubles):
             runs.do(runs.claims.dropped())
     return troubles
+
+
+def train_ahead(share: Share) -> None:
+    """Train the dense network of a study that comes later, if nobody does: else all might wait for it then."""
+    with suppress(Exception):  # it comes again when it is the study's turn
+        dense_checkpoint(share.request().setting)
 
 
 def open_study(share: Share, since: float) -> "StudyRuns | None":

@@ -34,8 +34,9 @@ class Share:
         return interpret(self.config, self.given)
 
     def resolve(self) -> None:
-        """Put values in the place of interpolations: where workers are, the environment may be another one."""
+        """Put values in the place of what depends on the machine: where workers are, that may be another one."""
         OmegaConf.resolve(self.config)
+        self.config.engine.name = self.request().setting.engine.name
 
     def described(self) -> dict[str, Any]:
         """The configuration, for the study's file."""
