@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from quick import QUICK
+from scipy.stats import kendalltau
 
 from oraclecheck.command.stored_study import StoredStudy
 from oraclecheck.records.scores import read_scores, scores_path
@@ -160,3 +161,33 @@ def test_study_without_its_dense_network_or_file_is_one_sentence(study, capsys):
     assert "STUDY must be a study's folder, with a study.json that can be read" in capsys.readouterr().err
     assert main(["criterion=l1"]) == 2
     assert "STUDY must name at least one study's folder" in capsys.readouterr().err
+
+
+def test_report_judges_stored_scores(study, capsys):
+    from oraclecheck.report.command import main as report
+
+    assert main([str(study), "criterion=l1,random,oracle"]) == 0
+    assert report([str(study), "--criterion", "all"]) == 0
+    assert "Criteria, by agreement" in capsys.readouterr().out
+    table = pd.read_csv(study / "report" / "criteria.csv").set_index(["metric", "criterion"])
+    pairs = pd.read_csv(study / "report" / "criteria_pairs.csv")
+    assert len(table) == 6 and len(pairs) == 6
+    runs = load_runs(study)
+    runs = runs[runs["picked_by"].isna()]
+    l1 = runs["combo"].astype(str).map(read_scores(scores_path(study, "l1")).values)
+    means = runs.assign(l1=l1).groupby("combo")[["l1", "final_test_loss"]].mean()
+    expected = kendalltau(means["l1"], means["final_test_loss"]).statistic
+    assert table.loc[("loss", "l1"), "tau"] == pytest.approx(expected)
+    assert report([str(study), "--criterion", "l1"]) == 1  # combinations are missing
+    alone = pd.read_csv(study / "report" / "l1" / "table.csv").set_index("metric")
+    assert alone.loc["loss", "tau"] == pytest.approx(expected)
+    assert report([str(study), "--criterion", "l3"]) == 2
+    assert "--criterion must be one of all, oracle, l1, random; got l3" in capsys.readouterr().err
+
+
+def test_report_names_the_criterion_that_has_not_scored_all(study, capsys):
+    from oraclecheck.report.command import main as report
+
+    assert main([str(study), "criterion=l1", 'combo="0-2"']) == 0
+    assert report([str(study), "--criterion", "all"]) == 2
+    assert "every combination must have its score of l1; 8 runs are of some that have none" in capsys.readouterr().err

@@ -21,5 +21,12 @@ class Criterion:
     pick: str
 
 
+def named(name: str) -> Criterion:
+    """The criterion of this name, with the column that `records.scored_runs` gives its stored scores."""
+    return Criterion(name, f"{SCORE_COLUMN}{name}", f"score of {name}", f"{name}'s choice")
+
+
+SCORE_COLUMN = "score_"
+
 ORACLE = Criterion("oracle", "pruned_train_loss", "pruned train loss", "oracle's choice")
 """The loss right after pruning, on the training set: Definition 3.1 of paper 1 is about this criterion."""

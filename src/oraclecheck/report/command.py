@@ -12,8 +12,13 @@ from oraclecheck.waiting import waiting
 
 # pandas, scipy and matplotlib take seconds to import; `--help` and a mistyped path should not wait for them.
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from oraclecheck.records.scores import Scores
     from oraclecheck.records.wandb.server import WandbSettings
     from oraclecheck.report.findings import Findings
+
+ALL = "all"
 
 FORMATS = ("table", "md", "latex", "csv", "json")
 
@@ -60,6 +65,7 @@ def _parser() -> _Parser:
     add("--format", choices=FORMATS, default="table", help="what to print")
     add("--export", type=Path, metavar="FILE", help="also write the runs to FILE, .parquet or .csv")
     add("--compare", action="store_true", help=compared)
+    add("--criterion", metavar="NAME", help="judge this one, by its stored scores; all: side by side")
     add("--wandb", metavar="[ENTITY/]PROJECT", help="also send the report to this W&B project")
     return parser
 
@@ -69,23 +75,34 @@ def _report(options: argparse.Namespace, command: str) -> int:
     with waiting("reading the runs"):
         if options.out is not None:
             check_folder(options.out, "--out")
+        from oraclecheck.analysis.criterion import ORACLE, named
         from oraclecheck.analysis.grouping import check_columns
+        from oraclecheck.records.scored_runs import with_scores
         from oraclecheck.records.table import load_runs
         from oraclecheck.records.wandb.report import usable_project
         from oraclecheck.report.findings import find
         from oraclecheck.report.printing import print_findings
         from oraclecheck.study.folder import read_studies
 
+        asked: dict[str, Any] = {"final": options.final, "metric": options.metric, "by": options.by}
         project = usable_project(options.wandb) if options.wandb is not None else None
         _check_export(options.export)
         check_columns(options.by)
         runs = load_runs(*options.sources)
         home, own = homes(options.sources, options.out, list(dict.fromkeys(runs["study"])))
         mend = ": name another folder with --out" if options.out is None else ""
+        if options.criterion not in (None, ORACLE.name):
+            runs, scores = with_scores(runs, options.sources)
+            if options.criterion == ALL:
+                return _report_criteria(options, runs, scores, home)
+            if options.criterion not in scores:
+                known = ", ".join(dict.fromkeys([ALL, ORACLE.name, *scores]))
+                raise ValueError(f"--criterion must be one of {known}; got {options.criterion}")
+            asked["criterion"] = named(options.criterion)
+            home, own = home / options.criterion, {study: each / options.criterion for study, each in own.items()}
         for folder in {home, *own.values()}:
             check_folder(folder, "the report's folder", mend)
     with waiting("computing the statistics"):
-        asked: dict[str, Any] = {"final": options.final, "metric": options.metric, "by": options.by}
         if options.compare:
             asked["comparing"] = _in_order(options.sources, dict.fromkeys(runs["study"]))
         findings = find(runs, **asked, study_files=read_studies(*options.sources))
@@ -103,6 +120,21 @@ def _report(options: argparse.Namespace, command: str) -> int:
     for line in lacking:
         _say(line)
     return INCOMPLETE if lacking or not complete else COMPLETE
+
+
+def _report_criteria(
+    options: argparse.Namespace, runs: "pd.DataFrame", scores: "Mapping[str, Sequence[Scores]]", home: Path
+) -> int:
+    """Judge all criteria side by side, print and write."""
+    from oraclecheck.report.criteria import find_criteria, write_criteria
+    from oraclecheck.report.printing import print_layouts
+
+    check_folder(home, "the report's folder")
+    findings = find_criteria(runs, scores, final=options.final, metric=options.metric)
+    print_layouts(findings.layouts())
+    for path in write_criteria(findings, home):
+        print(path)
+    return COMPLETE
 
 
 def _in_order(sources: Sequence[str], studies: Iterable[str]) -> list[str]:

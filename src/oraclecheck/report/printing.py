@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,7 @@ from oraclecheck.files import encoded
 from oraclecheck.report.findings import Findings
 from oraclecheck.report.grids import paper_grids
 from oraclecheck.report.layouts import COLUMNS, FEWER, FEWEST
-from oraclecheck.report.typesetting import latex, markdown, terminal, terminal_cells
+from oraclecheck.report.typesetting import Layout, latex, markdown, terminal, terminal_cells
 
 # Where there is no terminal to ask for its width (a pipe, a log file), tables are as wide as they need to be.
 _LOG_COLUMNS, _MOST_COLUMNS = 100, 1000
@@ -43,6 +44,16 @@ def json_tables(findings: Findings) -> dict[str, list[dict[str, Any]]]:
     """The tables of a report as JSON values, unrounded; see `print_findings`."""
     parts = {"studies": findings.rows, "networks": findings.means, "comparison": findings.comparison}
     return {name: _records(rows) for name, rows in parts.items() if rows is not None}
+
+
+def print_layouts(layouts: Sequence[Layout]) -> None:
+    """Print tables for the terminal, as wide as they need to be where there is none."""
+    console = Console()
+    options = console.options.update(max_width=_MOST_COLUMNS)
+    widest = max(console.measure(terminal_cells(layout), options=options).maximum for layout in layouts)
+    console = Console(width=max(widest, console.width if sys.stdout.isatty() else _LOG_COLUMNS))
+    for layout in layouts:
+        console.print(terminal(layout))
 
 
 def _concatenated(findings: Findings) -> pd.DataFrame:

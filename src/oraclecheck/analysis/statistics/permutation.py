@@ -13,6 +13,9 @@ RELABELLINGS = 1999
 MOST_RELABELLINGS = 19_999
 """For a large table."""
 
+# Differences of taus that are equal may differ in their last digits; different ones are further apart.
+_ROUNDING = 1e-12
+
 # Relabellings compared at a time.
 _BLOCK = 250
 
@@ -99,6 +102,35 @@ def permutation_p(score: ArrayLike, final: ArrayLike, targets: NDArray[np.intp])
         int((np.abs(_surplus(ranks[targets[start : start + _BLOCK]], finals)) >= observed).sum())
         for start in range(0, len(targets), _BLOCK)
     )
+    return (1 + extreme) / (1 + len(targets))
+
+
+def difference_p(score_a: ArrayLike, score_b: ArrayLike, final: ArrayLike, targets: NDArray[np.intp]) -> float:
+    """The same for the difference of two criteria's tau-b: both exchange their scores by the same relabellings.
+
+    Args:
+        score_a: One criterion's score of each combination, shape (n,), without NaN.
+        score_b: The other's.
+        final: Final metric of the same combinations, shape (n,), without NaN.
+        targets: From `relabellings`, shape (count, n).
+
+    Returns:
+        (1 + relabellings with a difference at least as large in absolute value) / (1 + count); NaN if a tau is not
+        defined.
+    """
+    finals = _ranks(final)
+    sides = [_ranks(score) for score in (score_a, score_b)]
+    if min(ranks.max() for ranks in (*sides, finals)) < 2:
+        return math.nan
+    roots = [math.sqrt(np.count_nonzero(ranks[:, None] - ranks)) for ranks in sides]
+
+    def differences(places: NDArray[np.intp]) -> NDArray[np.float64]:
+        one, other = (_surplus(ranks[places], finals) / root for ranks, root in zip(sides, roots, strict=True))
+        return np.abs(one - other)
+
+    observed = differences(np.arange(len(finals))[None, :])[0] - _ROUNDING
+    blocks = (targets[start : start + _BLOCK] for start in range(0, len(targets), _BLOCK))
+    extreme = sum(int((differences(block) >= observed).sum()) for block in blocks)
     return (1 + extreme) / (1 + len(targets))
 
 

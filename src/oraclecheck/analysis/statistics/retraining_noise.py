@@ -42,15 +42,39 @@ def agreement_error(score: Array, finals: Array) -> tuple[float, float]:
         Standard error and degrees of freedom; a NaN error if no two combinations have k >= 2 finite repeats, or tau is
         not defined.
     """
+    return _error(_direction(score), finals)
+
+
+def difference_error(score_a: Array, score_b: Array, finals: Array) -> tuple[float, float]:
+    """The same for the difference of the agreements of two criteria with the same retrainings; see `agreement_error`.
+
+    Both agreements move with the same noise, which counts only where the criteria order combinations differently.
+
+    Args:
+        score_a: One criterion's score of each combination, shape (n,), without NaN.
+        score_b: The other's.
+        finals: Final metric, shape (n, k); NaN where a repeat is missing.
+    """
+    return _error(_direction(score_a) - _direction(score_b), finals)
+
+
+def _direction(score: Array) -> Array:
+    """Signs of the differences of scores, over the root of the untied pairs; NaN if all are tied."""
+    differences = _rank_differences(score)
+    with np.errstate(invalid="ignore"):
+        return np.sign(differences) / np.sqrt(np.count_nonzero(differences) / 2)
+
+
+def _error(direction: Array, finals: Array) -> tuple[float, float]:
     steady = np.asarray(np.isfinite(finals).all(axis=1))
     means = mean_of_repeats(finals)
-    untied = [np.count_nonzero(_rank_differences(values)) / 2 for values in (score, means)]
-    if finals.shape[1] < 2 or steady.sum() < 2 or min(untied) == 0:
+    untied = np.count_nonzero(_rank_differences(means)) / 2
+    if finals.shape[1] < 2 or steady.sum() < 2 or untied == 0 or np.isnan(direction).any():
         return float("nan"), _MOST_FREEDOM
-    direction = np.sign(_rank_differences(score))[steady]
+    n, direction = len(direction), direction[steady]
     candidates = (_of_the_mean(direction, finals, means, steady), _of_one_repeat(direction, finals, steady))
     variances = max(candidates, key=np.sum)
-    error = np.sqrt(variances.mean() * len(score) / (untied[0] * untied[1]))
+    error = np.sqrt(variances.mean() * n / untied)
     spread = len(variances) * variances.var(ddof=1)
     return float(error), float(2 * variances.sum() ** 2 / spread) if spread else _MOST_FREEDOM
 

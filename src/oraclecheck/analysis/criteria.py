@@ -1,0 +1,128 @@
+"""Several criteria over the same combinations of the same retrainings: each by itself, and every two in pairs."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from oraclecheck.analysis.contradiction import contradiction
+from oraclecheck.analysis.criterion import Criterion
+from oraclecheck.analysis.metrics import HIGHER_IS_BETTER, metric_columns
+from oraclecheck.analysis.outcomes import checked, outcomes
+from oraclecheck.analysis.space import Counted, counted_runs
+from oraclecheck.analysis.statistics.balance import mean_of_repeats
+from oraclecheck.analysis.statistics.bootstrap import DRAWS, kendall_draws
+from oraclecheck.analysis.statistics.correlation import agreement, signed
+from oraclecheck.analysis.statistics.intervals import LEAST, ends
+from oraclecheck.analysis.statistics.multiplicity import holm
+from oraclecheck.analysis.statistics.permutation import RELABELLINGS, difference_p, relabellings
+from oraclecheck.analysis.statistics.retraining_noise import difference_error
+from oraclecheck.analysis.tables import correlate
+from oraclecheck.records.combination_key import knows_filters
+
+Array = NDArray[np.float64]
+
+
+def judge(
+    runs: pd.DataFrame, criteria: Sequence[Criterion], *, final: str = "last", metric: str = "both", draws: int = DRAWS,
+    seed: int = 0,
+) -> pd.DataFrame:  # fmt: skip
+    """One row per study, criterion and metric: the rows of `tables.correlate` for each criterion.
+
+    Args:
+        runs: One row per record, with the columns of a record and of every criterion.
+        criteria: What is judged.
+        final: "last" or "best", as for `correlate`.
+        metric: "accuracy", "loss" or "both".
+        draws: Bootstrap resamples, the same for every criterion.
+        seed: Their seed.
+    """
+    asked: dict[str, Any] = {"final": final, "metric": metric, "draws": draws, "seed": seed}
+    return pd.concat([correlate(runs, criterion=each, **asked) for each in criteria], ignore_index=True)
+
+
+def differences(
+    runs: pd.DataFrame, criteria: Sequence[Criterion], *, final: str = "last", metric: str = "both", draws: int = DRAWS,
+    seed: int = 0,
+) -> pd.DataFrame:  # fmt: skip
+    """How much better every criterion agrees than every other one, over the same combinations.
+
+    The intervals are 95 % ones. Of a sample of combinations: a bootstrap over them, drawn for both criteria together.
+    Of a census: retraining noise, both scores being fixed. The p relabels filters, for both criteria at once; Holm's
+    adjustment is over the pairs of a study and metric.
+
+    Args:
+        runs: See `judge`.
+        criteria: At least two.
+        final: See `judge`.
+        metric: See `judge`.
+        draws: See `judge`.
+        seed: See `judge`.
+
+    Returns:
+        One row per study, metric and pair: `study`, `setting_hash`, `final`, `metric`, `criterion_a`, `criterion_b`,
+        `n`, `k`, `agreement_a`, `agreement_b`, `difference` (a - b) with `_low` and `_high`, `interval`
+        ("combinations", "repeats" or "none"), `p_permutation`, `p_holm`. A study that contradicts itself has none.
+    """
+    rows: list[dict[str, Any]] = []
+    for name, study in runs.groupby("study", sort=False):
+        counted = {each.name: _counted(study, each) for each in criteria}
+        told = {"study": name, "setting_hash": study["setting_hash"].iloc[0], "final": final}
+        first = next(iter(counted.values()))
+        if first is None or any(each is None for each in counted.values()) or len(first.score) < 2:
+            continue
+        targets = _targets(first, seed)
+        for column, word in metric_columns(final, metric).items():
+            finals, higher = first.finals[column], HIGHER_IS_BETTER[word]
+            if np.isnan(finals).any():
+                continue
+            family = []
+            for a, b in combinations(criteria, 2):
+                one, other = (counted[each.name].score for each in (a, b))  # type: ignore[union-attr]
+                numbers = _difference((one, other), finals, higher, first.space.is_enumerated, draws, seed)
+                numbers["p_permutation"] = (
+                    np.nan if targets is None else difference_p(one, other, mean_of_repeats(finals), targets)
+                )
+                pair = {"criterion_a": a.name, "criterion_b": b.name, "n": len(finals), "k": first.k}
+                family.append({**told, "metric": word, **pair, **numbers})
+            for row, p in zip(family, holm(pd.Series([row["p_permutation"] for row in family])), strict=True):
+                rows.append({**row, "p_holm": p})
+    return pd.DataFrame(rows)
+
+
+def _counted(study: pd.DataFrame, criterion: Criterion) -> Counted | None:
+    runs = checked(study, criterion)
+    return None if contradiction(runs, criterion) else counted_runs(outcomes(runs[runs["picked_by"].isna()]))
+
+
+def _targets(counted: Counted, seed: int) -> NDArray[np.intp] | None:
+    """Relabellings of a census; None where there are none."""
+    if not counted.space.is_enumerated or counted.space.missing or not all(map(knows_filters, counted.keys)):
+        return None
+    try:
+        return relabellings([dict(key) for key in counted.keys], RELABELLINGS, seed)
+    except (ValueError, KeyError):
+        return None
+
+
+def _difference(
+    scores: Sequence[Array], finals: Array, higher_is_better: bool, census: bool, draws: int, seed: int
+) -> dict[str, Any]:
+    means = mean_of_repeats(finals)
+    a, b = (agreement(score, means, higher_is_better=higher_is_better) for score in scores)
+    row: dict[str, Any] = {"agreement_a": a, "agreement_b": b, "difference": a - b}
+    row |= {"difference_low": np.nan, "difference_high": np.nan, "interval": "none"}
+    if census:
+        error, freedom = difference_error(scores[0], scores[1], finals)
+        if not np.isnan(error):
+            reach = error * student.ppf(0.975, freedom)
+            row |= {"difference_low": a - b - reach, "difference_high": a - b + reach, "interval": "repeats"}
+    elif len(means) >= LEAST:
+        taus = kendall_draws([(score, means) for score in scores], draws, seed)
+        moved = signed(1.0, higher_is_better=higher_is_better) * (taus[:, 0] - taus[:, 1])
+        row |= {**ends("difference", moved), "interval": "combinations"}
+    return row

@@ -1,0 +1,65 @@
+"""Criteria side by side: against scipy, brute force and simulated retrainings."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hand_made import study_folder
+from scipy.stats import kendalltau
+
+from oraclecheck.analysis.criteria import differences, judge
+from oraclecheck.analysis.criterion import ORACLE, named
+from oraclecheck.analysis.statistics.balance import mean_of_repeats
+from oraclecheck.analysis.statistics.correlation import agreement
+from oraclecheck.analysis.statistics.permutation import difference_p, relabellings
+from oraclecheck.analysis.statistics.retraining_noise import difference_error
+from oraclecheck.records.table import load_runs
+
+PAIRS = [{"a": pair} for pair in combinations(range(6), 2)]
+"""A census of 15 combinations."""
+
+
+def test_difference_p_is_that_of_counting():
+    generator = np.random.default_rng(0)
+    final, one = generator.normal(size=(2, len(PAIRS)))
+    other = np.round(one + generator.normal(size=len(PAIRS)))  # ties
+    targets = relabellings(PAIRS, 199, seed=1)
+
+    def difference(order):
+        return abs(kendalltau(one[order], final).statistic - kendalltau(other[order], final).statistic)
+
+    observed = difference(np.arange(len(PAIRS)))
+    expected = (1 + sum(difference(order) >= observed - 1e-12 for order in targets)) / 200
+    assert difference_p(one, other, final, targets) == expected
+    assert difference_p(one, one, final, targets) == 1
+    assert np.isnan(difference_p(one, np.ones(len(PAIRS)), final, targets))
+
+
+@pytest.mark.parametrize("noise", [0.3, 1.0])
+def test_difference_error_is_the_spread_over_retrainings(noise):
+    generator = np.random.default_rng(2)
+    truth = generator.normal(size=60)
+    one, other = (truth + generator.normal(size=60) * width for width in (0.5, 1.5))
+    found, errors = [], []
+    for _ in range(300):
+        finals = truth[:, None] + noise * generator.normal(size=(60, 3))
+        means = mean_of_repeats(finals)
+        found.append(np.subtract(*(agreement(score, means, higher_is_better=False) for score in (one, other))))
+        errors.append(difference_error(one, other, finals)[0])
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(found), rel=0.2)
+    assert difference_error(one, one, finals)[0] == 0
+
+
+def test_pairs_of_criteria_are_compared_over_the_same_combinations(tmp_path):
+    study_folder(tmp_path, "a-11111111")
+    runs = load_runs(tmp_path)
+    runs["score_up"] = runs["combo"].astype(float)
+    runs["score_down"] = -runs["combo"].astype(float)
+    criteria = [ORACLE, named("up"), named("down")]
+    table, pairs = judge(runs, criteria), differences(runs, criteria)
+    assert table["criterion"].value_counts().to_dict() == {"oracle": 2, "up": 2, "down": 2}
+    s = table.set_index(["metric", "criterion"])["agreement"]
+    for _, row in pairs.iterrows():
+        a, b = (s[row["metric"], row[f"criterion_{side}"]] for side in "ab")
+        assert (row["agreement_a"], row["agreement_b"], row["difference"]) == pytest.approx((a, b, a - b))
+    assert len(pairs) == 6 and s["accuracy", "up"] == -s["accuracy", "down"]
