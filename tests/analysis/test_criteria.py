@@ -3,11 +3,12 @@
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hand_made import study_folder
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, ttest_1samp
 
-from oraclecheck.analysis.criteria import differences, judge
+from oraclecheck.analysis.criteria import differences, judge, mean_differences
 from oraclecheck.analysis.criterion import ORACLE, named
 from oraclecheck.analysis.statistics.balance import mean_of_repeats
 from oraclecheck.analysis.statistics.correlation import agreement
@@ -63,3 +64,16 @@ def test_pairs_of_criteria_are_compared_over_the_same_combinations(tmp_path):
         a, b = (s[row["metric"], row[f"criterion_{side}"]] for side in "ab")
         assert (row["agreement_a"], row["agreement_b"], row["difference"]) == pytest.approx((a, b, a - b))
     assert len(pairs) == 6 and s["accuracy", "up"] == -s["accuracy", "down"]
+
+
+def test_mean_difference_has_scipys_interval_over_networks(tmp_path):
+    shared = {"setting_hash": "5" * 64, "final": "last", "metric": "loss", "criterion_a": "l1", "criterion_b": "l2"}
+    values = [0.1, 0.3, 0.2, 0.05]
+    pairs = pd.DataFrame([{**shared, "dense_hash": f"h{i}", "difference": each} for i, each in enumerate(values)])
+    (row,) = mean_differences(pairs).to_dict("records")
+    test = ttest_1samp(values, 0)
+    low, high = test.confidence_interval(0.95)
+    assert (row["difference"], row["difference_low"], row["difference_high"]) == pytest.approx((0.1625, low, high))
+    assert row["p"] == row["p_holm"] == pytest.approx(test.pvalue) and row["networks"] == 4
+    assert np.isnan(mean_differences(pairs.head(2))["difference_low"].iloc[0])
+    assert mean_differences(pairs.assign(dense_hash="h")).empty

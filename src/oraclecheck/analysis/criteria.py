@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student
+from scipy.stats import ttest_1samp
 
 from oraclecheck.analysis.contradiction import contradiction
 from oraclecheck.analysis.criterion import Criterion
 from oraclecheck.analysis.metrics import HIGHER_IS_BETTER, metric_columns
+from oraclecheck.analysis.networks import LEAST as LEAST_NETWORKS
+from oraclecheck.analysis.networks import mean_over_networks
 from oraclecheck.analysis.outcomes import checked, outcomes
 from oraclecheck.analysis.space import Counted, counted_runs
 from oraclecheck.analysis.statistics.balance import mean_of_repeats
@@ -64,14 +67,15 @@ def differences(
         seed: See `judge`.
 
     Returns:
-        One row per study, metric and pair: `study`, `setting_hash`, `final`, `metric`, `criterion_a`, `criterion_b`,
-        `n`, `k`, `agreement_a`, `agreement_b`, `difference` (a - b) with `_low` and `_high`, `interval`
+        One row per study, metric and pair: `study`, `setting_hash`, `dense_hash`, `final`, `metric`, `criterion_a`,
+        `criterion_b`, `n`, `k`, `agreement_a`, `agreement_b`, `difference` (a - b) with `_low` and `_high`, `interval`
         ("combinations", "repeats" or "none"), `p_permutation`, `p_holm`. A study that contradicts itself has none.
     """
     rows: list[dict[str, Any]] = []
     for name, study in runs.groupby("study", sort=False):
         counted = {each.name: _counted(study, each) for each in criteria}
-        told = {"study": name, "setting_hash": study["setting_hash"].iloc[0], "final": final}
+        of = {key: study[key].iloc[0] for key in ("setting_hash", "dense_hash")}
+        told = {"study": name, **of, "final": final}
         first = next(iter(counted.values()))
         if first is None or any(each is None for each in counted.values()) or len(first.score) < 2:
             continue
@@ -92,6 +96,33 @@ def differences(
             for row, p in zip(family, holm(pd.Series([row["p_permutation"] for row in family])), strict=True):
                 rows.append({**row, "p_holm": p})
     return pd.DataFrame(rows)
+
+
+def mean_differences(pairs: pd.DataFrame) -> pd.DataFrame:
+    """What the dense networks of a setting say together of every two criteria: only this speaks about an architecture.
+
+    Args:
+        pairs: From `differences`.
+
+    Returns:
+        One row per setting that at least two dense networks share, metric and pair: `setting_hash`, `final`, `metric`,
+        `criterion_a`, `criterion_b`, `networks`, `difference` (their mean) with its t-interval `_low` and `_high` (NaN
+        for fewer than 3 networks), `p` (t-test of a mean of 0), `p_holm` (over the pairs of a setting and metric).
+    """
+    rows = []
+    keys = ["setting_hash", "final", "metric", "criterion_a", "criterion_b"]
+    for names, group in pairs.dropna(subset=["difference"]).groupby(keys, sort=False) if len(pairs) else ():
+        values = group["difference"].to_numpy(float)
+        if len(values) < 2 or group["dense_hash"].nunique() < len(values):
+            continue
+        spread = values.std(ddof=1) > 0
+        p = float(ttest_1samp(values, 0).pvalue) if len(values) >= LEAST_NETWORKS and spread else np.nan
+        told: dict[str, Any] = dict(zip(keys, names, strict=True))
+        rows.append({**told, "networks": len(values), **mean_over_networks(values, "difference"), "p": p})
+    means = pd.DataFrame(rows)
+    if len(means):
+        means["p_holm"] = means.groupby(["setting_hash", "metric"], sort=False)["p"].transform(holm)
+    return means
 
 
 def _counted(study: pd.DataFrame, criterion: Criterion) -> Counted | None:

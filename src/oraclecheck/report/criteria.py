@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from oraclecheck.analysis.criteria import differences, judge
+from oraclecheck.analysis.criteria import differences, judge, mean_differences
 from oraclecheck.analysis.criterion import ORACLE, SCORE_COLUMN, Criterion, named
 from oraclecheck.analysis.networks import across_networks
 from oraclecheck.analysis.rounding import agreement, agreement_interval, decimal, p_value, percent
@@ -28,16 +28,18 @@ class CriteriaFindings:
             the oracle none), the criteria of a study and metric by falling agreement.
         networks: Means over dense networks, rows of `across_networks`; maybe none.
         pairs: Rows of `analysis.criteria.differences`.
+        means: Rows of `analysis.criteria.mean_differences`; maybe none.
     """
 
     table: pd.DataFrame
     networks: pd.DataFrame
     pairs: pd.DataFrame
+    means: pd.DataFrame
 
     def layouts(self) -> list[Layout]:
         """The tables that are printed."""
         found = [_criteria_layout(self.table, self.networks)]
-        return [*found, _pairs_layout(self.pairs)] if len(self.pairs) else found
+        return [*found, _pairs_layout(self.pairs, self.means)] if len(self.pairs) else found
 
 
 def criteria_of(runs: pd.DataFrame) -> list[Criterion]:
@@ -71,15 +73,20 @@ def find_criteria(
     table = judge(runs, criteria, final=final, metric=metric)
     hashes = dict(zip(runs["study"], runs["study_hash"], strict=True))
     took = {(each.study_hash, name): each.seconds for name, tables in scores.items() for each in tables}
+    took = {key: seconds for key, seconds in took.items() if key[1] != ORACLE.name}
     keys = zip(table["study"], table["criterion"], strict=True)
-    table["seconds"] = [None if name == ORACLE.name else took.get((hashes[study], name)) for study, name in keys]
+    table["seconds"] = [took.get((hashes[study], name)) for study, name in keys]
     table = table.sort_values(["study", "metric", "agreement"], ascending=[True, True, False], ignore_index=True)
-    return CriteriaFindings(table, across_networks(table), differences(runs, criteria, final=final, metric=metric))
+    pairs = differences(runs, criteria, final=final, metric=metric)
+    return CriteriaFindings(table, across_networks(table), pairs, mean_differences(pairs))
 
 
 def write_criteria(findings: CriteriaFindings, folder: Path) -> Iterator[Path]:
     """Write `criteria.{csv,md,tex}` and `criteria_pairs.{csv,md,tex}`; gives each path once it is written."""
-    tables = {"criteria": findings.table, "criteria_pairs": findings.pairs}
+    tables = {
+        "criteria": pd.concat([findings.table, findings.networks]),
+        "criteria_pairs": pd.concat([findings.pairs, findings.means]),
+    }
     for layout in findings.layouts():
         texts = {"csv": tables[layout.name].to_csv(index=False), "md": markdown(layout), "tex": latex(layout)}
         for suffix, text in texts.items():
@@ -112,17 +119,25 @@ def _criteria_layout(table: pd.DataFrame, networks: pd.DataFrame) -> Layout:
     return Layout("criteria", title, ("study", "metric", "criterion", *heads), tuple(rows), notes, left=3)
 
 
-def _pairs_layout(pairs: pd.DataFrame) -> Layout:
-    rows = [
+def _pairs_layout(pairs: pd.DataFrame, means: pd.DataFrame) -> Layout:
+    shown = pairs.assign(study=short_names(pairs["study"]))
+    rows = [*_pairs(shown, "p_permutation"), *([()] if len(means) else []), *_pairs(means.assign(study="mean"), "p")]
+    heads = ("study", "metric", "A", "B", "s of A - s of B", "95 %", "p", "Holm")
+    notes = (
+        "Both criteria over the same combinations; p: filters relabelled for both at once, of a mean over dense "
+        "networks the t-test's; Holm: over the pairs.",
+    )
+    return Layout("criteria_pairs", "Every two criteria", heads, tuple(rows), notes, left=4)
+
+
+def _pairs(pairs: pd.DataFrame, p: str) -> list[tuple[str, ...]]:
+    return [
         (
             *(str(row[name]) for name in ("study", "metric", "criterion_a", "criterion_b")),
             agreement(row["difference"]),
             agreement_interval(row["difference_low"], row["difference_high"]),
-            p_value(row["p_permutation"]),
+            p_value(row[p]),
             p_value(row["p_holm"]),
         )
-        for _, row in pairs.assign(study=short_names(pairs["study"])).iterrows()
+        for _, row in pairs.iterrows()
     ]
-    heads = ("study", "metric", "A", "B", "s of A - s of B", "95 %", "permuted p", "Holm")
-    notes = ("Both criteria over the same combinations; p: filters relabelled for both at once; Holm: over the pairs.",)
-    return Layout("criteria_pairs", "Every two criteria", heads, tuple(rows), notes, left=4)
