@@ -138,7 +138,7 @@ def test_logger_launcher_and_paths_do_not_decide_the_study(command):
         (["-m", "combo=range(250,254)"], "combo must lie in 0..251 (the space has 252 combinations); got 252"),
         (["combo=-1"], "an index cannot be negative"),
         (['combo="9-3"'], "got '9-3': the range runs backwards"),
-        (["combo=l2"], "did you mean l1?"),
+        (["combo=l3"], "did you mean l2?"),
         (["combo=1.5"], "combo must have the type of its default; got 1.5"),
         (["combo=0,1"], "combo must be a single value without -m; got 0,1"),
         (["repeat=-1"], "repeat must be an index"),
