@@ -34,6 +34,14 @@ def test_fpgm_adds_the_distances_to_the_other_filters():
     assert fpgm(linear([[0.0, 0], [3, 4], [6, 8]]), None, ["0"])["0"].tolist() == [15, 10, 15]
 
 
+def test_fpgm_is_a_loop_over_pairs():
+    network = plain_network()
+    network[2].weight.data[3] = network[2].weight.data[1] * (1 + 1e-6)  # all but the same
+    weights = network[2].weight.detach().double().flatten(1)
+    expected = [sum((one - other).norm().item() for other in weights) for one in weights]
+    assert fpgm(network, None, ["2"])["2"].tolist() == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize(("criterion", "p"), [(l1, 1), (l2, 2)])
 def test_magnitudes_are_torch_prunings(criterion, p):
     network = plain_network()

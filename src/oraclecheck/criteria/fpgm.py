@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from oraclecheck.data.images import LabelledImages
@@ -26,6 +25,8 @@ def fpgm(network: nn.Module, data: LabelledImages | None, layers: Sequence[str])
     scores = {}
     for name in layers:
         weights = filter_weights(network, name).detach().double()
-        # by differences: the product of matrices that is quicker for many filters cancels for near ones
-        scores[name] = torch.cdist(weights, weights, compute_mode="donot_use_mm_for_euclid_dist").sum(1)
+        squares = weights.square().sum(1)
+        # products of matrices, a hundred times as fast as differences; in float64 they cancel to 1e-8 of a norm
+        between = (squares[:, None] + squares - 2 * weights @ weights.T).clamp_min(0).sqrt()
+        scores[name] = between.fill_diagonal_(0).sum(1)
     return scores
