@@ -28,6 +28,12 @@ check: .venv/installed-dev  ## lint and types
 bench: .venv/installed-dev  ## speed, as ratios measured side by side (MNIST from $$ORACLECHECK_DATA)
 	$(BIN)/python benchmarks/bench.py
 
+faults: .venv/installed-dev  ## kill -9 at random instants, full disks, wrong clocks: a table of what is lost (20 minutes)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/support $(BIN)/python -m faults
+
+fuzz: .venv/installed-dev  ## 10,000 inputs that are wrong or hostile: a table of what was found (half an hour)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/support $(BIN)/python -m fuzz
+
 clean:  ## remove the virtual environment and caches, never results
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
@@ -40,4 +46,4 @@ clean:  ## remove the virtual environment and caches, never results
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-.PHONY: help demo experiments test test-all check bench clean
+.PHONY: help demo experiments test test-all check bench faults fuzz clean

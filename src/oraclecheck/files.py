@@ -30,8 +30,12 @@ def read_file(path: Path) -> bytes:
         return file.readall()
 
 
-def file_state(path: Path | str) -> tuple[int, int, int] | None:
-    """Modification time (ns), size and inode of a file, which tell whether it changed; None if there is none."""
+FileState = tuple[int, int, int]
+"""Modification time (ns), size and inode of a file, which tell whether it changed."""
+
+
+def file_state(path: Path | str) -> FileState | None:
+    """The state of a file; None if there is none."""
     try:
         stat = os.stat(path)
     except OSError:

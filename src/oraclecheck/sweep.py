@@ -22,6 +22,8 @@ from oraclecheck.command.places import count_workers, gpus, is_elsewhere, take_g
 from oraclecheck.command.plan import Share, plan, share_of
 from oraclecheck.command.preflight import check
 from oraclecheck.command.progress import SweepProgress
+from oraclecheck.command.request import Request
+from oraclecheck.files import FileState, file_state
 
 POLL_SECONDS = 2.0  # between looks whether the sweep is still there
 
@@ -61,7 +63,9 @@ def carry_out(
         for share, request in zip(shares, requests, strict=True):
             share.resolve()
             request.note()
-        worker = Worker(shares, time.time(), Path.cwd(), gpus(trainer.accelerator), first.gpu_slots, show_traceback)
+        worker = Worker(
+            shares, _there(requests), Path.cwd(), gpus(trainer.accelerator), first.gpu_slots, show_traceback
+        )
         try:
             with SweepProgress(requests):
                 _tell(launch(worker, min(count, missing)))
@@ -146,12 +150,18 @@ def _tell(returned: Sequence[Any]) -> None:
         print(f"oraclecheck: {sentence}", file=sys.stderr)
 
 
+def _there(requests: Sequence[Request]) -> frozenset[FileState]:
+    """States of the records that are there."""
+    paths = (path for request in requests for path in request.paths() or [])
+    return frozenset(state for path in paths if (state := file_state(path)))
+
+
 class Worker:
     """What a launcher starts in each place: does runs of the studies until nobody is needed any more.
 
     Args:
         shares: The studies.
-        since: When the sweep began, seconds since 1970.
+        before: States of the records that were there when the sweep began; see `Claims`.
         folder: Where relative paths begin; the same on every machine.
         devices: GPUs of this machine that workers share out among themselves; none where the launcher does it.
         gpu_slots: Workers that share one.
@@ -161,14 +171,14 @@ class Worker:
     def __init__(
         self,
         shares: Sequence[Share],
-        since: float,
+        before: frozenset[FileState],
         folder: Path,
         devices: Sequence[str],
         gpu_slots: int,
         show_traceback: bool,
     ) -> None:
         self._show_traceback = show_traceback
-        self._shares, self._since, self._folder = shares, since, folder
+        self._shares, self._before, self._folder = shares, before, folder
         self._devices, self._gpu_slots = devices, gpu_slots
 
     def __call__(self, _: DictConfig) -> list[str]:
@@ -181,7 +191,7 @@ class Worker:
         try:
             from oraclecheck.experiment import work
 
-            troubles = work(self._shares, self._since)
+            troubles = work(self._shares, self._before)
             for error in troubles if self._show_traceback else []:
                 traceback.print_exception(error)
             return [explain(error) for error in troubles]

@@ -70,5 +70,9 @@ def _read(paths: Iterator[Path] | list[Path]) -> Iterator[Asked]:
             asked = Asked(**content)
         except (OSError, ValueError, TypeError, RecursionError):
             continue
-        if all(isinstance(value, str) for value in asdict(asked).values()):
+        words = asdict(asked).values()
+        if (
+            all(isinstance(word, str) and word.isprintable() for word in words)
+            and asked.dense == Path(asked.dense).name
+        ):
             yield asked
