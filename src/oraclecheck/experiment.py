@@ -24,7 +24,7 @@ from oraclecheck.data.sources import Digits
 from oraclecheck.engines.engine import Run
 from oraclecheck.engines.lightning import retrain
 from oraclecheck.engines.trainer import device_of
-from oraclecheck.files import FileState
+from oraclecheck.files import FileState, remove_all_remains
 from oraclecheck.pipelines.checkpoint import Checkpoint
 from oraclecheck.pipelines.dense import Dense, dense_checkpoint, load_data, measure_dense
 from oraclecheck.pipelines.one_shot import one_shot
@@ -87,6 +87,8 @@ def open_study(share: Share, before: Container[FileState]) -> "StudyRuns | None"
     else:
         open_folder(folder, study, share.described(), share.words, train_eval_indices(setting))
         request.note()
+        for shared in (folder, setting.paths.out / "dense", setting.paths.cache):
+            remove_all_remains(shared)
     return StudyRuns(request, study, folder, checkpoint, Claims(request.paths() or [], study.hash, before))
 
 

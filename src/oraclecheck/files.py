@@ -67,6 +67,7 @@ def create_atomically(path: Path, write: Callable[[BinaryIO], object]) -> bool:
             raise
         created = False
     _sync_directory(path.parent)
+    remove_remains(path)  # not before: they may be what another has almost written
     return created
 
 
@@ -74,6 +75,13 @@ def remove_remains(path: Path) -> None:
     """Remove what writers of `path` that were killed left behind; call it only where nobody else writes `path`."""
     for remains in path.parent.glob(f".{path.name}.*.tmp"):
         remains.unlink(missing_ok=True)
+
+
+def remove_all_remains(folder: Path) -> None:
+    """Remove what writers that were killed left of files of a folder that are there, and are never replaced."""
+    for remains in folder.glob(".*.tmp"):
+        if remains.with_name(remains.name[1:].rpartition(".")[0].rpartition(".")[0]).is_file():
+            remains.unlink(missing_ok=True)
 
 
 def create_json(path: Path, content: Any) -> bool:
@@ -131,7 +139,6 @@ def create_tensors(path: Path, content: Any, rule: str) -> None:
     except (OSError, RuntimeError) as error:  # torch's writer raises the second for what the first says
         reason = getattr(error, "strerror", None) or error
         raise ValueError(f"{rule}; {path} cannot be written: {reason}") from None
-    remove_remains(path)  # not before: they may be what another has almost written
 
 
 def _json(content: Any) -> bytes:

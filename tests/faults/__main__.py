@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from faults.kinds import KILLS, KINDS, small_disk
-from faults.sweeps import Undisturbed
+from faults.sweeps import Undisturbed, files
 
 COUNTS = ("lost", "doubled", "different", "left over")
 
@@ -48,7 +48,8 @@ def main() -> int:
                     print(f"{name}, trial {number}: {error}", file=sys.stderr)
                     found = [0, 0, 0, 0, 1]
                 if any(found):
-                    print(f"{name}, trial {number}: {found}", file=sys.stderr)
+                    left = sorted(files(folder) - undisturbed.files)
+                    print(f"{name}, trial {number}: {found} {' '.join(left)}", file=sys.stderr)
                 wrong = [one + other for one, other in zip(wrong, found, strict=True)]
                 shutil.rmtree(folder)
                 if sys.stderr.isatty():

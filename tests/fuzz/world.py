@@ -166,13 +166,7 @@ def call(main: Callable[[list[str]], int], arguments: list[str], also: tuple[str
         signal.alarm(0)
         signal.signal(signal.SIGTERM, before)
         seen, _EYE.allowed = list(_EYE.seen), None
-        for remembers in (
-            loading.identity,
-            loading.load,
-            loading.train_labels,
-            loading.train_eval_indices,
-            dense._load_once,
-        ):
+        for remembers in (loading.identity, loading.train_labels, loading.train_eval_indices, dense._load_once):
             remembers.cache_clear()
         dense._hashes.clear()
         dense._failures.clear()
