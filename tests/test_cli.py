@@ -314,10 +314,10 @@ def test_experiments_that_are_swept_over_run_whole(command, choice, launcher):
 def test_studies_of_a_sweep_go_on_after_one_that_fails(command, monkeypatch):
     begin = experiment.open_study
 
-    def fail_once(share, since):
+    def fail_once(share, before):
         if "conv1" in share.request().setting.pruning.ratio:
             raise RuntimeError("out of luck")
-        return begin(share, since)
+        return begin(share, before)
 
     monkeypatch.setattr(experiment, "open_study", fail_once)
     code, _, err = command("-m", *QUICK, "logger=none", "combo=0,1", "pruning.ratio={conv1: 0.2},{conv2: 0.2}")

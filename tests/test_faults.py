@@ -1,0 +1,30 @@
+"""Sweeps that are killed, starved and cut short, then the same command again: a few trials of each kind."""
+
+import shutil
+from random import Random
+
+import pytest
+
+from faults.__main__ import can_mount
+from faults.kinds import KINDS, small_disk
+from faults.sweeps import Undisturbed
+
+SLOW = ("joblib", "another host", "twice", "clock")  # seconds to minutes each
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    return Undisturbed.of(tmp_path_factory.mktemp("undisturbed"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if any(word in name for word in SLOW) else []) for name in KINDS],
+)
+def test_nothing_is_lost_doubled_different_or_left_over(name, tmp_path, undisturbed):
+    _, trial = KINDS[name]
+    if trial is small_disk and not can_mount(tmp_path):
+        pytest.skip("nothing can be mounted here")
+    (folder := tmp_path / "trial").mkdir()
+    assert trial(Random(f"short {name}"), folder, undisturbed) == (0, 0, 0, 0)
+    shutil.rmtree(folder)
