@@ -361,9 +361,9 @@ def test_folder_of_a_newer_schema_is_refused(command):
     command(*QUICK, "logger=none")
     study = next(Path("multirun").glob("lenet*/study.json"))
     content = json.loads(study.read_text())
-    study.write_text(json.dumps({**content, "identity": {**content["identity"], "schema": 3}}))
+    study.write_text(json.dumps({**content, "identity": {**content["identity"], "schema": 4}}))
     code, _, err = command(*QUICK, "logger=none", "combo=1")
-    assert code == 2 and "has schema 3, this one writes 2: upgrade" in err
+    assert code == 2 and "has schema 4, this one writes 3: upgrade" in err
 
 
 def test_record_of_another_study_is_never_overwritten(command):
