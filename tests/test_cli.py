@@ -246,6 +246,7 @@ def test_bad_input_is_one_sentence_before_anything_runs(command, monkeypatch, ar
         ("mine", "name: mine\nnetwork: [\n", "my_conf/model/mine.yaml, line 3 must be YAML; while parsing a flow"),
         ("mine", "name: mine\n\tratio: 0.5\n", "my_conf/model/mine.yaml, line 2 must be YAML"),
         ("mine", "- mine\n", "model/mine.yaml must fit the schema; "),
+        ("mine", "'0'\n", "files of --config-dir must hold KEY: VALUE lines"),
         ("mine", "names: mine\n", "model/mine.yaml must hold keys that there are; got 'model.names': did you mean"),
         ("mine", "input_shape: 32\n", "model/mine.yaml must fit the schema at model.input_shape; Invalid value"),
         ("mine", "name: \x00\n", "files of --config-dir must be YAML; unacceptable character"),

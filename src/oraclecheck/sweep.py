@@ -1,14 +1,11 @@
 """One command: check what it asks for, start workers, and say what is missing when they are done."""
 
-import multiprocessing
 import os
 import socket
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +22,6 @@ from oraclecheck.command.preflight import check
 from oraclecheck.command.progress import SweepProgress
 from oraclecheck.command.request import Request
 from oraclecheck.files import FileState, file_state
-
-POLL_SECONDS = 2.0  # between looks whether the sweep is still there
 
 Launch = Callable[["Worker", int], Sequence[Any]]
 """Starts a worker so many times; gives Hydra's account of what came of each."""
@@ -204,7 +199,6 @@ class Worker:
 
     def __call__(self, _: DictConfig) -> list[str]:
         """Work; gives what kept it from finishing a study, in a sentence each."""
-        _end_with_parent()
         try:
             os.chdir(self._folder)
         except OSError as error:
@@ -222,20 +216,3 @@ class Worker:
         finally:
             if slot is not None:
                 slot.release()
-
-
-@cache
-def _end_with_parent() -> None:
-    """In a process of joblib's, end soon after its parent is gone: it would go on alone, or idle and hold memory.
-
-    Nothing is lost: records are atomic, and a run that had not left its record is run again.
-    """
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(POLL_SECONDS)
-        os._exit(1)
-
-    if multiprocessing.current_process().name.startswith("LokyProcess"):
-        threading.Thread(target=watch, daemon=True).start()

@@ -6,7 +6,7 @@ import time
 import traceback
 from typing import Any
 
-from hypothesis import HealthCheck, example, given, seed, settings
+from hypothesis import HealthCheck, Phase, example, given, seed, settings
 from rich.console import Console
 from rich.table import Table
 
@@ -51,7 +51,13 @@ def fuzz(name: str, target: Target, count: int, with_seed: int) -> tuple[int, in
     for each in corpus:
         run = example(each)(run)
     generated = max(1, count - len(corpus))
-    several = settings(max_examples=generated, database=None, deadline=None, suppress_health_check=[*HealthCheck])
+    several = settings(
+        max_examples=generated,
+        database=None,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],  # to make it small takes longer than to find it
+        suppress_health_check=[*HealthCheck],
+    )
     start = time.monotonic()
     try:
         seed(with_seed)(several(run))()

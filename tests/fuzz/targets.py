@@ -487,12 +487,14 @@ def check_checkpoint(content: bytes) -> None:
 
 
 _NOTE = {"label": "a", "dense": "a.pt", "combo": "0-2", "repeat": "0"}
-_sets = st.sampled_from(["0-2", "0-9999999", "l1", "", "-", "9" * 5000, "0-", "0,0", "all", "١", "../..", "\x1b[2J"])
+_sets = st.sampled_from(
+    ["0-2", "0-9999", "0-99999999", "l1", "", "-", "9" * 5000, "0-", "0,0", "all", "١", "../..", "\x1b[2J"]
+)
 
 
 @st.composite
 def _note(draw: Any) -> Any:
-    note = {**_NOTE, "combo": draw(_sets), "repeat": draw(st.sampled_from(["0", "0-9999999", "1-0", "x"]))}
+    note = {**_NOTE, "combo": draw(_sets), "repeat": draw(st.sampled_from(["0", "0-9999", "1-0", "x"]))}
     value = draw(junk | st.sampled_from(["../..", "/etc/passwd", "\0", "a" * 300, "\x1b]0;x\a"]))
     return with_junk(note, draw(st.sampled_from(list(places(note)))), value) if draw(st.booleans()) else note
 
