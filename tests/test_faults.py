@@ -10,7 +10,7 @@ from faults.__main__ import can_mount
 from faults.kinds import KINDS, small_disk
 from faults.sweeps import Undisturbed
 
-SLOW = ("joblib", "another host", "twice", "clock")  # seconds to minutes each
+SLOW = ("joblib", "another host", "twice", "clock", "both of", "overlapping", "a disk")  # seconds to minutes each
 
 
 @pytest.fixture(scope="module")
