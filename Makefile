@@ -8,7 +8,7 @@ help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: .venv/installed  ## the main job on handwritten digits: sweep, table, figure (about 3 minutes on 2 cores)
-	$(BIN)/python -m oraclecheck -m 'combo=range(45)' repeat=0,1 'pruning.ratio={conv1: 0.2}' study=demo hydra/launcher=joblib
+	$(BIN)/python -m oraclecheck -m combo=all repeat=0,1 'pruning.ratio={conv1: 0.2}' study=demo
 	$(BIN)/python -m oraclecheck.report multirun/demo-*
 
 experiments: .venv/installed  ## the papers' studies: their cost, data and command

@@ -10,6 +10,7 @@ import pytest
 import torch
 from quick import FEW, QUICK
 
+from oraclecheck import experiment
 from oraclecheck.networks.lenet import LeNet5Mini
 
 
@@ -158,7 +159,7 @@ def test_logger_launcher_and_paths_do_not_decide_the_study(command):
         (["data.std=[0]"], "data.mean and data.std must have a number for each channel (1)"),
         (["logger.name=wanbd"], "logger.name must have the type of its default; got wanbd"),
         (["--config-name", "other"], "--config-name and --config-path must not be used"),
-        (["trainer.accelerator=warp"], "trainer.accelerator and trainer.precision must be"),
+        (["trainer.accelerator=warp"], "trainer.accelerator must be one of auto, cpu"),
         (["-m", "combo=range(0)"], "combo must sweep over at least one value; got range(0)"),
         (["-m", "repeat=range(3,1)"], "repeat must sweep over at least one value; got range(3,1)"),
         (["-m", "seed=range(0)"], "seed must sweep over at least one value; got range(0)"),
@@ -199,7 +200,7 @@ def test_logger_launcher_and_paths_do_not_decide_the_study(command):
         (["model.network={}"], "model.network must be given a value; got {}, which would change nothing"),
         (["model.network={width: 3}"], "model.network must have keys that it has already"),
         (["+combo=3"], "combo must be given without a '+'"),
-        (["seed=${nothing}"], "seed must have a value that can be read; Interpolation key 'nothing' not found"),
+        (["seed=${nothing}"], "interpolations must refer to keys that there are; got ${nothing}"),
         (["paths.out=''"], "paths.out must be a folder, its name in letters that can be printed; got ''"),
         (["paths.cache=''"], "paths.cache must be a folder, its name in letters that can be printed; got ''"),
         (["paths.out=/tmp/\udce9"], "paths.out must be a folder, its name in letters that can be printed; got"),
@@ -213,6 +214,13 @@ def test_logger_launcher_and_paths_do_not_decide_the_study(command):
         (["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs must be a number of"),
         (["-m", "hydra.sweeper.params={combo: 1}"], "hydra.sweeper must be left as it is"),
         (["=3"], "arguments must be KEY=VALUE; got '=3'"),
+        (["-m", "workers=0"], "workers must be at least 1; got 0"),
+        (["-m", "gpu_slots=0"], "gpu_slots must be at least 1; got 0"),
+        (["-m", "workers=2", "hydra/launcher=basic"], "workers must be 1 with hydra/launcher=basic; got 2"),
+        (
+            ["-m", "combo=all", "pruning.ratio={conv1: 0.5, conv2: 0.5}"],
+            "must be a set of indices, such as 0-999, where the space",
+        ),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
         (["-m", "--run"], "--run and --multirun must not be given together"),
         (["--experimental-rerun", "x"], "--experimental-rerun must not be used"),
@@ -220,7 +228,7 @@ def test_logger_launcher_and_paths_do_not_decide_the_study(command):
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_bad_input_is_one_sentence_before_anything_runs(command, monkeypatch, arguments, sentence):
-    monkeypatch.setattr("oraclecheck.cli._launch", lambda _: pytest.fail("something was launched"))
+    monkeypatch.setattr("oraclecheck.sweep.Worker", lambda *_: pytest.fail("something was launched"))
     code, out, err = command(*arguments)
     assert code == 2 and not out
     assert err.startswith("oraclecheck: ") and err.count("\n") == 1 and sentence in err
@@ -276,7 +284,7 @@ def _refuse_in(folder):
     return make
 
 
-JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+JOBLIB = ("hydra/launcher=joblib", "workers=2")
 
 
 @pytest.mark.parametrize(("choice", "launcher"), [("a,b", ()), ("glob([a,b])", ()), ("a,b", JOBLIB)])
@@ -298,23 +306,17 @@ def test_experiments_that_are_swept_over_run_whole(command, choice, launcher):
     assert code == 0 and "Nothing to do" in err
 
 
-def test_swept_experiments_go_on_after_one_whose_launch_fails(command, monkeypatch):
-    from oraclecheck import cli
+def test_studies_of_a_sweep_go_on_after_one_that_fails(command, monkeypatch):
+    begin = experiment.open_study
 
-    Path("my_conf/experiment").mkdir(parents=True)
-    for name in ("conv1", "conv2"):
-        content = f"pruning:\n  ratio: {{{name}: 0.2}}\nhydra:\n  sweeper:\n    params:\n      combo: 0,1\n"
-        Path(f"my_conf/experiment/{name}.yaml").write_text(f"# @package _global_\n{content}")
-    launch = cli._launch
+    def fail_once(share, since):
+        if "conv1" in share.request().setting.pruning.ratio:
+            raise RuntimeError("out of luck")
+        return begin(share, since)
 
-    def fail_once(arguments):
-        if "experiment=conv1" in arguments:
-            raise RuntimeError("a worker died")
-        launch(arguments)
-
-    monkeypatch.setattr(cli, "_launch", fail_once)
-    code, _, err = command("-m", "--config-dir", "my_conf", "experiment=conv1,conv2", *QUICK, "logger=none")
-    assert code == 1 and "a worker died" in err and "2 of 4 runs are missing" in err
+    monkeypatch.setattr(experiment, "open_study", fail_once)
+    code, _, err = command("-m", *QUICK, "logger=none", "combo=0,1", "pruning.ratio={conv1: 0.2},{conv2: 0.2}")
+    assert code == 1 and "out of luck" in err and "2 of 4 runs are missing" in err
     assert {tuple(record["layers"]) for record in records()} == {("conv2",)} and len(records()) == 2
 
 

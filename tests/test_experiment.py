@@ -19,9 +19,9 @@ from data.test_sources import write_idx
 from oraclecheck import experiment, files
 from oraclecheck.criteria.pick import FILTER_SCORES
 from oraclecheck.data.loading import Preparation, load
+from oraclecheck.leases import Lease
 from oraclecheck.networks.lenet import LeNet5Mini
 from oraclecheck.pipelines import dense, one_shot
-from oraclecheck.records import store
 
 
 def the_record(combination: str = "0", repeat: int = 0) -> dict:
@@ -213,16 +213,18 @@ def test_full_disk_at_one_record_is_told_and_the_next_run_is_tried(command, monk
     assert sentence in err.splitlines() and "1 of 3 runs are missing" in err
 
 
-def test_lock_that_fails_costs_its_own_run(command, monkeypatch):
-    def claimed(path, study_hash):
-        if path.parent.parent.name == "0":
-            raise OSError(errno.ENOLCK, "No locks available")
-        return store.claimed(path, study_hash)
+def test_claim_that_fails_costs_its_own_run(command, monkeypatch):
+    take = Lease.take
 
-    monkeypatch.setattr(experiment, "claimed", claimed)
+    def take_or_fail(lease):
+        if lease.path.parent.parent.name == "0":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return take(lease)
+
+    monkeypatch.setattr(Lease, "take", take_or_fail)
     code, _, err = command(*SET)
     assert code == 1 and outcomes() == {"1": "ok", "2": "ok"}
-    assert "combination 0, repeat 0 has left no record: OSError: [Errno 37] No locks available" in err
+    assert "/0/0 cannot be claimed: [Errno 13] Permission denied" in err and "1 of 3 runs are missing" in err
 
 
 def test_criterion_that_fails_costs_its_own_run(command, monkeypatch):

@@ -6,7 +6,8 @@ from quick import write_images
 
 from oraclecheck.cli import CONF
 from oraclecheck.command import schema as config
-from oraclecheck.command.sweep import plan
+from oraclecheck.command.plan import plan
+from oraclecheck.command.preflight import check
 from oraclecheck.experiments import main
 
 NAMES = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
@@ -46,7 +47,9 @@ def tiny(name, images, out, *, narrow=False):
 def test_experiment_composes_to_a_study_that_can_run(name, images, out):
     config.register()
     with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-        (part,) = plan(tiny(name, images, out, narrow=True), multirun=True)
+        (share,) = plan(tiny(name, images, out, narrow=True), {"runtime": {"config_sources": []}})
+        part = share.request()
+        check(part)
     pruning = part.setting.pruning
     assert len(part.combinations) <= pruning.space.size  # what the sweep asks for is there
     assert pruning.wiring == "correct"

@@ -1,4 +1,4 @@
-"""Notebooks run from top to bottom on a small study, and are kept without outputs."""
+"""Notebooks run from top to bottom where a user opens them, on small studies, and are kept without outputs."""
 
 from pathlib import Path
 
@@ -13,12 +13,13 @@ NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 
 def run(name, checkout):
-    """Run a notebook where notebooks lie in a checkout; gives the number of figures it shows."""
+    """Run a notebook in notebooks/, its working directory in Jupyter; gives the number of figures it shows."""
     folder = checkout / "notebooks"
     folder.mkdir()
     notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}}).execute()
+    assert not any(folder.iterdir())  # nothing that git would see
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return sum("image/png" in output.get("data", {}) for output in outputs)
 
@@ -26,14 +27,20 @@ def run(name, checkout):
 pytestmark = pytest.mark.filterwarnings("ignore")  # Jupyter's own
 
 
-@pytest.mark.parametrize(("name", "figures"), [("01_reaggregate.ipynb", 2), ("02_wandb.ipynb", 1)])
+@pytest.mark.parametrize(("name", "figures"), [("01_reaggregate.ipynb", 4), ("02_wandb.ipynb", 1)])
 def test_notebook_about_a_sweep_runs_and_is_kept_without_outputs(command, tmp_path, name, figures):
     logger = "wandb" if "wandb" in name else "none"
     assert command(*QUICK, f"logger={logger}", 'combo="0-3,l1"', 'repeat="0-1"')[0] == 0
     assert run(name, tmp_path) == figures
 
 
-def test_notebook_about_published_points_runs_on_csv_files(tmp_path):
+def test_notebook_about_a_sweep_runs_on_a_study_without_repeats_that_has_only_begun(command, tmp_path):
+    assert command(*QUICK, "logger=none", 'combo="0,1"')[0] == 0
+    assert run("01_reaggregate.ipynb", tmp_path) == 4
+
+
+def test_notebook_about_published_points_runs_on_csv_files(tmp_path, monkeypatch):
+    monkeypatch.delenv("ORACLECHECK_DATA", raising=False)
     folder = tmp_path / "data" / "paper_scatter"
     folder.mkdir(parents=True)
     generator = np.random.default_rng(0)
@@ -45,9 +52,16 @@ def test_notebook_about_published_points_runs_on_csv_files(tmp_path):
     assert run("03_paper_figures.ipynb", tmp_path) == 3
 
 
+def test_notebook_about_several_networks_runs_on_two_wirings_of_each(command, tmp_path):
+    sweep = ("study=networks", 'combo="0-2"', "pretrain.seed=0,1,2", "pruning.wiring=correct,released_code")
+    assert command("-m", *QUICK, "logger=none", *sweep)[0] == 0
+    assert run("04_networks.ipynb", tmp_path) == 2
+
+
 def test_every_notebook_is_run():
     assert sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")) == [
         "01_reaggregate.ipynb",
         "02_wandb.ipynb",
         "03_paper_figures.ipynb",
+        "04_networks.ipynb",
     ]

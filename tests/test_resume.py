@@ -114,7 +114,7 @@ def launch_joblib(folder: Path, kill: str | None = None, more: tuple[str, ...] =
     """Start the sweep with two joblib workers in a process group of its own; its stderr goes to a file."""
     path = os.pathsep.join([str(FAULTS), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, **({"ORACLECHECK_KILL": kill} if kill else {})}
-    call = [sys.executable, "-m", "oraclecheck", *SWEEP, *more, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    call = [sys.executable, "-m", "oraclecheck", *SWEEP, *more, "hydra/launcher=joblib", "workers=2"]
     with (folder / "stderr").open("w") as stderr:
         return subprocess.Popen(call, cwd=folder, env=environment, stderr=stderr, start_new_session=True)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import oraclecheck
 
 ROOMS = (
-    {"__version__", "errors", "files", "seeds", "spelling", "waiting"},
+    {"__version__", "errors", "files", "leases", "seeds", "spelling", "waiting"},
     {"data", "networks"},
     {"pruning"},
     {"criteria", "engines"},
@@ -14,7 +14,8 @@ ROOMS = (
     {"pipelines", "records"},
     {"analysis", "command"},
     {"report", "experiment"},
-    {"cli", "layers", "experiments"},
+    {"sweep"},
+    {"cli", "layers", "experiments", "status"},
     {"__main__"},
 )
 """From the ground up: a room may use those below it."""

@@ -1,4 +1,4 @@
-"""The command line: check everything first, let Hydra run the jobs, then say what is missing.
+"""The command line: Hydra composes what it asks for, the sweep does it.
 
 Importing this module costs next to nothing, so that `--help` and tab completion answer at once.
 """
@@ -6,10 +6,7 @@ Importing this module costs next to nothing, so that `--help` and tab completion
 import os
 import signal
 import sys
-import threading
-import time
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import hydra
@@ -17,48 +14,7 @@ from omegaconf import DictConfig
 
 from oraclecheck import __version__
 from oraclecheck.command import schema
-from oraclecheck.command.arguments import (
-    CONF,
-    INCOMPLETE,
-    INTERRUPTED,
-    TERMINATED,
-    USER_ERROR,
-    initialised,
-    parse,
-    quoted,
-    tell,
-)
-
-JOBLIB = "hydra/launcher=joblib"
-
-POLL_SECONDS = 2.0  # between looks whether the sweep is still there
-
-
-def job(cfg: DictConfig) -> None:
-    """What Hydra runs once for each job, maybe in another process."""
-    from oraclecheck.experiment import run
-
-    _end_with_parent()
-    run(cfg)
-
-
-@cache
-def _end_with_parent() -> None:
-    """In a joblib worker, end this process soon after its parent is gone: it would idle for minutes, holding memory.
-
-    Nothing is lost: records are atomic, and a run that had not left its record is run again.
-    """
-    import multiprocessing
-
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(POLL_SECONDS)
-        os._exit(1)
-
-    if multiprocessing.current_process().name.startswith("LokyProcess"):
-        threading.Thread(target=watch, daemon=True).start()
+from oraclecheck.command.arguments import CONF, INTERRUPTED, TERMINATED, USER_ERROR, initialised, parse, quoted, tell
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,12 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USER_ERROR
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise, so that we can say it in one sentence
     schema.register()
-    only_shows = parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion
     try:
-        if only_shows:
-            _launch(arguments)
-            return 0
-        return _run(parsed, show_traceback)
+        return _run(parsed, arguments, show_traceback)
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
@@ -94,47 +46,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ["HYDRA_FULL_ERROR"] = "1" if show_traceback else "0"
 
 
-def _run(parsed: Any, show_traceback: bool) -> int:
-    """Check, launch, and count what is missing then."""
-    # Killed alone, a joblib parent would leave workers behind that go on taking jobs.
+def _run(parsed: Any, arguments: list[str], show_traceback: bool) -> int:
+    """Check the arguments, let Hydra compose them, and do what they say."""
+    if parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion:
+        _compose(arguments, lambda cfg: None)
+        return 0
+    # Killed alone, a sweep would leave workers behind that go on.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    from oraclecheck.command import overrides, sweep
-    from oraclecheck.command.progress import SweepProgress
+    from oraclecheck.command import overrides
+    from oraclecheck.sweep import Command
 
     with initialised(parsed.config_dir):
-        commands = overrides.commands(parsed.overrides, parsed.multirun)
-        parts = [part for command in commands for part in sweep.plan(command, parsed.multirun)]
+        overrides.parse(parsed.overrides, parsed.multirun)
     options = ["--config-dir", parsed.config_dir] if parsed.config_dir else []
     options += ["--multirun"] if parsed.multirun else []
-    stopped = 0
-    if all(part.missing() == [] for part in parts):
-        print("Nothing to do: every run has its record.", file=sys.stderr)
-    else:
-        try:
-            with SweepProgress(parts):
-                for command in commands:
-                    try:
-                        _launch([*options, *command])
-                    except Exception as error:
-                        tell(error, parsed.config_dir, show_traceback=show_traceback)
-        except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns the first into the second
-            stopped = TERMINATED if getattr(stop, "code", None) == TERMINATED else INTERRUPTED
-    for line in sweep.summary(parts):
-        print(line)
-    complaint = sweep.complaint(parts)
-    if complaint:
-        print(f"oraclecheck: {complaint}", file=sys.stderr)
-    return stopped or (INCOMPLETE if complaint else 0)
+    command = Command(show_traceback)
+    _compose([*options, *parsed.overrides], command)
+    return command.code()
 
 
-def _launch(arguments: list[str]) -> None:
-    """Let Hydra compose and run the jobs, here or wherever its launcher puts them."""
-    if JOBLIB in arguments:
-        # joblib groups jobs that were quick, as done ones are, and then one worker gets many that train
-        at = arguments.index(JOBLIB) + 1
-        arguments = [*arguments[:at], "hydra.launcher.batch_size=1", *arguments[at:]]
+def _compose(arguments: list[str], command: Any) -> None:
+    """Let Hydra compose the configuration and call the command, or its own sweeper with it."""
+
+    def task(cfg: DictConfig) -> None:
+        command(cfg)
+
+    task.command = command  # type: ignore[attr-defined]
     before, sys.argv = sys.argv, ["oraclecheck", *schema.replacing(arguments)]
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
     finally:
         sys.argv = before

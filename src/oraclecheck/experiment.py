@@ -1,23 +1,22 @@
-"""One command, top to bottom.
+"""One worker's work, top to bottom.
 
-config -> study -> dense network -> [claim a run -> prune -> pruned train loss -> retrain -> final metrics -> record]
+config -> study -> dense network -> [claim runs -> prune -> pruned train loss -> retrain -> final metrics -> record]
 until none is left
 """
 
 import sys
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from hydra.utils import get_object
-from omegaconf import DictConfig, OmegaConf
 
-from oraclecheck.command.interpret import interpret
-from oraclecheck.command.overrides import overrides_of_job
+from oraclecheck.command.plan import Share
 from oraclecheck.command.request import Request
 from oraclecheck.criteria.pick import FILTER_SCORES, least
 from oraclecheck.data.images import ImageData
@@ -25,12 +24,14 @@ from oraclecheck.data.sources import Digits
 from oraclecheck.engines.choice import engine_of, tools_of
 from oraclecheck.engines.engine import Run
 from oraclecheck.engines.trainer import device_of
+from oraclecheck.pipelines.checkpoint import Checkpoint
 from oraclecheck.pipelines.dense import Dense, dense_checkpoint, load_data, measure_dense
 from oraclecheck.pipelines.one_shot import one_shot
 from oraclecheck.pipelines.proof import prove_pruning
+from oraclecheck.records.claims import Claim, Claims
 from oraclecheck.records.provenance import provenance
 from oraclecheck.records.record import Record
-from oraclecheck.records.store import claimed, is_done, record_path, write_record
+from oraclecheck.records.store import write_record
 from oraclecheck.records.unfinished import keep_choice
 from oraclecheck.records.wandb.mirror import WandbMirror
 from oraclecheck.study.definition import study_of, train_eval_indices
@@ -38,36 +39,128 @@ from oraclecheck.study.folder import open_folder
 from oraclecheck.study.identity import Study
 from oraclecheck.study.setting import Setting
 
+POLL_SECONDS = 2.0  # between looks whether another worker has trained the dense network
 
-def run(cfg: DictConfig) -> None:
-    """Run every combination and repeat of a command that has no record yet."""
-    request = interpret(cfg)
+
+def work(shares: Sequence[Share], since: float) -> list[Exception]:
+    """Do the runs of a sweep that nobody else does, until nothing is left; gives what kept studies from being done.
+
+    Args:
+        shares: Its studies.
+        since: When it began, seconds since 1970.
+    """
+    troubles: list[Exception] = []
+    opened: list[StudyRuns] = []
+    left = list(shares)
+    while left:
+        waiting = []
+        for share in left:
+            with _kept(troubles):
+                runs = open_study(share, since)
+                if runs is None:  # another worker trains its dense network; meanwhile there may be other studies
+                    waiting.append(share)
+                else:
+                    opened.append(runs)
+                    runs.do(runs.claims.first())
+        if len(waiting) == len(left):
+            time.sleep(POLL_SECONDS)
+        left = waiting
+    for runs in opened:
+        with _kept(troubles):
+            runs.do(runs.claims.dropped())
+    return troubles
+
+
+def open_study(share: Share, since: float) -> "StudyRuns | None":
+    """A study with its dense network, which is trained if nobody has done so; None while another process trains it."""
+    request = share.request()
     setting = request.setting
     torch.set_num_threads(setting.trainer.threads)
     checkpoint = dense_checkpoint(setting)
-    if request.stage == "pretrain":
-        measure_dense(setting, checkpoint, load_data(setting))
-        return
+    if checkpoint is None:
+        return None
     study = study_of(setting, checkpoint.hash)
     folder = setting.paths.out / study.name
-    config: Any = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
-    open_folder(folder, study, config, overrides_of_job(), train_eval_indices(setting))
-    missing = [run for run in request.runs if not is_done(record_path(folder, *run), study.hash)]
-    if not missing:
-        return
-    prove_pruning(setting, checkpoint)
-    data = load_data(setting)
-    dense = measure_dense(setting, checkpoint, data)
-    for combination, repeat in missing:
-        path = record_path(folder, combination, repeat)
-        with _others_go_on(combination, repeat), claimed(path, study.hash) as mine:
-            if mine:
-                _prune_and_retrain(request, study, dense, data, combination, repeat, path)
+    if request.stage == "pretrain":
+        measure_dense(setting, checkpoint, load_data(setting))
+    else:
+        open_folder(folder, study, share.described(), share.words, train_eval_indices(setting))
+        request.note()
+    return StudyRuns(request, study, folder, checkpoint, Claims(request.paths() or [], study.hash, since))
+
+
+@dataclass
+class StudyRuns:
+    """The runs of a study that a command asks for; what they are done with is made ready when the first is claimed."""
+
+    request: Request
+    study: Study
+    folder: Path
+    checkpoint: Checkpoint
+    claims: Claims
+
+    @cached_property
+    def data(self) -> ImageData:
+        """The data, on its device."""
+        return load_data(self.request.setting)
+
+    @cached_property
+    def dense(self) -> Dense:
+        """The dense network, proven to be prunable, and measured."""
+        prove_pruning(self.request.setting, self.checkpoint)
+        return measure_dense(self.request.setting, self.checkpoint, self.data)
+
+    def do(self, claims: Iterator[Claim]) -> None:
+        """Do the runs that were claimed, one after the other."""
+        for claim in claims:
+            try:
+                self._prune_and_retrain(claim)
+            finally:
+                claim.release()
+
+    def _prune_and_retrain(self, claim: Claim) -> None:
+        """One run; whatever happens once its filters are known, it leaves its record, before W&B hears of it."""
+        dense, data, setting = self.dense, self.data, self.request.setting
+        combination, repeat = self.request.runs[claim.number]
+        with _others_go_on(combination, repeat):
+            tools = tools_of(setting.engine.name)
+            computed = provenance(device_of(setting.trainer), setting.trainer.threads, _modules(setting), tools)
+            space = setting.pruning.space
+            if isinstance(combination, str):
+                removed = least(FILTER_SCORES[combination], dense.network, space.layers)
+                keep_choice(self.folder, combination, removed)
+            else:
+                removed = space.unrank(combination)
+            identity = self.study.run(combination, removed, repeat)
+            recipe, run_id = asdict(setting.retrain.recipe), f"{self.study.hash[:8]}-{combination}-{repeat}"
+            mirror = WandbMirror(self.request.wandb, identity, self.folder, run_id, recipe)
+            engine = engine_of(setting.engine.name, setting.paths.cache)
+            runs = [Run(removed, identity["seed"])]
+            try:
+                (came,) = one_shot(engine, runs, dense, data, setting, lambda _, entry: mirror.log(entry))
+                if isinstance(came, Exception):
+                    raise came
+                record = Record(**identity, **came, **computed)
+            except Exception:
+                record = Record(**identity, status="failed", error=traceback.format_exc(), **computed)
+            try:
+                write_record(claim.path, record)
+            finally:
+                mirror.finish(record)
+
+
+@contextmanager
+def _kept(troubles: list[Exception]) -> Iterator[None]:
+    """Keep what ends the work on a study, and let the next one begin."""
+    try:
+        yield
+    except Exception as error:
+        troubles.append(error)
 
 
 @contextmanager
 def _others_go_on(combination: int | str, repeat: int) -> Iterator[None]:
-    """Say what kept a run from leaving a record, such as a full disk or a lock, and let the next one begin."""
+    """Say what kept a run from leaving a record, such as a full disk, and let the next one begin."""
     try:
         yield
     except Exception as error:
@@ -78,37 +171,6 @@ def _others_go_on(combination: int | str, repeat: int) -> Iterator[None]:
             file=sys.stderr,
             flush=True,
         )
-
-
-def _prune_and_retrain(
-    request: Request, study: Study, dense: Dense, data: ImageData, combination: int | str, repeat: int, path: Path
-) -> None:
-    """One run; whatever happens once its filters are known, it leaves its record, before W&B hears of it."""
-    setting = request.setting
-    tools = tools_of(setting.engine.name)
-    computed = provenance(device_of(setting.trainer), setting.trainer.threads, _modules(setting), tools)
-    folder, space = setting.paths.out / study.name, setting.pruning.space
-    if isinstance(combination, str):
-        removed = least(FILTER_SCORES[combination], dense.network, space.layers)
-        keep_choice(folder, combination, removed)
-    else:
-        removed = space.unrank(combination)
-    identity = study.run(combination, removed, repeat)
-    recipe, run_id = asdict(setting.retrain.recipe), f"{study.hash[:8]}-{combination}-{repeat}"
-    mirror = WandbMirror(request.wandb, identity, folder, run_id, recipe)
-    engine = engine_of(setting.engine.name, setting.paths.cache)
-    runs = [Run(removed, identity["seed"])]
-    try:
-        (came,) = one_shot(engine, runs, dense, data, setting, lambda _, entry: mirror.log(entry))
-        if isinstance(came, Exception):
-            raise came
-        record = Record(**identity, **came, **computed)
-    except Exception:
-        record = Record(**identity, status="failed", error=traceback.format_exc(), **computed)
-    try:
-        write_record(path, record)
-    finally:
-        mirror.finish(record)
 
 
 def _modules(setting: Setting) -> list[str]:

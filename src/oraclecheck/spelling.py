@@ -4,6 +4,7 @@ import difflib
 import math
 import reprlib
 from collections.abc import Collection, Iterable
+from datetime import timedelta
 from typing import Any
 
 SPELT_OUT = 10**15
@@ -35,3 +36,17 @@ def suggest(word: str, words: Collection[str]) -> str:
     """The hint "did you mean ...?" where one of the words resembles this one, else nothing."""
     close = difflib.get_close_matches(word.lower(), list(words), n=1, cutoff=0.5)
     return f"did you mean {close[0]}?" if close and word[:1].isalpha() else ""
+
+
+def spell_rate(rate: float) -> str:
+    """Runs an hour."""
+    return f"{rate:,.0f} an hour" if rate >= 10 else f"{rate:.1f} an hour"
+
+
+def spell_seconds(seconds: float) -> str:
+    """A duration: "40 s", "12 min", "3:20 h", "2 days, 3:00 h"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{str(timedelta(minutes=round(seconds / 60)))[:-3]} h"

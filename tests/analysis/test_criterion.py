@@ -111,7 +111,8 @@ def test_scatter_shows_the_scores_of_the_criterion():
     runs, ax = study(), Figure().subplots()
     oc.plot_scatter(runs, ax, criterion=TEST_LOSS)
     assert ax.get_xlabel() == "pruned test loss"
-    drawn = sorted(float(x) for points in ax.collections for x in points.get_offsets()[:, 0])
+    points = [artist for artist in ax.collections if artist.get_gid() != "spread"]
+    drawn = sorted(float(x) for artist in points for x in artist.get_offsets()[:, 0])
     assert drawn == pytest.approx(sorted(means(runs)["pruned_test_loss"]))
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import oraclecheck.analysis
-from oraclecheck.analysis.words import FOR_COMPUTERS, FOR_READERS, as_text, combination_name
+from oraclecheck.analysis.words import FOR_COMPUTERS, FOR_READERS, as_text, combination_name, varying
 from oraclecheck.study.identity import OF_STUDY
 
 ANALYSIS = Path(oraclecheck.analysis.__file__).parent
@@ -28,6 +28,14 @@ def test_every_column_of_a_study_is_for_a_reader_or_for_the_computer():
 )
 def test_lists_and_ratios_are_one_string(value, text):
     assert as_text(value) == text
+
+
+def test_order_tells_studies_apart_only_where_nothing_else_says_it():
+    table = pd.DataFrame({"layers": ["conv1", "conv1/conv2"], "order": ["lexicographic", "sampled"]})
+    assert varying(table) == ["layers"]
+    assert varying(table.assign(layers="conv1")) == ["order"]
+    both = pd.concat([table, table.assign(order="sampled")], ignore_index=True)
+    assert varying(both) == ["layers", "order"]
 
 
 def test_combination_is_called_by_its_number_or_by_the_criterion_that_picked_it():

@@ -50,7 +50,7 @@ def test_unknown_weights_are_refused(name):
 
 
 def test_weights_are_checked_before_a_sweep_starts(command, offline, monkeypatch):
-    monkeypatch.setattr("oraclecheck.cli._launch", lambda _: pytest.fail("something was launched"))
+    monkeypatch.setattr("oraclecheck.sweep.Worker", lambda *_: pytest.fail("something was launched"))
     Path("my_conf/model").mkdir(parents=True)
     Path("my_conf/model/mine.yaml").write_text(
         "defaults: [lenet5_mini, _self_]\nname: mine\nweights: ResNet18_Weights.IMAGENET1K_V1\n"

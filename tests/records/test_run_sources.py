@@ -19,9 +19,10 @@ from wandb_logs import finished_runs
 from oraclecheck.cli import main
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.space import CombinationSpace
+from oraclecheck.records.claims import Claims
 from oraclecheck.records.record import Record
 from oraclecheck.records.runs_file import save_runs
-from oraclecheck.records.store import claimed, record_path, write_record
+from oraclecheck.records.store import record_path, write_record
 from oraclecheck.records.table import load_runs
 from oraclecheck.records.unfinished import keep_choice
 from oraclecheck.records.validation import MEASURED
@@ -77,12 +78,13 @@ def add_runs(out: Path) -> None:
         settings = WandbSettings("offline", "project", None)
         mirror = WandbMirror(settings, identity, out / study.name, f"{study.hash[:8]}-{combination}-1")
         mirror.log(history[1])
-        with claimed(path, study.hash):
+        for claim in Claims([path], study.hash, since=0).first():
             if outcome is not None:
                 write_record(path, record := Record(**identity, **outcome))
                 mirror.finish(record)
             else:
                 mirror._run.finish(exit_code=255)  # what W&B itself does in a process that ends too early
+            claim.release()
 
 
 @pytest.fixture(scope="session")

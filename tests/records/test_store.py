@@ -1,14 +1,11 @@
 import json
-import multiprocessing
-import os
-import time
 from pathlib import Path
 
 import pytest
 
 from oraclecheck.files import write_json
 from oraclecheck.records.record import to_json
-from oraclecheck.records.store import claimed, is_done, read_record, record_path, write_record
+from oraclecheck.records.store import is_done, read_record, record_path, write_record
 from oraclecheck.records.table import load_runs
 from oraclecheck.study.identity import OF_STUDY, SCHEMA
 from records.test_record import IDENTITY, METRICS, a_record
@@ -75,51 +72,13 @@ def test_record_of_another_study_or_a_newer_schema_is_refused(tmp_path):
         is_done(path, HASH)
 
 
-def test_claimed_run_is_done_once(tmp_path):
-    path = record_path(tmp_path, 3, 0)
-    for expected in (True, False):
-        with claimed(path, HASH) as mine:
-            assert mine is expected
-            if mine:
-                write_record(path, a_record())
-    assert read_record(path) == a_record()
-    assert [entry.name for entry in path.parent.iterdir()] == ["record.json"]
-
-
-def test_claim_of_a_run_that_raises_is_let_go(tmp_path):
-    path = record_path(tmp_path, 3, 0)
-    with pytest.raises(OSError, match="disk full"), claimed(path, HASH):
-        raise OSError("disk full")
-    with claimed(path, HASH) as mine:
-        assert mine
-
-
-def test_remains_of_a_killed_writer_are_removed(tmp_path):
-    path = record_path(tmp_path, 3, 0)
-    path.parent.mkdir(parents=True)
-    (path.parent / ".record.json.abc.tmp").write_text("half a rec")
-    with claimed(path, HASH):
-        assert [entry.name for entry in path.parent.iterdir()] == [".lock"]
-
-
-def _compete(folder: str, queue) -> None:
-    path = record_path(Path(folder), 3, 0)
-    with claimed(path, HASH) as mine:
-        if mine:
-            queue.put(os.getpid())
-            time.sleep(0.2)
-            write_record(path, a_record())
-
-
-def test_of_many_processes_one_runs(tmp_path):
-    context = multiprocessing.get_context("fork")
-    queue = context.Queue()
-    workers = [context.Process(target=_compete, args=(str(tmp_path), queue)) for _ in range(5)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert isinstance(queue.get(timeout=5), int) and queue.empty()
+def test_record_of_a_run_that_was_done_meanwhile_stays(tmp_path):
+    path = put(tmp_path, final_test_loss=1.0)
+    write_record(path, a_record(final_test_loss=2.0))
+    assert read_record(path).final_test_loss == 1.0
+    path = put(tmp_path, status="failed", error="Traceback")
+    write_record(path, a_record(final_test_loss=2.0))
+    assert read_record(path).final_test_loss == 2.0
 
 
 def test_table_has_a_row_per_record(tmp_path):

@@ -5,7 +5,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from hand_made import study_folder
-from plotly.offline import get_plotlyjs
 from scipy.stats import kendalltau
 
 from oraclecheck.analysis.criterion import Criterion
@@ -14,6 +13,7 @@ from oraclecheck.report.command import FORMATS
 from oraclecheck.report.files import write_overview, write_study
 from oraclecheck.report.findings import Findings, find
 from oraclecheck.report.page import write_page
+from oraclecheck.report.page.bundle import packed
 from oraclecheck.report.printing import print_findings
 from oraclecheck.study.folder import read_studies
 
@@ -47,7 +47,7 @@ def written(findings: Findings, folder: Path) -> dict[str, str]:
         paths += write_study(findings, study, folder / study)
     write_page(folder / "index.html", findings, "report")
     texts = [path for path in (*paths, folder / "index.html") if path.suffix not in (".png", ".pdf")]
-    return {path.name: path.read_text(encoding="utf-8").replace(get_plotlyjs(), "") for path in texts}
+    return {path.name: path.read_text(encoding="utf-8").replace(packed(), "") for path in texts}
 
 
 def test_report_of_another_criterion_speaks_of_no_other(findings, tmp_path, capsys):

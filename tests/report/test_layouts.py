@@ -5,13 +5,16 @@ import io
 import re
 import shutil
 import subprocess
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hand_made import correlated
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from scipy.stats import ttest_1samp
 from statsmodels.stats.multitest import multipletests
 
 from oraclecheck.analysis import rounding
@@ -123,6 +126,47 @@ def test_a_grid_is_made_for_each_setting_and_metric():
 def test_no_grid_is_made_of_one_cell_or_of_two_studies_in_one():
     assert paper_grids(correlated({})) == []
     assert paper_grids(correlated({}, {"study": "other"}, {"pruning_ratio": "0.3"})) == []
+
+
+def networks_of(ratio: str, agreements: list[float], **columns: Any) -> list[dict[str, Any]]:
+    """Rows of the dense networks of one setting."""
+    return [
+        {"study": f"{ratio}-{i}", "pruning_ratio": ratio, "agreement": s, "dense_hash": str(i), "pretrain_seed": i}
+        | columns
+        for i, s in enumerate(agreements)
+    ]
+
+
+@pytest.mark.parametrize(("metric", "sign"), [("accuracy", -1), ("loss", 1)])
+def test_one_grid_has_the_means_over_dense_networks_not_one_a_seed(metric, sign):
+    agreements = [0.5, 0.6, 0.8]
+    several = networks_of("0.2", agreements, metric=metric)
+    several[0]["valid"] = False
+    table = correlated(*several, {"study": "alone", "pruning_ratio": "0.3", "metric": metric, "pretrain_seed": 2})
+    expected = ttest_1samp(agreements, 0)
+    low, high = expected.confidence_interval(0.95)
+    (grid,) = paper_grids(table)
+    assert grid.name == f"grid_{metric}"
+    of_many, alone = (row["conv1"] for row in cells(grid))
+    assert of_many == f"{sign * np.mean(agreements):.2f} / {expected.pvalue:.1e} (2/3)"
+    assert alone == "-0.61 / 4.8e-09"
+    assert grid.notes[1].startswith("(1/3): mean tau of 3 dense networks")
+    (grid,) = honest_grids(table)
+    found = {(ratio, line): cell for ratio, line, cell in filter(None, grid.rows)}
+    assert found["0.2", "n"] == "3 networks" and found["0.3", "n"] == "45"
+    shown = [cell for _, line, cell in filter(None, grid.rows) if line in ("s", "95 %")]
+    assert shown == [f"{np.mean(agreements):.2f}", f"[{low:.2f}, {high:.2f}]", "0.61", "[0.50, 0.71]"]
+    adjusted = multipletests([expected.pvalue, 0.0005], method="holm")[1]
+    assert [cell for _, line, cell in filter(None, grid.rows) if line == "Holm p"] == [f"{p:.1e}" for p in adjusted]
+
+
+def test_a_grid_leaves_a_network_out_that_has_no_agreement_yet():
+    begun = {"agreement": float("nan"), "study": "begun", "dense_hash": "9", "pretrain_seed": 9}
+    table = correlated(
+        *networks_of("0.2", [0.5, 0.6, 0.7]), {"pruning_ratio": "0.2", **begun}, {"pruning_ratio": "0.3"}
+    )
+    (grid,) = paper_grids(table)
+    assert cells(grid)[0]["conv1"].startswith("-0.60 / ") and "(3/3)" in cells(grid)[0]["conv1"]
 
 
 def test_the_honest_grid_has_interval_ceiling_permuted_p_and_verdict():

@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -277,7 +278,40 @@ def test_two_files_of_points_are_compared_point_by_point(report):
 
 def test_a_comparison_of_one_study_is_one_sentence(report):
     code, _, err = report(study_folder(Path("m")), "--compare")
-    assert (code, err) == (2, ["oraclecheck: --compare must get two studies; got 1: demo-1a2b3c4d"])
+    assert (code, err) == (
+        2,
+        ["oraclecheck: --compare must get two studies, or the studies of two settings; got 1: demo-1a2b3c4d"],
+    )
+
+
+def test_two_settings_are_compared_over_the_dense_networks_that_both_have(report):
+    for seed in range(4):
+        for number, wiring in enumerate(["released_code", "correct"]):
+            if (seed, wiring) != (3, "correct"):
+                known = {"pretrain_seed": seed, "dense_hash": str(seed) * 64, "wiring": wiring}
+                study_folder(Path("m"), f"s{number}-{seed}{number}111111", **known)
+    given = [Path("m", f"s{number}-{seed}{number}111111") for number in (1, 0) for seed in range(3 + (not number))]
+    code, out, err = report(*given, "--compare", "--out", "o")
+    assert (code, err) == (0, [])
+    said = " ".join(out.split())
+    assert "A: wiring correct, B: wiring released_code: 3 dense networks in both" in said
+    assert "dense networks 0 only in A, 1 only in B" in said
+    assert [line.split()[:4] for line in out.splitlines() if re.match(r"mean +(accuracy|loss)", line)] == [
+        ["mean", "accuracy", "3", "networks"],
+        ["mean", "loss", "3", "networks"],
+    ]
+    compared = pd.read_csv("o/comparison.csv")
+    assert compared["networks"].tolist() == [1, 1, 1, 3] * 2 and compared["study_a"][0] == "s1-01111111"
+    assert {"comparison.md", "comparison_loss_21111111_20111111.png"} <= set(names("o"))
+
+
+def test_a_comparison_of_three_settings_is_one_sentence(report):
+    for seed, wiring in enumerate("xyz"):
+        study_folder(Path("m"), f"s-{seed:08x}", wiring=wiring)
+    code, _, err = report("m", "--compare")
+    assert code == 2 and err[0].startswith(
+        "oraclecheck: --compare must get two studies, or the studies of two settings; got 3 settings: s-00000000, s-"
+    )
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])

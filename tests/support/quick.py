@@ -12,6 +12,7 @@ QUICK = (
     *("pretrain.epochs=2", "pretrain.lr='0: 8e-2'", "pretrain.batch_size=16"),
     *("retrain.epochs=2", "retrain.lr='0: 4e-2, 1: 4e-3'", "retrain.batch_size=16"),
     FEW,
+    "workers=1",  # in this process
 )
 """Two epochs of a handful of digits, which teach the networks something: a run takes an eighth of a second."""
 

@@ -112,7 +112,7 @@ def _summary(group: pd.DataFrame) -> dict[str, Any]:
         return {**found, "note": "some studies are of one dense network, under several names: choose one each"}
     if group["k"].nunique() > 1:
         found["note"] = "the studies differ in their number of repeats"
-    found |= {**_mean(s, "agreement"), "agreement_median": float(np.median(s))}
+    found |= {**mean_over_networks(s, "agreement"), "agreement_median": float(np.median(s))}
     found["scope"] = f"{networks} networks" if networks >= LEAST else ONE_NETWORK
     if networks >= LEAST:
         without = (s.sum() - s) / (len(s) - 1)
@@ -122,12 +122,17 @@ def _summary(group: pd.DataFrame) -> dict[str, Any]:
         signs = int((s > 0).sum()), int((s != 0).sum())
         found["p_sign"] = float(binomtest(*signs).pvalue) if signs[1] else 1.0
     if "noise_free" in group and (group["rho_k_low"] > 0).all() and group["noise_free"].notna().all():
-        found |= _mean(group["noise_free"].to_numpy(float), "noise_free")
+        found |= mean_over_networks(group["noise_free"].to_numpy(float), "noise_free")
     return found
 
 
-def _mean(values: NDArray[np.float64], name: str) -> dict[str, float]:
-    """The mean and its 95 % t-interval, which is NaN for fewer than `LEAST` networks."""
+def mean_over_networks(values: NDArray[np.float64], name: str) -> dict[str, float]:
+    """The mean and its 95 % t-interval, which is NaN for fewer than `LEAST` networks.
+
+    Args:
+        values: One for each network, shape (m,).
+        name: What the mean is called; the ends are `<name>_low` and `<name>_high`.
+    """
     n, reach = len(values), np.nan
     if n >= LEAST:
         reach = float(student.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n))

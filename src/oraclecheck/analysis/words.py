@@ -91,8 +91,15 @@ def _place(text: str) -> tuple[int, list[tuple[bool, int, str]]]:
 
 
 def varying(table: pd.DataFrame) -> list[str]:
-    """The identity columns in which the rows differ, and `setting_hash` where no other tells settings apart."""
-    names = [name for name in FOR_READERS if name in table and table[name].map(as_text).nunique() > 1]
+    """The identity columns in which the rows differ, and `setting_hash` where no other tells settings apart.
+
+    `order` is none of them where it follows from the others: small spaces are enumerated and large ones sampled.
+    """
+    texts = {name: table[name].map(as_text) for name in FOR_READERS if name in table}
+    names = [name for name, text in texts.items() if text.nunique() > 1]
+    others = [texts[name] for name in names if name != "order"]
+    if "order" in names and others and texts["order"].groupby(others).nunique().max() == 1:
+        names.remove("order")
     return [*names, "setting_hash"] if look_alikes(table) else names
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from oraclecheck.command.interpret_data import interpret_preparation, interpret_source, plain
 from oraclecheck.command.request import Request
-from oraclecheck.command.sets import parse_set
+from oraclecheck.command.sets import SET_LIMIT, parse_set
 from oraclecheck.criteria.pick import FILTER_SCORES
 from oraclecheck.data import loading
 from oraclecheck.engines.choice import choose
@@ -23,6 +23,7 @@ from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_rati
 from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.pruning.width import width_choices
 from oraclecheck.records.wandb.server import WandbSettings
+from oraclecheck.spelling import spell_number
 from oraclecheck.study.setting import (
     DataSetting,
     EngineSetting,
@@ -47,6 +48,15 @@ MOST_THREADS = 1024  # of one process: more can exhaust a machine's memory
 MOST_REPEATS = 1_000_000_000  # their numbers are folders' names and parts of W&B's ids
 
 
+ALL = "all"
+
+COMBINATION_NAMES = (ALL, *FILTER_SCORES)
+"""Words that `combo=` takes beside indices: every combination, and what a criterion picks."""
+
+_OF_THE_COMMAND = ("stage", "combo", "repeat", "logger", "workers", "gpu_slots", "dry_run")
+"""Keys that say nothing about the setting."""
+
+
 def interpret(cfg: DictConfig, given: Collection[str] = ()) -> Request:
     """What a composed configuration asks for.
 
@@ -58,18 +68,35 @@ def interpret(cfg: DictConfig, given: Collection[str] = ()) -> Request:
     Raises:
         ValueError: If a value breaks its key's rule; one sentence that names the key.
     """
-    combinations = parse_set(cfg.combo, "combo", FILTER_SCORES)
     repeats, logger = parse_repeats([cfg.repeat]), cfg.logger
     wandb = WandbSettings(logger.mode.name, logger.project, logger.entity) if logger.name.name == "wandb" else None
-    of_setting = {key: plain(value) for key, value in cfg.items() if key not in ("stage", "combo", "repeat", "logger")}
+    of_setting = {key: plain(value) for key, value in cfg.items() if key not in _OF_THE_COMMAND}
     said = of_setting, set(given), Path.cwd()  # where relative paths begin
     if not _last or _last[0][0] != said:
         _last[:] = [(said, interpret_setting(cfg, given))]
-    return Request(_last[0][1], cfg.stage.name, combinations, repeats, wandb)
+    setting = _last[0][1]
+    combinations = _combinations(cfg.combo, setting.pruning.space)
+    if len(combinations) * len(repeats) > SET_LIMIT:
+        asked = f"{len(combinations) * len(repeats):,}"
+        raise ValueError(f"combo and repeat must ask for at most {SET_LIMIT:,} runs; got {asked}")
+    return Request(setting, cfg.stage.name, combinations, repeats, wandb)
 
 
 _last: list[tuple[Any, Setting]] = []
 """What the last command said of its setting, and the setting: the jobs of a sweep differ in their runs alone."""
+
+
+def _combinations(text: int | str, space: CombinationSpace) -> list[int | str]:
+    """The combinations that `combo` stands for."""
+    members = parse_set(text, "combo", COMBINATION_NAMES)
+    if ALL not in members:
+        return members
+    if space.order != "lexicographic" or space.size > SET_LIMIT:
+        raise ValueError(
+            f"combo must be a set of indices, such as 0-999, where the space is too large to be enumerated; got all of "
+            f"{spell_number(space.size)} combinations"
+        )
+    return list(dict.fromkeys([*range(space.size), *(member for member in members if member != ALL)]))
 
 
 def interpret_setting(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
@@ -86,8 +113,13 @@ def interpret_setting(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
     pretrain, retrain = _recipe("pretrain", cfg.pretrain, given), _recipe("retrain", cfg.retrain, given)
     trainer = TrainerSettings(cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads, cfg.trainer.compile)
     preparation = interpret_preparation(cfg, source)
-    said = (network.input_shape, loading.in_memory(source), preparation, retrain, trainer)
-    engine = choose(cfg.engine.name.name, lambda: conditions.check(shadow_network(network.description), *said))
+
+    def check_lanes() -> None:
+        shadow, in_memory = shadow_network(network.description), loading.in_memory(source)
+        conditions.check(shadow, network.input_shape, in_memory, preparation, retrain, trainer)
+        conditions.check_machine(trainer)
+
+    engine = choose(cfg.engine.name.name, check_lanes)
     return Setting(
         label=_label(cfg, ratio, scheme, wiring),
         network=network,

@@ -53,6 +53,8 @@ def _told(error: BaseException) -> str:
         return f"{match[1]} must be a single value without -m; got {match[2]}: add -m to sweep over the values"
     if match := re.match(r"Exceeds the limit \((\d+) digits\)", text):  # Python's, on reading an integer
         return f"numbers must have at most {match[1]} digits"
+    if match := re.match(r"Interpolation key '(.+?)' not found", text):
+        return f"interpolations must refer to keys that there are; got ${{{match[1]}}}"
     if match := re.match(r"Could not append to config\. An item is already at '(.+?)'", text):
         return f"{match[1]} must be given without a '+', for there is such a key already"
     if match := re.match(r"Multiple values for (\S+)\.", text):

@@ -2,13 +2,11 @@
 
 import os
 import re
-from collections.abc import Sequence
-from itertools import product
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
 
@@ -24,7 +22,7 @@ _REFUSED = {
     "hydra.sweeper": "'-m KEY=VALUES' sweeps",
 }
 
-_OF_THE_RUN = re.compile(r"\+*(stage|combo|repeat|logger(\.\w+)?|paths\.cache)=")
+_OF_THE_RUN = re.compile(r"\+*(stage|combo|repeat|workers|gpu_slots|dry_run|logger(\.\w+)?|paths\.cache)=")
 
 
 def parse(overrides: Sequence[str], multirun: bool) -> list[Override]:
@@ -51,7 +49,7 @@ def parse(overrides: Sequence[str], multirun: bool) -> list[Override]:
             raise ValueError("hydra.launcher.n_jobs must be a number of processes, or -1 for one a core; got 0")
         if override.is_sweep_override():
             jobs *= _count(override) if multirun else 1
-        elif override.value() == {} and key != "pruning.ratio" and not _is_group(override):
+        elif override.value() == {} and key != "pruning.ratio" and not is_group(override):
             raise ValueError(f"{key} must be given a value; got {{}}, which would change nothing")
         _check_choice(override, multirun)
     if jobs > MOST_JOBS:
@@ -62,54 +60,30 @@ def parse(overrides: Sequence[str], multirun: bool) -> list[Override]:
     return parsed
 
 
-def commands(overrides: Sequence[str], multirun: bool) -> list[list[str]]:
-    """The arguments, once for each choice of files that bring their own sweeps; call it where Hydra is initialised.
-
-    Hydra looks for `hydra.sweeper.params` in what is chosen once for the whole sweep, so what the files of
-    `-m experiment=a,b` sweep over would be left out: each of them has to be a sweep of its own.
-
-    Args:
-        overrides: The command line's `KEY=VALUE` arguments.
-        multirun: Whether it sweeps (`-m`).
-
-    Raises:
-        ValueError: See `parse`.
-        HydraException: If a choice cannot be composed.
-    """
-    parsed = parse(overrides, multirun)
-    swept = [override for override in parsed if multirun and override.is_sweep_override() and _is_group(override)]
-    if not swept:
-        return [list(overrides)]
-    fixed = [override for override in parsed if override not in swept]
-    chosen = [[*map(_line, fixed), *choices] for choices in product(*map(alternatives, swept))]
-    brought = sweeper_params(fixed)
-    if all(sweeper_params(parse(command, multirun)) == brought for command in chosen):
-        return [list(overrides)]
-    return chosen
-
-
 def sweeper_params(parsed: Sequence[Override]) -> dict[str, Any]:
     """The values that the chosen files sweep over, by key: `hydra.sweeper.params`."""
-    fixed = [_line(override) for override in parsed if not override.is_sweep_override()]
+    fixed = [line(override) for override in parsed if not override.is_sweep_override()]
     return dict(compose("config", overrides=fixed, return_hydra_config=True).hydra.sweeper.params or {})
 
 
-def overrides_of_job() -> list[str]:
-    """The arguments of the job that runs here, but for those that choose which runs to do and where copies go.
+def words(overrides: Sequence[str], hydra: Mapping[str, Any]) -> list[str]:
+    """The arguments that say what a study is, without those that choose which runs to do and where copies go.
 
-    With `-m` and what the study's runs are added, they are the command that runs them again.
+    With `-m` and what the study's runs are added, they are the command that goes on with it.
+
+    Args:
+        overrides: The arguments of the study.
+        hydra: Hydra's own configuration, which knows the user's folders of files.
     """
-    if not HydraConfig.initialized():
-        return []
-    hydra = HydraConfig.get()
-    added = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
+    added = [source["path"] for source in hydra["runtime"]["config_sources"] if source["provider"] == "command-line"]
     folders = [word for path in added for word in ("--config-dir", os.path.relpath(path))]
-    said = [each for each in hydra.overrides.task if not _OF_THE_RUN.match(each) and each not in REPLACING]
-    return [*folders, *said]
+    return [*folders, *(each for each in overrides if not _OF_THE_RUN.match(each) and each not in REPLACING)]
 
 
 def alternatives(override: Override) -> list[str]:
-    """An argument for each value that an argument sweeps over."""
+    """An argument for each value that an argument sweeps over; the argument itself if it sweeps over none."""
+    if not override.is_sweep_override():
+        return [override.input_line or f"{override.get_key_element()}={override.get_value_element_as_str()}"]
     return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
 
 
@@ -142,7 +116,7 @@ def _count(override: Override) -> int:
 
 def _check_choice(override: Override, multirun: bool) -> None:
     """Refuse what is no name where a file is chosen: Hydra would merge an empty mapping into the default choice."""
-    if override.is_delete() or not _is_group(override) or (override.is_sweep_override() and not multirun):
+    if override.is_delete() or not is_group(override) or (override.is_sweep_override() and not multirun):
         return
     options = _loader().get_group_options(override.key_or_group)
     for value in values(override):
@@ -151,11 +125,13 @@ def _check_choice(override: Override, multirun: bool) -> None:
             raise ValueError(f"{override.key_or_group} must be one of {', '.join(options)}; got {got}")
 
 
-def _is_group(override: Override) -> bool:
+def is_group(override: Override) -> bool:
+    """Whether an argument chooses among files."""
     return bool(_loader().get_group_options(override.key_or_group))
 
 
-def _line(override: Override) -> str:
+def line(override: Override) -> str:
+    """An argument as it was given."""
     return str(override.input_line)
 
 

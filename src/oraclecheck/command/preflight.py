@@ -12,7 +12,7 @@ from oraclecheck.data.module import ModuleSource
 from oraclecheck.engines.lanes import conditions
 from oraclecheck.engines.lanes.chain import chain_of
 from oraclecheck.engines.lanes.library import library_of
-from oraclecheck.engines.trainer import device_of
+from oraclecheck.engines.trainer import check_accelerator
 from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.networks.vit import SelfAttention
 from oraclecheck.pipelines.dense import dense_checkpoint, dense_path, study_if_known
@@ -25,8 +25,12 @@ from oraclecheck.study.folder import check_folder
 from oraclecheck.study.setting import DataSetting, PruningSetting, Setting
 
 
-def check(request: Request) -> None:
-    """Find out now what would stop the command later.
+def check(request: Request, *, elsewhere: bool = False) -> None:
+    """Find out now what would stop the command later; no device is opened.
+
+    Args:
+        request: What the command asks for.
+        elsewhere: Whether its workers run on machines other than this one.
 
     Raises:
         ValueError: If the data is missing, the output cannot be written, a combination is outside the space or its
@@ -35,15 +39,15 @@ def check(request: Request) -> None:
     """
     setting = request.setting
     _check_combinations(request.combinations, setting.pruning, setting.paths.out)
-    device_of(setting.trainer)
+    check_accelerator(setting.trainer, elsewhere=elsewhere)
     _check_writable("paths.out", setting.paths.out)
     _check_data(setting.data, setting.paths.cache)
     train_eval_indices(setting)  # are there as many images?
-    prove_pruning(setting)
-    _check_engine(setting)
-    _check_wiring(setting)
     if setting.pretrain.loads and not dense_path(setting).is_file():
         dense_checkpoint(setting)
+    prove_pruning(setting)
+    _check_wiring(setting)
+    _check_engine(setting, elsewhere)
     study = study_if_known(setting)
     if study is not None:
         check_folder(setting.paths.out / study.name, study)
@@ -74,18 +78,19 @@ def _check_data(data: DataSetting, cache: Path) -> None:
         )
 
 
-def _check_engine(setting: Setting) -> None:
-    data, network = setting.data, setting.network
-    if setting.engine.name == "lanes":
-        shadow, in_memory = shadow_network(network.description), loading.in_memory(data.source)
-        conditions.check(
-            shadow, network.input_shape, in_memory, data.preparation, setting.retrain.recipe, setting.trainer
-        )
-        # that it can be compiled too; and no worker has to
-        space, image = setting.pruning.space, torch.zeros(1, *network.input_shape, device="meta")
-        library_of(chain_of(prune(shadow, space.unrank(0), image), network.input_shape), setting.paths.cache)
+def _check_engine(setting: Setting, elsewhere: bool) -> None:
     if setting.engine.instead:
         print(f"oraclecheck: engine=auto takes lightning: {setting.engine.instead}", file=sys.stderr, flush=True)
+    if setting.engine.name != "lanes":
+        return
+    network, data, space = setting.network, setting.data, setting.pruning.space
+    shadow, in_memory = shadow_network(network.description), loading.in_memory(data.source)
+    conditions.check(shadow, network.input_shape, in_memory, data.preparation, setting.retrain.recipe, setting.trainer)
+    if not elsewhere:
+        conditions.check_machine(setting.trainer)
+        image = torch.zeros(1, *network.input_shape, device="meta")
+        pruned = prune(shadow, space.unrank(0), image)
+        library_of(chain_of(pruned, network.input_shape), setting.paths.cache)  # and no worker has to compile it
 
 
 def _check_wiring(setting: Setting) -> None:

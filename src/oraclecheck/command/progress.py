@@ -1,16 +1,19 @@
-"""Progress of a sweep, read off the records on disk: the same for every launcher, and true after a crash."""
+"""Progress of a sweep, read off its records and claims: the same for every launcher, and true after a crash."""
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from oraclecheck.command.request import Request
-from oraclecheck.records.store import read_record
+from oraclecheck.pipelines.dense import study_if_known
+from oraclecheck.records.state import State, Watch, runs_of
+from oraclecheck.spelling import spell_rate, spell_seconds
 from oraclecheck.waiting import waiting
+
+LEISURE = 20.0  # so many times what a look takes passes between two of them
 
 
 class SweepProgress(waiting):
-    """Shows how many of a sweep's runs are done while the sweep goes on.
+    """Shows how far a sweep is while it goes on.
 
     Args:
         parts: What the sweep asks for.
@@ -19,51 +22,58 @@ class SweepProgress(waiting):
     patience, stays = 0.0, True
 
     def __init__(self, parts: Sequence[Request]) -> None:
-        missing = [part.missing() for part in parts]
-        runs = sum(len(part.runs) if m is None else len(m) for part, m in zip(parts, missing, strict=True))
-        super().__init__("retraining", runs)
-        self.failed = self._told = 0
-        self._unresolved, self._outstanding = list(parts), set[Path]()
-        self._began = self._retraining_since = time.time()
+        super().__init__("retraining", sum(len(part.runs) for part in parts) or None)
+        self._unknown = list(parts)
+        self._watches: list[Watch] = []
+        self._states: list[State] = []
+        self._told = -1
+        self._next = 0.0
 
     def poll(self) -> None:
-        """Count the records that are new since the start; one that says its run failed is no run that is done."""
-        for part in list(self._unresolved):
-            paths = part.paths()
-            if paths is not None:  # else its dense network is being trained
-                self._unresolved.remove(part)
-                self._outstanding.update(paths)
-        if self._unresolved:
-            self._retraining_since = time.time()
-        new = {path for path in self._outstanding if self._is_new(path)}
-        self._outstanding -= new
-        failed = sum(map(_has_failed, new))
-        self.failed += failed
-        self.done += len(new) - failed
-        self.what = "retraining" + self._failures()
+        """Look at the studies; one whose dense network is being trained has no folder yet."""
+        start = time.monotonic()
+        if start < self._next:
+            return
+        for part in list(self._unknown):
+            study = study_if_known(part.setting)
+            if study is not None:
+                self._unknown.remove(part)
+                asked = runs_of(part.combinations, part.repeats) if part.runs else ()
+                self._watches.append(Watch(part.setting.paths.out / study.name, asked))
+        self._states = [watch.look() for watch in self._watches]
+        self.done = sum(state.over for state in self._states)
+        self.what = self._spell()
+        self._next = time.monotonic() + LEISURE * (time.monotonic() - start)
 
     def line(self) -> str | None:
-        """How many are done and how long the others will take, if more are done than when it was last told."""
-        over, total = self.done + self.failed, self.total or 0
+        """How far it is, if more is done than when it was last told."""
+        over = self.done + self._failed
         if over == self._told:
             return None
         self._told = over
-        left = (time.time() - self._retraining_since) / over * (total - over)
-        spelt = f"{left:.0f} s" if left < 100 else f"{left / 60:.0f} min"
-        return f"{self.done} of {total} runs done{self._failures()}, about {spelt} left"
+        total = self.total or 0
+        if not over:
+            return f"oraclecheck: {self.what} ..." if self._waiting else None
+        return f"{self.done} of {total} runs done{self.what.removeprefix('retraining')}"
 
-    def _is_new(self, path: Path) -> bool:
-        try:
-            return path.stat().st_mtime >= self._began
-        except FileNotFoundError:
-            return False
+    @property
+    def _failed(self) -> int:
+        return sum(state.failed for state in self._states)
 
-    def _failures(self) -> str:
-        return f", {self.failed} failed" if self.failed else ""
+    @property
+    def _waiting(self) -> bool:
+        """Whether nothing can be retrained yet."""
+        return bool(self._unknown) and not self._watches
 
-
-def _has_failed(path: Path) -> bool:
-    try:
-        return read_record(path).status == "failed"
-    except (OSError, ValueError):  # what is no record does not count as done either
-        return True
+    def _spell(self) -> str:
+        if self._waiting:
+            networks = "the dense network" if len(self._unknown) == 1 else f"{len(self._unknown)} dense networks"
+            return f"waiting for {networks}"
+        failed = f", {self._failed} failed" if self._failed else ""
+        running = sum(len(state.running) for state in self._states)
+        seconds = [state.seconds for state in self._states if state.seconds is not None]
+        if not running or not seconds:
+            return f"retraining{failed}"
+        rate = running / (sum(seconds) / len(seconds))  # a second
+        left = ((self.total or 0) - self.done - self._failed) / rate
+        return f"retraining{failed}, {spell_rate(3600 * rate)}, about {spell_seconds(left)} left"

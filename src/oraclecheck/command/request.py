@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from oraclecheck.pipelines.dense import study_if_known
+from oraclecheck.command.sets import spell_set
+from oraclecheck.pipelines.dense import dense_path, study_if_known
+from oraclecheck.records.asked import Asked
 from oraclecheck.records.store import is_done, record_path
 from oraclecheck.records.wandb.server import WandbSettings
+from oraclecheck.study.definition import study_of
 from oraclecheck.study.setting import Setting
 
 
@@ -40,3 +43,25 @@ class Request:
         if study is None or paths is None:
             return None
         return [path for path in paths if not is_done(path, study.hash)]
+
+    def outstanding(self) -> int:
+        """How many things are to be done: runs, or the dense network if only that is asked for."""
+        missing = self.missing()
+        if missing is not None:
+            return len(missing)
+        return 1 if self.stage == "pretrain" else len(self.runs)
+
+    def note(self) -> None:
+        """Write down what is asked for, in the study's folder or, while nobody knows its name, beside the studies."""
+        if self.stage == "pretrain":
+            return
+        setting, out = self.setting, self.setting.paths.out
+        asked = Asked(
+            setting.label, dense_path(setting).name, spell_set(self.combinations), spell_set(list(self.repeats))
+        )
+        key, study = study_of(setting, "").hash, study_if_known(setting)
+        if study is None or not (out / study.name).is_dir():
+            asked.note_pending(out, key)
+        else:
+            asked.note(out / study.name)
+            asked.no_longer_pending(out, key)

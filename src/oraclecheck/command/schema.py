@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
 from omegaconf import MISSING, OmegaConf
 
 from oraclecheck.data.classes import class_folders
@@ -164,9 +165,16 @@ class PathsConfig:
 
 @dataclass
 class Config:
-    """One command: a study and the combinations and repeats of it that this command runs."""
+    """One command: a study and the combinations and repeats of it that this command runs.
+
+    With `-m` so many `workers` do them; null is as many as there are places: cores, or on machines with GPUs
+    `gpu_slots` for each of these. `dry_run` shows what would be done.
+    """
 
     stage: Stage = Stage.run
+    workers: int | None = None
+    gpu_slots: int = 1
+    dry_run: bool = False
     combo: int | str = 0
     repeat: int | str = 0
     seed: int = 0
@@ -199,7 +207,11 @@ def replacing(overrides: Sequence[str]) -> list[str]:
 
 def register() -> None:
     """Make the schema known to Hydra under the name the defaults list uses, and our resolver to OmegaConf."""
-    ConfigStore.instance().store(name="schema", node=Config)
+    Plugins.instance()  # imports the packages of launchers, which store configurations
+    store = ConfigStore.instance()
+    for name in ("joblib.yaml", "ray.yaml"):  # instead of theirs, ours in conf/hydra/launcher
+        store.repo.get("hydra", {}).get("launcher", {}).pop(name, None)
+    store.store(name="schema", node=Config)
     register_resolver()
 
 

@@ -3,7 +3,7 @@
 import re
 import reprlib
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NoReturn
 
 from oraclecheck.spelling import spell_number, suggest
@@ -70,3 +70,19 @@ def _parse_range(part: str, rule: str, names: Collection[str]) -> range:
 
 def _refuse_part(rule: str, part: str, reason: str) -> NoReturn:
     raise ValueError(f"{rule}; got {reprlib.repr(part)}" + (f": {reason}" if reason else ""))
+
+
+def spell_set(members: Sequence[int | str]) -> str:
+    """A set as `parse_set` reads it: neighbours that ascend become a range."""
+    parts: list[str] = []
+    first = last = None
+    for member in [*members, None]:
+        if last is not None and isinstance(member, int) and member == last + 1:
+            last = member
+            continue
+        if last is not None:
+            parts.append(f"{first}" if first == last else f"{first}-{last}")
+        first = last = member if isinstance(member, int) else None
+        if isinstance(member, str):
+            parts.append(member)
+    return ",".join(parts)

@@ -144,7 +144,7 @@ def _cached(source: Source, cache: Path) -> dict[str, Any]:
     path = _cache_file(source, cache)
     if not path.is_file():
         cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
+        with FileLock(f"{path}.lock", poll_interval=1.0):
             if not path.is_file():
                 with waiting("reading the data set"):
                     computed = dict(zip(PARTS, source.read(), strict=True))

@@ -79,7 +79,7 @@ class ModuleSource:
             raise ValueError(f"data.source must have a test_dataloader or a val_dataloader; {self.target} has none")
         if _is_own(self.module, "prepare_data"):
             self.cache.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.cache / f"{digest([self.target, self.arguments])[:16]}.lock"):
+            with FileLock(self.cache / f"{digest([self.target, self.arguments])[:16]}.lock", poll_interval=1.0):
                 self.module.prepare_data()
         for stage in ("fit", "test"):
             self.module.setup(stage)

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import lightning as L
 import torch
+from lightning.pytorch.accelerators import AcceleratorRegistry
 from torch import nn
 
 from oraclecheck.data.images import LabelledImages
@@ -68,6 +69,30 @@ def fit(
     with float32_arithmetic(tf32=settings.precision == TF32):
         trainer.fit(module, images.shuffled(recipe.batch_size, seed))
     return module.network
+
+
+def check_accelerator(settings: TrainerSettings, *, elsewhere: bool = False) -> None:
+    """Find out whether there is such an accelerator, without opening a device.
+
+    Args:
+        settings: Those of the fits to come.
+        elsewhere: Whether they come on another machine.
+
+    Raises:
+        ValueError: If Lightning knows no such accelerator, or this machine has none and the fits come here.
+    """
+    name = settings.accelerator
+    known = {"auto", "gpu", *AcceleratorRegistry.available_accelerators()}
+    if name not in known:
+        raise ValueError(f"trainer.accelerator must be one of {', '.join(sorted(known))}; got {name}")
+    if name in ("gpu", "cuda") and not elsewhere and not (torch.cuda.device_count() or torch.mps.device_count()):
+        raise ValueError(f"trainer.accelerator must be there; got {name} on a machine without a GPU: leave it out")
+
+
+def on_cpu(settings: TrainerSettings) -> bool:
+    """Whether fits with these settings run on the CPU of this machine; no device is opened."""
+    automatic = settings.accelerator == "auto" and not (torch.cuda.device_count() or torch.mps.device_count())
+    return automatic or settings.accelerator == "cpu"
 
 
 @lru_cache(maxsize=4)

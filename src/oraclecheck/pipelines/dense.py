@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
 from torch import nn
 
 from oraclecheck.data import loading
@@ -22,6 +21,7 @@ from oraclecheck.engines.evaluation import evaluate, first_loss
 from oraclecheck.engines.recipe import Recipe
 from oraclecheck.engines.trainer import TrainerSettings, device_of, fit
 from oraclecheck.files import digest, write_json
+from oraclecheck.leases import Lease
 from oraclecheck.networks.imagenet import fetch_weights, weights_file
 from oraclecheck.networks.shadow import build, identity, parameters_and_macs, shadow_network
 from oraclecheck.pipelines.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -64,8 +64,8 @@ def dense_path(setting: Setting) -> Path:
     return setting.paths.out / "dense" / name
 
 
-def dense_checkpoint(setting: Setting) -> Checkpoint:
-    """The dense network's weights, trained if nobody has trained them yet.
+def dense_checkpoint(setting: Setting) -> Checkpoint | None:
+    """The dense network's weights, trained if nobody has trained them yet; None while another process trains them.
 
     Raises:
         ValueError: If it cannot be loaded or trained, or the file is another architecture's.
@@ -73,7 +73,8 @@ def dense_checkpoint(setting: Setting) -> Checkpoint:
     pretrain, path, model = setting.pretrain, dense_path(setting), setting.network.name
     if not pretrain.loads:
         about = {"model": model, "recipe": asdict(pretrain.recipe), "seed": pretrain.seed}
-        train_once(path, lambda: _train(setting), about)
+        if not train_once(path, lambda: _train(setting), about):
+            return None
     elif not pretrain.checkpoint:
         fetch_weights(str(pretrain.weights), "pretrain.weights")
     return _load(setting)
@@ -101,11 +102,11 @@ def _load(setting: Setting) -> Checkpoint:
     return load_checkpoint(dense_path(setting), shadow_network(network.description), key, network.name)
 
 
-def train_once(path: Path, train: Callable[[], Checkpoint], about: Mapping[str, Any]) -> None:
-    """Train the network at `path` if it is not there; of many processes one trains and the others wait.
+def train_once(path: Path, train: Callable[[], Checkpoint], about: Mapping[str, Any]) -> bool:
+    """Train the network at `path` if it is not there and nobody else does; gives whether it is there now.
 
-    It is created once and never replaced. Where locks do not hold several may train it; they all use the network of the
-    first to be done.
+    It is created once and never replaced: where a process that trains it was cut off from the folder, the network of
+    the first to be done is everybody's.
 
     Args:
         path: Where it is kept; its name identifies the recipe.
@@ -116,17 +117,32 @@ def train_once(path: Path, train: Callable[[], Checkpoint], about: Mapping[str, 
         ValueError: If training diverges or the file cannot be written.
     """
     if path.is_file():
-        return
+        return True
+    if path.absolute() in _failures:  # the other studies of a sweep need not try again
+        raise _failures[path.absolute()]
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
-        if path.absolute() in _failures:  # the other jobs of a sweep need not try again
-            raise _failures[path.absolute()]
+    lease = _lease(path)
+    if not lease.take():
+        return False
+    try:
         if not path.is_file():
-            try:
-                save_checkpoint(path, train(), about)
-            except Exception as error:
-                _failures[path.absolute()] = error
-                raise
+            save_checkpoint(path, train(), about)
+    except Exception as error:
+        _failures[path.absolute()] = error
+        raise
+    finally:
+        lease.release()
+    return True
+
+
+def lease_path(dense: Path) -> Path:
+    """The lease that whoever trains a dense network holds."""
+    return dense.with_name(f".{dense.name}.claim")
+
+
+@lru_cache  # to see that a holder on another machine is dead takes more than one look
+def _lease(dense: Path) -> Lease:
+    return Lease(lease_path(dense))
 
 
 _failures: dict[Path, Exception] = {}

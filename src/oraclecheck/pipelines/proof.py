@@ -48,7 +48,8 @@ def prove_pruning(setting: Setting, dense: Checkpoint | None = None) -> None:
     if key in _proven or path.is_file():
         return
     what = "proving the pruning of the dense network" if dense else "proving that these layers can be pruned"
-    lock = FileLock(f"{path}.lock") if dense else nullcontext()  # the driver is alone; workers are many
+    # the driver is alone; workers are many
+    lock = FileLock(f"{path}.lock", poll_interval=1.0) if dense else nullcontext()
     with lock, waiting(f"{what}, once"), double_precision(setting.trainer.threads):
         if path.is_file():
             return

@@ -1,14 +1,10 @@
 """Records on disk: `<study>/<combination>/<repeat>/record.json`, the place decided by what the run is."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from filelock import FileLock
-
-from oraclecheck.files import file_state, read_file, remove_remains, write_json
+from oraclecheck.files import file_state, read_file, write_json
 from oraclecheck.records.record import NewerSchemaError, Record, from_json, to_json
 from oraclecheck.records.unfinished import BegunStudy
 from oraclecheck.records.validation import MOST_DIGITS
@@ -86,31 +82,10 @@ def is_done(path: Path, study_hash: str) -> bool:
     return record.status != "failed" and _deviation(path, record) is None
 
 
-@contextmanager
-def claimed(path: Path, study_hash: str) -> Iterator[bool]:
-    """Hold a run while it is done; gives False if it is done already.
-
-    Of several processes that ask for the same run one gets True and the others wait, then get False. A process that is
-    killed lets go of its claim.
-
-    Args:
-        path: Where the run's record goes.
-        study_hash: The study it belongs to.
-
-    Raises:
-        ValueError: See `is_done`.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.with_name(".lock")
-    with FileLock(lock):
-        mine = not is_done(path, study_hash)
-        if mine:
-            remove_remains(path)
-        yield mine
-        if path.is_file():
-            lock.unlink(missing_ok=True)  # whoever waits for it will find the record
-
-
 def write_record(path: Path, record: Record) -> None:
-    """Put a record in its place, all of it or nothing."""
-    write_json(path, to_json(record))
+    """Put a record in its place, all of it or nothing; the record of a run that was done meanwhile stays.
+
+    Two processes do the same run only where one of them was cut off from the folder that they share.
+    """
+    if not (path.is_file() and is_done(path, record.study_hash)):
+        write_json(path, to_json(record))

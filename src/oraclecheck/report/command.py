@@ -50,6 +50,7 @@ def _parser() -> _Parser:
     parser = _Parser(prog="python -m oraclecheck.report", description=__doc__)
     add = parser.add_argument
     kinds = "a study, multirun/<study>; a folder of studies; wandb:ENTITY/PROJECT[/GROUP]; a CSV or Parquet file"
+    compared = "compare two studies, or two settings over the dense networks that both have"
     place = "where to write; default: report/ in the study, or here if there is none"
     add("sources", nargs="+", metavar="SOURCE", help=kinds)
     add("--out", type=Path, metavar="DIR", help=place)
@@ -58,7 +59,7 @@ def _parser() -> _Parser:
     add("--by", nargs="+", default=(), metavar="COLUMN", help="columns that name a row, such as layers pruning_ratio")
     add("--format", choices=FORMATS, default="table", help="what to print")
     add("--export", type=Path, metavar="FILE", help="also write the runs to FILE, .parquet or .csv")
-    add("--compare", action="store_true", help="compare the two studies, over the combinations that both have")
+    add("--compare", action="store_true", help=compared)
     add("--wandb", metavar="[ENTITY/]PROJECT", help="also send the report to this W&B project")
     return parser
 

@@ -13,7 +13,8 @@ from oraclecheck.analysis.figures.complexity import save_complexity
 from oraclecheck.analysis.figures.forest import save_forest
 from oraclecheck.analysis.figures.scatter import save_scatter
 from oraclecheck.analysis.figures.scatter_grid import save_scatter_grid
-from oraclecheck.analysis.words import describe, short_names, varying
+from oraclecheck.analysis.shared_networks import MEAN
+from oraclecheck.analysis.words import describe, short_names, study_labels, varying
 from oraclecheck.files import write_atomically
 from oraclecheck.report.findings import Findings
 from oraclecheck.report.layouts import combinations_layout, study_layout
@@ -49,7 +50,8 @@ def write_study(findings: Findings, study: str, folder: Path) -> Iterator[Path]:
             for suffix in ("png", "pdf"):
                 (folder / f"scatter_{metric}.{suffix}").unlink(missing_ok=True)
             continue
-        yield from save_scatter(combos, folder / f"scatter_{metric}", metric=metric, **asked)
+        named = {"table": table, "label": study_labels(findings.table)[study]}
+        yield from save_scatter(combos, folder / f"scatter_{metric}", metric=metric, **named, **asked)
 
 
 def write_overview(findings: Findings, folder: Path) -> Iterator[Path]:
@@ -83,9 +85,10 @@ def write_overview(findings: Findings, folder: Path) -> Iterator[Path]:
             yield from save_complexity(sized, folder / f"complexity_{metric}{name}", metric=metric)
         if 0 < measured["study"].nunique() <= MOST_PANELS:
             runs = findings.runs[findings.runs["study"].isin(measured["study"])]
-            yield from save_scatter_grid(runs, folder / f"scatters_{metric}", metric=metric, **asked)
-        if findings.comparison is not None and (findings.comparison["metric"] == metric).any():
-            yield from save_comparison(findings.runs, folder / f"comparison_{metric}", metric=metric, **asked)
+            yield from save_scatter_grid(runs, folder / f"scatters_{metric}", metric=metric, table=table, **asked)
+        for name, pair in _compared_pairs(findings, metric):
+            runs = findings.runs[findings.runs["study"].isin(pair)]
+            yield from save_comparison(runs, folder / name, metric=metric, **asked)
         for pair in _retraining_pairs(measured):
             name = "_".join([f"retraining_{metric}", *short_names(pair)])
             runs = findings.runs[findings.runs["study"].isin(pair)]
@@ -105,6 +108,16 @@ def _settings_of_several_networks(table: pd.DataFrame) -> list[tuple[str, pd.Dat
         return [("", rows) for rows in groups]
     names = [name for name in varying(pd.concat([rows.iloc[:1] for rows in groups])) if name in same]
     return [("_" + re.sub(r"[^\w.]+", "-", describe(rows.iloc[0], names)), rows) for rows in groups]
+
+
+def _compared_pairs(findings: Findings, metric: str) -> list[tuple[str, list[str]]]:
+    """The pairs of studies that a comparison is of, each with its figure's name: one, or one for each network."""
+    if findings.comparison is None:
+        return []
+    rows = findings.comparison[(findings.comparison["metric"] == metric) & (findings.comparison["study_a"] != MEAN)]
+    pairs = [[row["study_a"], row["study_b"]] for _, row in rows.iterrows()]
+    ends = ["_".join(["", *short_names(pair)]) if len(pairs) > 1 else "" for pair in pairs]
+    return [(f"comparison_{metric}{end}", pair) for end, pair in zip(ends, pairs, strict=True)]
 
 
 def _retraining_pairs(table: pd.DataFrame) -> list[list[str]]:

@@ -9,12 +9,21 @@ import pandas as pd
 from oraclecheck.analysis.comparison import compare
 from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.grouping import group
+from oraclecheck.analysis.metrics import FINALS, metric_columns
 from oraclecheck.analysis.networks import across_networks, unlike_settings
+from oraclecheck.analysis.shared_networks import compare_settings
 from oraclecheck.analysis.tables import combinations_table, correlate
 from oraclecheck.analysis.words import describe, in_reading_order, varying
 from oraclecheck.report.cells import lacks
 from oraclecheck.report.grids import honest_grids, paper_grids
-from oraclecheck.report.layouts import COLUMNS, comparison_layout, settings_layout, studies_layout, study_layout
+from oraclecheck.report.layouts import (
+    COLUMNS,
+    comparison_layout,
+    networks_comparison_layout,
+    settings_layout,
+    studies_layout,
+    study_layout,
+)
 from oraclecheck.report.typesetting import Layout
 
 
@@ -28,10 +37,13 @@ class Findings:
         table: Their rows of `correlate`, in reading order.
         networks: Their rows of `across_networks`.
         unlike: Their tables of `unlike_settings`.
+        other_epoch: The rows of `table` at the epoch that was not asked for: the best instead of the last, or the other
+            way round. Of a study that lacks it there are none.
         rows: What the table of studies shows: the rows of `table`, or those that stand alone in their group.
         means: The means over networks that it shows.
         by: The columns that a user grouped them by.
-        comparison: Rows of `compare`; None where it was not asked for.
+        comparison: Rows of `compare`, or of `compare_settings`; None where it was not asked for.
+        sides: Studies of A and of B in it.
         criterion: The criterion that all of this is about.
         study_files: Study -> content of its file, where it is at hand.
     """
@@ -45,13 +57,20 @@ class Findings:
     means: pd.DataFrame
     by: tuple[str, ...] = ()
     comparison: pd.DataFrame | None = None
+    sides: Sequence[Sequence[str]] = ()
     criterion: Criterion = ORACLE
     study_files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    other_epoch: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def studies(self) -> list[str]:
         """Names of the studies, in reading order."""
         return list(dict.fromkeys(self.table["study"]))
+
+    def claims_of(self, study: str) -> pd.DataFrame:
+        """One study's rows of `table`, then those of `other_epoch`."""
+        found = [rows[rows["study"] == study] for rows in (self.table, self.other_epoch) if len(rows)]
+        return pd.concat(found, ignore_index=True)
 
     def of_study(self, study: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """One study's rows of `table` and of `combos`."""
@@ -65,7 +84,8 @@ class Findings:
 
     def grids(self) -> list[Layout]:
         """Layers and ratios as in the paper's Table 2, and with their uncertainty; none of a single study."""
-        return [*paper_grids(self.table, self.criterion), *honest_grids(self.table, self.criterion)]
+        asked: Any = {"criterion": self.criterion, "networks": self.networks}
+        return [*paper_grids(self.table, **asked), *honest_grids(self.table, **asked)]
 
     def settings(self) -> list[Layout]:
         """What tells settings apart that look alike in the table of studies, if there are such."""
@@ -75,10 +95,11 @@ class Findings:
         """The comparison, if one was asked for."""
         if self.comparison is None:
             return []
-        studies = self.table.drop_duplicates("study").set_index("study")
-        names = [self.comparison[f"study_{side}"].iloc[0] for side in "ab"]
-        told = [describe(studies.loc[name], varying(studies)) for name in names]
-        labels = [f"{words} ({name})" if words else name for words, name in zip(told, names, strict=True)]
+        firsts = self.table[self.table["study"].isin([side[0] for side in self.sides])].drop_duplicates("study")
+        told = {row["study"]: describe(row, varying(firsts)) for _, row in firsts.iterrows()}
+        if "networks" in self.comparison:
+            return [networks_comparison_layout(self.comparison, [told[side[0]] or side[0] for side in self.sides])]
+        labels = [f"{told[name]} ({name})" if told[name] else name for (name,) in self.sides]
         return [comparison_layout(self.comparison, labels)]
 
     def lacking(self) -> list[str]:
@@ -111,7 +132,8 @@ def find(
         final: "last" or "best".
         metric: "accuracy", "loss" or "both".
         by: Columns that name a row of the table of studies; none: a row for each study.
-        comparing: Names of two studies to compare, A and B; None for no comparison.
+        comparing: Names of the studies to compare in the order in which they were given: A and B, or those of two
+            settings, the first study's being A; None for no comparison.
         study_files: Study -> content of its file (`study.folder.read_studies`), where it is at hand.
         criterion: What is judged; the runs have its column.
 
@@ -119,14 +141,53 @@ def find(
         ValueError: As `correlate`, `grouping.group` and `compare`.
     """
     asked: dict[str, Any] = {"final": final, "metric": metric, "criterion": criterion}
+    sides = _sides(runs, comparing) if comparing is not None else ()
     comparison = None
-    if comparing is not None:
-        if len(comparing) != 2:
-            raise ValueError(f"--compare must get two studies; got {len(comparing)}: {', '.join(comparing[:5])}")
-        comparison = compare(*(runs[runs["study"] == name] for name in comparing), **asked)
+    if sides:
+        a, b = (runs[runs["study"].isin(side)] for side in sides)
+        comparison = (compare if len(sides[0]) == len(sides[1]) == 1 else compare_settings)(a, b, **asked)
     table = in_reading_order(correlate(runs, **asked)).reset_index(drop=True)
     networks = across_networks(table)
     rows, means = group(table, by) if by else (table, networks)
     unlike = unlike_settings(table, {study: content["definition"] for study, content in study_files.items()})
     combos = combinations_table(runs, criterion=criterion)
-    return Findings(runs, combos, table, networks, unlike, rows, means, tuple(by), comparison, criterion, study_files)
+    return Findings(
+        runs=runs,
+        combos=combos,
+        table=table,
+        networks=networks,
+        unlike=unlike,
+        rows=rows,
+        means=means,
+        by=tuple(by),
+        comparison=comparison,
+        sides=sides,
+        criterion=criterion,
+        study_files=study_files,
+        other_epoch=_at_other_epoch(runs, asked),
+    )
+
+
+def _at_other_epoch(runs: pd.DataFrame, asked: Mapping[str, Any]) -> pd.DataFrame:
+    """Rows of `correlate` at the epoch that was not asked for; none where no run knows it."""
+    (other,) = set(FINALS) - {asked["final"]}
+    known = [column for column in metric_columns(other, asked["metric"]) if column in runs]
+    if runs[known].notna().to_numpy().any():
+        return correlate(runs, **{**asked, "final": other})
+    return pd.DataFrame()
+
+
+def _sides(runs: pd.DataFrame, studies: Sequence[str]) -> list[list[str]]:
+    """The studies of A and those of B: one each, or the networks of two settings."""
+    if len(studies) == 2:
+        return [[study] for study in studies]
+    firsts = runs.drop_duplicates("study").set_index("study")
+    sides: dict[str, list[str]] = {}
+    for study in studies:
+        setting = firsts.loc[study].get("setting_hash")
+        sides.setdefault(study if pd.isna(setting) else str(setting), []).append(study)
+    if len(sides) != 2:
+        what = f"{len(sides)} settings" if len(studies) > 1 else "1"
+        named = ", ".join([side[0] for side in sides.values()][:5])
+        raise ValueError(f"--compare must get two studies, or the studies of two settings; got {what}: {named}")
+    return list(sides.values())

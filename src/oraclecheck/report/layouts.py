@@ -10,11 +10,12 @@ import pandas as pd
 
 from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.metrics import FINALS, UNIT, metric_name
-from oraclecheck.analysis.rounding import outcome
+from oraclecheck.analysis.rounding import UNDEFINED, agreement, decimal, outcome, p_value
+from oraclecheck.analysis.shared_networks import MEAN
 from oraclecheck.analysis.verdict import tally
 from oraclecheck.analysis.words import heading, shared, short_names, spell, varying
 from oraclecheck.pruning.combination import spell_removed
-from oraclecheck.report.cells import cells, compared, count, lacks, statistics
+from oraclecheck.report.cells import cells, compared, count, lacks, number_of, statistics
 from oraclecheck.report.typesetting import Layout
 
 COLUMNS = (
@@ -137,6 +138,46 @@ def comparison_layout(comparison: pd.DataFrame, labels: Sequence[str]) -> Layout
     notes = [alone] if first["only_a"] or first["only_b"] else []
     columns = [compared(row) for _, row in comparison.iterrows()]
     return _by_metric("comparison", title, comparison, columns, [*notes, *comparison["note"]])
+
+
+def networks_comparison_layout(comparison: pd.DataFrame, labels: Sequence[str]) -> Layout:
+    """Two settings over the dense networks that they share (rows of `shared_networks.compare_settings`).
+
+    A row for each network and metric, and one for each mean over networks.
+
+    Args:
+        comparison: See above.
+        labels: What A and B are called.
+    """
+    is_mean = comparison["study_a"] == MEAN
+    m = int(comparison.loc[is_mean, "networks"].iloc[0])
+    rows: list[tuple[str, ...]] = []
+    for part in (comparison[~is_mean], comparison[is_mean]):
+        rows += [()] if rows else []
+        for _, row in part.iterrows():
+            named = ("mean", f"{m} networks") if row["study_a"] == MEAN else (_network(row), str(row["n"]))
+            numbers = (agreement(row["agreement_a"]), agreement(row["agreement_b"]), decimal(row["difference"]))
+            ends = (_bounds(row, "difference"), p_value(row["p"]), decimal(row["final_tau"]), _bounds(row, "final_tau"))
+            rows.append((named[0], str(row["metric"]), named[1], *numbers, *ends))
+    title = f"A: {labels[0]}, B: {labels[1]}: {number_of(m, 'dense network')} in both"
+    heads = ("dense network", "metric", "n", "s of A", "s of B", "A - B", "95 %", "p", "tau of finals", "95 %")
+    explained = (
+        "Pairs of studies of one dense network, over the combinations that both have. A mean's interval is over the "
+        "networks, and so is its p (t-test of a mean difference of 0); a pair's is over its combinations or repeats."
+    )
+    notes = dict.fromkeys([explained, *comparison["note"]])
+    return Layout("comparison", title, heads, tuple(rows), tuple(note for note in notes if note), left=2)
+
+
+def _network(row: pd.Series) -> str:
+    """A dense network by the seed of its training, else by its hash."""
+    seed = row["pretrain_seed"]
+    return spell("dense_hash", row["dense_hash"]) if pd.isna(seed) else f"seed {seed}"
+
+
+def _bounds(row: pd.Series, name: str) -> str:
+    low, high = (row[f"{name}_{end}"] for end in ("low", "high"))
+    return UNDEFINED if pd.isna(low) or pd.isna(high) else f"[{decimal(low)}, {decimal(high)}]"
 
 
 def _by_metric(

@@ -69,6 +69,6 @@ def _print_tables(findings: Findings) -> None:
     chosen = next((i for i, width in enumerate(widths) if width <= console.width), len(widths) - 1)
     console = Console(width=max(console.width, widths[chosen]))
     summary = summaries[chosen % len(summaries)]
-    grids = paper_grids(findings.table, findings.criterion)
+    grids = paper_grids(findings.table, findings.criterion, networks=findings.networks)
     for layout in (summary, *findings.settings(), *grids, *findings.compared()):
         console.print(terminal(layout))

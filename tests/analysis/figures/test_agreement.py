@@ -80,18 +80,36 @@ def test_forest_draws_intervals_ceilings_and_the_threshold():
     assert ax.get_xlim()[0] <= -0.4 and ax.get_xlim()[1] >= 1
 
 
-def test_forest_shows_n_and_k_of_the_metric_asked_for():
-    assert [text.get_text() for text in forest().texts] == ["45, 3"] * 3 + ["$n$, $k$"]
-    assert [text.get_text() for text in forest(metric="loss").texts][:3] == ["7, 3"] * 3
+def test_forest_cuts_no_interval():
+    (ax,) = new_axes()
+    plot_forest(correlated({"agreement_low": -1.2, "agreement_high": 1.3}), ax)
+    assert ax.get_xlim()[0] < -1.2 and ax.get_xlim()[1] > 1.3
+
+
+def test_forest_writes_s_permuted_p_n_and_k_of_the_metric_asked_for():
+    written = [text.get_text() for text in forest().texts]
+    assert written[:4] == ["$s$", "0.61", "\N{MINUS SIGN}0.30", "0.61"]
+    assert written[4:8] == ["permuted $p$", *[r"$5.0\times10^{-4}$"] * 3]
+    assert written[8:] == ["$n$, $k$", *["45, 3"] * 3]
+    assert [text.get_text() for text in forest(metric="loss").texts][-3:] == ["7, 3"] * 3
     assert forest(metric="loss").get_xlabel() == "agreement $s$ with final test loss"
 
 
-def test_forest_puts_means_over_networks_below_as_diamonds():
-    mean = correlated({"networks": 4, "agreement": 0.5, "layers": "conv1"}).drop(columns=["n", "k", "ceiling"])
-    ax = forest(networks=mean)
-    assert markers(ax)[(0.5, 3)] == ("D", GREEN)
-    assert ax.get_yticklabels()[3].get_text() == "mean: conv1"
-    assert ax.texts[3].get_text() == "4 networks"
+def test_forest_puts_a_mean_over_networks_above_them_as_a_diamond():
+    mean = correlated({"networks": 4, "agreement": 0.5, "layers": "conv2"}).drop(columns=["n", "k", "ceiling"])
+    ax = forest(networks=mean.assign(studies=[["conv2"]]))
+    assert markers(ax)[(0.5, 1)] == ("D", GREEN) and markers(ax)[(-0.3, 2)] == ("v", VERMILLION)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["conv1", "conv2", "dense seed 0", "conv10"]
+    assert "4 networks" in [text.get_text() for text in ax.texts]
+
+
+def test_forest_gives_a_label_of_several_lines_more_room():
+    long = ", ".join(["layer"] * 20)
+    ax = Figure(figsize=(6.9, 3)).subplots()
+    plot_forest(correlated(*({"study": name, "layers": name} for name in ("conv1", long, "conv2"))), ax)
+    further = [label.get_text().count("\n") for label in ax.get_yticklabels()]
+    assert further[:2] == [0, 0] and further[2] > 0  # single layers first
+    assert list(ax.get_yticks()) == [0, 1, pytest.approx(2 + 0.35 * further[2])]
 
 
 def test_forest_leaves_an_undefined_agreement_empty():
@@ -160,8 +178,9 @@ def test_comparison_counts_what_diverged(two_fractions):
     two_fractions.loc[two_fractions["combo"] == 3, ["status", "final_test_accuracy"]] = ["diverged", NAN]
     (ax,) = new_axes()
     plot_comparison(two_fractions, ax)
-    assert ax.get_title().endswith("1 not drawn (diverged)")
+    assert ax.get_title().endswith("1 diverged, at the edge")
     assert len(ax.collections[0].get_offsets()) == 6
+    assert len([line for line in ax.lines if line.get_gid() == "rug"]) == 1
 
 
 def test_comparison_of_other_than_two_studies_of_the_same_combinations_is_one_sentence(two_fractions):

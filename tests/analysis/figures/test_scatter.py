@@ -7,10 +7,12 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from hand_made import correlated, study_folder
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import kendalltau
 
+import oraclecheck as oc
 from oraclecheck.analysis.figures.scatter import plot_scatter, save_scatter
 
 SCORES = [0.3, 0.1, 0.2, 0.5, 0.4]
@@ -25,9 +27,9 @@ def combos(scores=SCORES, accuracies=ACCURACIES, **columns: Any) -> pd.DataFrame
     return table.assign(**columns)
 
 
-def drawn(table: pd.DataFrame, **options: str) -> Axes:
+def drawn(given: pd.DataFrame, **options: Any) -> Axes:
     ax = Figure().subplots()
-    plot_scatter(table, ax, **options)
+    plot_scatter(given, ax, **options)
     return ax
 
 
@@ -71,7 +73,27 @@ def test_words_and_numbers_of_the_figure():
     ]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("pruned train loss", "final test accuracy (%)")
     expected = kendalltau(SCORES, ACCURACIES)
-    assert ax.get_title() == rf"$n$ = 5, $k$ = 3, $\tau$ = {expected.statistic:.2f}, $p$ = {expected.pvalue:.2g}"
+    counts = rf"$n$ = 5, $k$ = 3, $\tau$ = {expected.statistic:.2f}, $p$ = {expected.pvalue:.2g}"
+    assert ax.get_title() == f"demo\n{counts}"
+    assert drawn(combos(), label="conv1, 0.2").get_title() == f"conv1, 0.2\n{counts}"
+
+
+def test_title_says_s_its_interval_its_ceiling_and_the_permuted_p():
+    row = correlated({"study": "demo"})
+    written = drawn(combos(), table=row).get_title().split("\n")
+    assert written[0] == "demo"
+    assert " ".join(written[1:-1]) == r"$s$ = 0.61 [0.50, 0.71], ceiling 0.92, permuted $p$ = $5.0\times10^{-4}$"
+    nothing = dict.fromkeys(["agreement_low", "agreement_high", "ceiling", "p_permutation"], math.nan)
+    assert drawn(combos(), table=row.assign(**nothing)).get_title().split("\n")[1] == "$s$ = 0.61"
+    assert "$s$ not defined" in drawn(combos(), table=row.assign(agreement=math.nan)).get_title()
+
+
+def test_title_of_runs_has_what_correlate_says_of_them(tmp_path):
+    runs = oc.load_runs(study_folder(tmp_path))
+    row = oc.correlate(runs, metric="loss").iloc[0]
+    said = f"$s$ = {row['agreement']:.2f} [{row['agreement_low']:.2f}, {row['agreement_high']:.2f}]"
+    assert said in drawn(runs, metric="loss").get_title()
+    assert "$s$" not in drawn(oc.combinations_table(runs), metric="loss").get_title()
 
 
 def test_title_writes_a_small_p_as_a_power_and_a_range_of_repeats():
@@ -79,7 +101,7 @@ def test_title_writes_a_small_p_as_a_power_and_a_range_of_repeats():
     table = combos(range(n), np.linspace(0.9, 0.5, n), k=[2] + [3] * (n - 1))
     mantissa, exponent = f"{kendalltau(range(n), -np.arange(n)).pvalue:.1e}".split("e-")
     title = drawn(table).get_title()
-    assert title.startswith("$n$ = 30, $k$ = 2–3, $\\tau$ = \N{MINUS SIGN}1.00, ")
+    assert "$n$ = 30, $k$ = 2–3, $\\tau$ = \N{MINUS SIGN}1.00, " in title
     assert title.endswith(rf"$p$ = ${mantissa}\times10^{{-{int(exponent)}}}$")
 
 
@@ -112,17 +134,50 @@ def test_picks_are_open_markers_and_count_nowhere():
     assert ax.get_title() == drawn(combos()).get_title()
 
 
-def test_diverged_points_are_counted_and_not_drawn():
-    table = combos([*SCORES, 0.6, math.inf], [*ACCURACIES, -math.inf, 0.99])
+def rug(ax: Axes) -> dict[str, list[tuple[float, float]]]:
+    """Marker -> where it stands at the edge."""
+    marks = [line for line in ax.lines if line.get_gid() == "rug"]
+    return {line.get_marker(): [tuple(map(float, place)) for place in line.get_xydata()] for line in marks}
+
+
+def test_diverged_points_stand_at_the_edge_and_are_counted():
+    table = combos([*SCORES, 0.6, math.inf, math.inf], [*ACCURACIES, -math.inf, 0.99, -math.inf])
     ax = drawn(table)
     assert len(points(ax, "better than")) == 2
     assert len(points(ax, "not better")) == 2
     assert legend(ax)[1:] == [
-        "better than the oracle's choice (3 of 7, 42.9 %)",
-        "not better (3 of 7, 42.9 %)",
-        "2 not drawn (diverged)",
+        "better than the oracle's choice (3 of 8, 37.5 %)",
+        "not better (4 of 8, 50.0 %)",
+        "3 diverged, at the edge",
     ]
-    assert ax.get_title().startswith("$n$ = 7")
+    assert "$n$ = 8" in ax.get_title()
+    marks = rug(ax)
+    ((x, bottom),) = marks["|"]
+    assert x == 0.6 and 0 < bottom < 0.05
+    ((right, y),) = marks["_"]
+    assert 0.95 < right < 1 and y == pytest.approx(99)
+    assert [(round(x), round(y)) for x, y in marks["x"]] == [(1, 0)]
+
+
+def test_a_diverged_loss_stands_at_the_upper_edge():
+    ax = drawn(combos().assign(final_test_loss=[math.inf, 0.1, 0.2, 0.3, 0.4]), metric="loss")
+    assert [(x, round(y)) for x, y in rug(ax)["|"]] == [(0.3, 1)]
+
+
+def test_thin_bars_run_from_the_least_to_the_greatest_repeat():
+    repeats = [[0.94, 0.96], [0.9, 0.9], [0.7, 0.9], [math.nan, 0.92], [0.9, -math.inf]]
+    ax = drawn(combos().assign(repeats_final_test_accuracy=repeats))
+    bars = [bar.tolist() for artist in ax.collections if artist.get_gid() == "spread" for bar in artist.get_segments()]
+    assert sorted(bars) == [[[0.2, pytest.approx(70)], [0.2, pytest.approx(90)]], [[0.3, 94], [0.3, 96]]]
+    assert "least to greatest of the repeats" in legend(ax)
+
+
+def test_scores_that_pile_up_near_0_stand_on_a_logarithmic_axis():
+    scores = [0.001, 0.002, 0.003, 0.01, 5.0]
+    piled, spread = drawn(combos(scores)), drawn(combos())
+    assert (piled.get_xscale(), spread.get_xscale()) == ("log", "linear")
+    assert piled.get_xlabel() == "pruned train loss (log scale)"
+    assert {"0.001", "0.01", "0.1", "1"} <= {text.get_text() for text in piled.get_xticklabels()}
 
 
 def test_a_diverged_oracles_choice_leaves_the_others_better():
@@ -154,7 +209,7 @@ def test_tied_choices_are_named():
 )
 def test_a_study_that_has_no_tau_is_still_drawn(tmp_path, scores, accuracies, title):
     table = combos(scores, accuracies)
-    assert drawn(table).get_title() == title
+    assert drawn(table).get_title().removeprefix("demo").removeprefix("\n") == title
     save_scatter(table, tmp_path / "scatter")
 
 

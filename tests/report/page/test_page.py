@@ -16,7 +16,7 @@ from oraclecheck.report.page.columns import GROUPS
 from oraclecheck.report.page.gaps import gaps
 from oraclecheck.report.page.points import scatter_points
 from oraclecheck.report.page.settings import flat, provenance
-from oraclecheck.report.page.verdicts import distinct_titles, sentence
+from oraclecheck.report.page.verdicts import distinct_titles, in_common, sentence, statistics_line
 
 
 class Elements(HTMLParser):
@@ -94,6 +94,13 @@ def test_points_beyond_exact_integers_stay_exact():
     assert scatter_points(runs, combinations_table(runs))["combo"] == [3, "18446744073709551617"]
 
 
+def test_points_say_whether_scores_pile_up_near_0():
+    runs = as_runs([run("one", combo, 0, **outcome(0.5, 0.01 * 1.5**combo)) for combo in range(20)])
+    assert scatter_points(runs, combinations_table(runs))["logarithmic"] is True
+    runs = make_runs().query("study == 'plain'")
+    assert scatter_points(runs, combinations_table(runs))["logarithmic"] is False
+
+
 def test_five_thousand_points_of_three_repeats_stay_below_three_megabytes():
     rows = [
         run("many", c, r, **outcome(0.9 + ((c * 7919 + r * 104729) % 1000) / 10007, 1 + c / 7))
@@ -127,17 +134,27 @@ def test_sentence_says_what_is_not_known():
     )
 
 
-def test_titles_tell_studies_apart():
+def test_studies_are_called_by_what_differs():
     rows = [
         {"study": f"a-0000000{i}", "model": "m", "data": "d", "layers": "conv1/conv2", "pruning_ratio": "0.5"}
         for i in range(3)
     ]
     table = pd.DataFrame([row | {"pretrain_seed": min(i, 1), "wiring": "correct"} for i, row in enumerate(rows)])
-    assert list(distinct_titles(table).values()) == [
-        "m on d, conv1/2 at 0.5, dense seed 0",
-        "m on d, conv1/2 at 0.5, dense seed 1, 00000001",
-        "m on d, conv1/2 at 0.5, dense seed 1, 00000002",
-    ]
+    assert list(distinct_titles(table).values()) == ["dense seed 0", "dense seed 1, 00000001", "dense seed 1, 00000002"]
+    assert in_common(table) == "m, d, conv1/2, 0.5, wiring correct"
+    assert list(distinct_titles(table[:1]).values()) == ["m on d, conv1/2 at 0.5"] and in_common(table[:1]) == ""
+
+
+def test_a_study_of_which_nothing_is_known_is_called_by_its_name():
+    table = pd.DataFrame([{"study": "points", "model": None, "data": None}, {"study": "b", "model": "m", "data": "d"}])
+    assert list(distinct_titles(table)) == ["points", "b"] and distinct_titles(table)["points"] == "points"
+
+
+def test_statistics_line_has_s_with_its_interval_the_ceiling_and_the_permuted_p():
+    assert statistics_line(ROW) == (
+        "s = 0.61 [0.50, 0.71], noise ceiling 0.92, filter-permutation p = 5.0 × 10⁻⁴, n = 45, k = 3"
+    )
+    assert statistics_line(ROW | {"agreement": math.nan}) == "s is not defined, n = 45"
 
 
 def test_sentence_over_dense_networks_claims_no_more_than_their_mean():
@@ -149,6 +166,15 @@ def test_sentence_over_dense_networks_claims_no_more_than_their_mean():
         "valid to choose by is undecided: mean agreement s = 0.2004 (95 % interval over networks 0.10 to 0.30), "
         "4 dense networks. Sample: the interval holds 0.2."
     )
+
+
+def test_sentence_over_dense_networks_says_what_one_bad_network_would_change():
+    row = {"metric": "loss", "final": "last", "networks": 4, "agreement": 0.5, "agreement_low": 0.1}
+    row |= {"agreement_high": 0.9, "agreement_median": 0.55, "leave_out_low": 0.45, "leave_out_high": 0.6}
+    row |= {"p_sign": 0.125, "noise_free": 0.6, "noise_free_low": 0.2, "noise_free_high": 1.0, "reason": "why"}
+    row |= {"relation": "agrees", "verdict": "undecided"}
+    assert "4 dense networks, median 0.55, without any one of them 0.45 to 0.60, sign test p = 0.12, " in sentence(row)
+    assert "freed of noise 0.60 (0.20 to 1.00)" in sentence(row)
 
 
 def test_sentence_flags_a_ceiling_that_rests_on_collapsed_combinations():

@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mixed_sweep import mixed_sweep
 from page_studies import HOSTILE, write_studies
+
+from oraclecheck.report.findings import find
+from oraclecheck.report.page import write_page
 
 pytest.importorskip("selenium")
 from selenium.webdriver import ActionChains, Keys
@@ -47,8 +51,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def opened(browser, page):
-    """The page, loaded once."""
+    """The page, loaded once, its plot drawn."""
     browser.get(page.as_uri())
+    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#plot .point"))
     return browser
 
 
@@ -85,6 +90,11 @@ def label(chrome):
     return chrome.execute_script("return document.querySelector('#plot .hoverlayer').textContent").replace("\xa0", " ")
 
 
+def title(chrome):
+    lines = chrome.find_elements(By.CSS_SELECTOR, "#plot .gtitle tspan.line")
+    return " ".join(line.get_attribute("textContent") for line in lines)
+
+
 def wait(chrome, condition):
     """Give the page ten seconds: it draws when the browser has time for it."""
     WebDriverWait(chrome, 10, poll_frequency=0.02).until(lambda _: condition())
@@ -95,7 +105,8 @@ def legend(chrome):
 
 
 def column(chrome, name):
-    cells = chrome.find_elements(By.CSS_SELECTOR, f"#table tbody [data-column={name}]")
+    place = chrome.execute_script("return arguments[0].cellIndex", heading(chrome, name)) + 1
+    cells = chrome.find_elements(By.CSS_SELECTOR, f"#table tbody tr > :nth-child({place})")
     return [cell.text.split("\n")[0] for cell in cells if cell.is_displayed()]
 
 
@@ -182,23 +193,50 @@ def test_switches_change_the_plot(chrome):
     assert "s = 0.52" in chrome.find_element(By.ID, "caption").text
     switch(chrome, "final", "best")
     hover(chrome, 0.3, 0.03, "0.03")
-    assert (
-        "No statistics were computed of the test loss at the best epoch" in chrome.find_element(By.ID, "caption").text
-    )
+    assert "test loss at the best epoch" in chrome.find_element(By.ID, "caption").text
+    assert "s = 0.62" in chrome.find_element(By.ID, "caption").text and "s = 0.62 [0.40, 0.60]" in title(chrome)
+
+
+def test_plot_says_its_study_and_statistics_and_shows_the_spread_over_repeats(chrome):
+    assert title(chrome).startswith("lenet5_mini, mnist, conv1, 0.2, wiring correct")
+    assert "s = 0.50 [0.40, 0.60], noise ceiling 0.90" in title(chrome)
+    bars = "return document.querySelector('#plot').data.map((t) => t.error_y?.arrayminus ?? []).flat().filter((v) => v)"
+    assert chrome.execute_script(bars) == pytest.approx([1, 1])  # 0.80 and 0.82, 0.95 and 0.97
 
 
 def test_every_scatter_button_opens_its_own_study_and_metric(chrome):
     buttons = chrome.find_elements(By.CSS_SELECTOR, "button.show")
     assert len(buttons) == 6
     titles = [option.text for option in Select(chrome.find_element(By.ID, "study")).options]
+    studies = chrome.find_elements(By.CSS_SELECTOR, ".overview details.study")
     for button in buttons:
-        article = button.find_element(By.XPATH, "ancestor::article")
+        study = button.find_element(By.XPATH, "ancestor::details")
         chrome.execute_script("arguments[0].click()", button)
         shown = Select(chrome.find_element(By.ID, "study")).first_selected_option.text
-        assert shown == titles[chrome.find_elements(By.CSS_SELECTOR, "#verdicts article.study").index(article)]
+        assert shown == titles[studies.index(study)]
         metric = button.get_attribute("data-metric")
         assert f"test {metric}" in chrome.find_element(By.CSS_SELECTOR, "#plot .ytitle").text
     assert not [entry for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_overview_folds_and_is_filtered_by_the_beginnings_of_words(chrome):
+    lines = chrome.find_elements(By.CSS_SELECTOR, ".overview details.study")
+    sentence = lines[0].find_element(By.CSS_SELECTOR, ".quote")
+    assert not sentence.is_displayed()
+    summary = lines[0].find_element(By.TAG_NAME, "summary")
+    chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", summary)
+    summary.click()
+    assert sentence.is_displayed()
+    summary.click()
+    field = chrome.find_element(By.CSS_SELECTOR, "#verdicts .filter")
+    for words, count in (("conv1 mnist lenet", 1), ("valid", 0), ("undec", 3), ("without outcome", 1)):
+        field.clear()
+        field.send_keys(words)
+        assert sum(line.is_displayed() for line in lines) == count, words
+        assert chrome.find_element(By.CSS_SELECTOR, ".count").text == f"{count} of 3"
+    assert len(column(chrome, "metric")) == 2
+    field.send_keys(Keys.CONTROL, "a", Keys.DELETE)
+    assert len(column(chrome, "metric")) == 6
 
 
 def test_study_selector_changes_the_points(chrome):
@@ -259,3 +297,55 @@ def test_every_control_and_region_has_a_name(chrome):
 
 def test_page_had_no_errors_whatever_was_done_with_it(chrome):
     assert [entry for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+@pytest.fixture(scope="module")
+def mixed(browser, tmp_path_factory):
+    """The page of fifteen studies."""
+    path = tmp_path_factory.mktemp("mixed") / "index.html"
+    write_page(path, find(mixed_sweep(), final="last", metric="both", study_files={}))
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", WIDE | {"width": 1400})
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+    browser.get(path.as_uri())
+    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#plot .point"))
+    return browser
+
+
+def test_fifteen_studies_open_with_a_line_each(mixed):
+    lines = mixed.find_elements(By.CSS_SELECTOR, ".overview summary")
+    assert len(lines) == 19 and max(line.size["height"] for line in lines) < 40
+    assert mixed.find_element(By.ID, "verdicts").size["height"] < 1500
+
+
+def test_what_a_row_is_about_and_its_s_stay_in_view(mixed):
+    leading = mixed.find_elements(By.CSS_SELECTOR, "#table thead .fixed")
+    names = [cell.get_attribute("data-column") for cell in leading]
+    assert names == ["layers", "pruning_ratio", "wiring", "pretrain_seed", "metric", "agreement"]
+    before = [cell.location["x"] for cell in leading]
+    mixed.execute_script("document.querySelector('#numbers .scroll').scrollLeft = 200")
+    assert [cell.location["x"] for cell in leading] == before
+    assert heading(mixed, "relation").location["x"] < before[-1] + leading[-1].size["width"]
+
+
+def test_scores_that_pile_up_near_0_have_a_logarithmic_axis(mixed):
+    assert mixed.execute_script("return document.getElementById('plot')._fullLayout.xaxis.type") == "log"
+    choice = "const star = document.getElementById('plot').data.at(-2); return [star.x[0], star.y[0]]"
+    hover(mixed, *mixed.execute_script(choice), "the oracle’s choice")
+    Select(mixed.find_element(By.ID, "study")).select_by_index(1)
+    assert mixed.execute_script("return document.getElementById('plot')._fullLayout.xaxis.type") == "linear"
+
+
+def test_every_button_of_fifteen_studies_does_something_without_an_error(mixed):
+    kinds = ".show, summary, #table thead button, .columns input, #scatter [data-state]"
+    buttons = mixed.find_elements(By.CSS_SELECTOR, kinds)
+    assert len(buttons) > 100
+    for button in buttons:
+        mixed.execute_script("arguments[0].click()", button)
+    assert [entry for entry in mixed.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_clicks_faster_than_drawing_end_with_the_last_one(mixed):
+    six = "[...document.querySelectorAll('.show')].slice(0, 6)"
+    mixed.execute_script(f"for (let i = 0; i < 4; i++) for (const button of {six}) button.click()")
+    wait(mixed, lambda: "conv1, 0.2, wiring correct, dense seed 2" in title(mixed))
+    assert "test loss" in mixed.find_element(By.CSS_SELECTOR, "#plot .ytitle").text

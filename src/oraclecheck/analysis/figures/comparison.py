@@ -11,11 +11,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from oraclecheck.analysis.criterion import ORACLE, Criterion
+from oraclecheck.analysis.figures.combinations import draw_rug
+from oraclecheck.analysis.figures.lettering import figure_width, fitted, set_title
 from oraclecheck.analysis.figures.points import axis_label, combinations_of, tau_and_p
 from oraclecheck.analysis.figures.print_style import COLUMN, given_or_new, save_figure
 from oraclecheck.analysis.pairing import paired
 from oraclecheck.analysis.words import study_labels
 from oraclecheck.records.combination_key import combination_keys
+
+_LABEL, _TICKS = 8, 48
+"""Points: the type of the axes' labels, and what ticks and labels take from the width of the Axes."""
 
 
 def plot_comparison(
@@ -29,7 +34,8 @@ def plot_comparison(
     """Draw the final metric of one study against another's, combination by combination, as paper 1's Figure A6.
 
     There it is 10 % against 100 % of the retraining; any two studies of the same combinations can be compared. tau in
-    the title is between the two metrics: 1 if both rank the combinations alike.
+    the title is between the two metrics: 1 if both rank the combinations alike. Combinations that diverged in either
+    are ticks at the edge.
 
     Args:
         runs: The runs of two studies of the same network, layers and ratios. The one with less retraining, else the
@@ -68,11 +74,13 @@ def plot_comparison(
             ax.axline((xs[drawn][0],) * 2, slope=1, color="0.6", linewidth=0.8, linestyle=":", zorder=0, label="equal")
             ax.legend(frameon=False)
         title = [f"$n$ = {len(shared)}", *tau_and_p(xs, ys)]
-        if hidden := int((~drawn).sum()):
-            title.append(f"{hidden} not drawn (diverged)")
-        ax.set_title(", ".join(title))
-        ax.set_xlabel(f"{axis_label(final, metric)}, {labels[studies[0]]}")
-        ax.set_ylabel(f"{axis_label(final, metric)}, {labels[studies[1]]}")
+        if diverged := draw_rug(ax, xs, ys):
+            title.append(f"{diverged} diverged, at the edge")
+        width = figure_width(ax) - _TICKS
+        set_title(ax, fitted(title, width), width)
+        for name, study in (("xlabel", studies[0]), ("ylabel", studies[1])):
+            said = [axis_label(final, metric), *labels[study].replace("$", r"\$").split(", ")]
+            ax.set(**{name: "\n".join(fitted(said, width, _LABEL))})
         ax.ticklabel_format(useOffset=False)
         ax.spines[["top", "right"]].set_visible(False)
     return ax

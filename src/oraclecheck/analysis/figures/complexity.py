@@ -9,10 +9,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from oraclecheck.analysis.figures.agreement import agreement_axis, draw_agreement, legend_keys, rows_of
+from oraclecheck.analysis.figures.lettering import columns_that_fit, figure_width, fitted
 from oraclecheck.analysis.figures.print_style import FULL, VERDICTS, given_or_new, save_figure
 from oraclecheck.analysis.metrics import metric_name
 
 _HEIGHT = FULL / 2.6
+_AXES = 0.42
+"""The share of the figure's width that each of the two Axes has."""
 
 
 def plot_complexity(table: pd.DataFrame, axes: Sequence[Axes] | None = None, *, metric: str = "accuracy") -> list[Axes]:
@@ -46,7 +49,7 @@ def plot_complexity(table: pd.DataFrame, axes: Sequence[Axes] | None = None, *, 
         agreement_axis(left, rows, horizontal=False)
         right.set_ylim(bottom=0)
         right.set_ylabel("anomaly ratio (%)")
-        labels = _model_labels(models, rows)
+        labels = _model_labels(models, rows, figure_width(left) * _AXES / len(models))
         for ax in (left, right):
             ax.set_title(metric_name(rows["final"].iloc[0], metric))
             ax.set_xticks(range(len(models)), labels)
@@ -54,7 +57,9 @@ def plot_complexity(table: pd.DataFrame, axes: Sequence[Axes] | None = None, *, 
             ax.set_xlabel("network (parameters)" if "dense_params" in rows else "network")
             ax.spines[["top", "right"]].set_visible(False)
         figure = left.figure.get_figure(root=True)
-        figure.legend(handles=legend_keys(rows), loc="outside lower center", ncols=5, frameon=False, handletextpad=0.3)
+        keys = legend_keys(rows)
+        across = columns_that_fit(left, [str(key.get_label()) for key in keys])
+        figure.legend(handles=keys, loc="outside lower center", ncols=across, frameon=False, handletextpad=0.6)
     return [left, right]
 
 
@@ -74,11 +79,12 @@ def _draw_anomalies(ax: Axes, row: pd.Series, at: float) -> None:
         ax.plot([at], [ratio], ls="", marker=shape, ms=4.5, mec="white", mew=0.4, zorder=4, **looks)
 
 
-def _model_labels(models: list[str], rows: pd.DataFrame) -> list[str]:
-    """Variants without the name of the network they vary, and how many parameters they have."""
+def _model_labels(models: list[str], rows: pd.DataFrame, width: float) -> list[str]:
+    """Variants without the name of the network they vary, and how many parameters they have, in lines of a width."""
     shortest = min(models, key=len)
     is_stem = len(models) > 1 and all(model == shortest or model.startswith(f"{shortest}_") for model in models)
     labels = [model.removeprefix(f"{shortest}_") for model in models] if is_stem else models
+    labels = ["\n".join(fitted([label.replace("$", r"\$")], width)) for label in labels]
     if "dense_params" not in rows:
         return labels
     sizes = rows.drop_duplicates("model").set_index("model")["dense_params"]

@@ -11,18 +11,28 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
-from plotly.offline import get_plotlyjs
 
 from oraclecheck.analysis.criterion import Criterion
 from oraclecheck.analysis.verdict import tally
-from oraclecheck.analysis.words import look_alikes
+from oraclecheck.analysis.words import describe, varying
 from oraclecheck.files import encoded, write_atomically
 from oraclecheck.report.findings import Findings
+from oraclecheck.report.page.bundle import packed, script
 from oraclecheck.report.page.columns import GROUPS
 from oraclecheck.report.page.gaps import gaps
+from oraclecheck.report.page.grids import grids
+from oraclecheck.report.page.numbers import lacking, numbers
 from oraclecheck.report.page.points import scatter_points
 from oraclecheck.report.page.settings import flat, provenance, sweep_commands
-from oraclecheck.report.page.verdicts import FINALS, distinct_titles, particulars, sentence, title
+from oraclecheck.report.page.verdicts import (
+    FINALS,
+    distinct_titles,
+    in_common,
+    particulars,
+    sentence,
+    statistics_line,
+    title,
+)
 
 _HERE = Path(__file__).parent
 
@@ -43,7 +53,7 @@ def write_page(path: Path, findings: Findings, command: str = "") -> None:
     first, points = table.iloc[0], [study.pop("points") for study in studies]
     words = {"finals": FINALS, "score": criterion.score, "pick": criterion.pick.replace("'", "’")}
     scatter = {"studies": points, "final": first["final"], "metric": first["metric"], **words}
-    scripts = [get_plotlyjs(), (_HERE / "page.js").read_text()]
+    own_script, counted = (_HERE / "page.js").read_text(), numbers(findings)
     options: Any = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(loader=FileSystemLoader(_HERE), **options)
     environment.filters["formula"] = _formula
@@ -51,16 +61,24 @@ def write_page(path: Path, findings: Findings, command: str = "") -> None:
     html = environment.get_template("page.html.jinja").render(
         criterion=criterion,
         studies=studies,
+        in_common=in_common(table),
+        metrics=list(dict.fromkeys(table["metric"])),
         tallies=tally(table, findings.networks),
         groups_of_networks=_groups_of_networks(findings),
+        grids=grids(findings),
+        compared=findings.compared(),
         unlike=[group.to_dict("records") for group in findings.unlike],
-        groups={name: [(column, column.at_first(table)) for column in group] for name, group in GROUPS.items()},
+        numbers=counted,
+        agreement=next(column for column in counted.columns if column.name == "agreement"),
+        groups=GROUPS,
+        final=first["final"],
         finals=FINALS,
         total=len(findings.runs),
         command=command,
         style=Markup((_HERE / "page.css").read_text()),
-        scripts=map(Markup, scripts),
-        policy=_policy(scripts),
+        bundle=Markup(packed()),
+        script=Markup(own_script),
+        policy=_policy([script(), own_script]),
         points=Markup(_json(scatter)),
     )
     write_atomically(path, lambda file: file.write(html.encode(errors="replace")))
@@ -69,30 +87,34 @@ def write_page(path: Path, findings: Findings, command: str = "") -> None:
 def _study(findings: Findings, name: str, words: str, sweep: str) -> dict[str, Any]:
     table, combos = findings.of_study(name)
     runs, claims = findings.runs[findings.runs["study"] == name], _claims(table, findings.criterion)
-    captions = {claim["metric"]: claim["sentence"] for claim in claims}
+    told: dict[str, dict[str, dict[str, str]]] = {}
+    for claim in _claims(findings.claims_of(name), findings.criterion):
+        said = {"caption": claim["sentence"], "line": statistics_line(claim)}
+        told.setdefault(claim["final"], {})[claim["metric"]] = said
     file = findings.study_files.get(name, {})
     return {
         "name": name,
         "title": words,
         "particulars": particulars(claims[0]),
         "claims": claims,
+        "lacking": lacking(claims[0]),
         "gaps": gaps(runs, claims[0]),
         "config": list(flat(file.get("config", {}))),
         "definition": list(flat(file.get("definition", {}))),
         "provenance": provenance(runs),
         "sweep": sweep,
-        "points": {"study": name, "captions": captions, **scatter_points(runs, combos)},
+        "points": {"study": name, "title": words, "told": told, **scatter_points(runs, combos)},
     }
 
 
 def _groups_of_networks(findings: Findings) -> list[dict[str, Any]]:
-    """The claims about architectures, those about the same one together."""
-    groups: dict[tuple[str, ...], dict[str, Any]] = {}
-    several = bool(look_alikes(findings.networks))
+    """The claims about settings of several dense networks, those about the same one together."""
+    groups: dict[str, dict[str, Any]] = {}
+    names = [name for name in varying(findings.table) if name != "pretrain_seed"]
     for claim in _claims(findings.networks, findings.criterion):
-        words = (title(claim), *particulars(claim), *([f"setting {claim['setting_hash'][:8]}"] if several else []))
-        group = groups.setdefault(words, {"title": words[0], "particulars": words[1:], "claims": []})
-        group["claims"].append(claim)
+        words = describe(pd.Series(claim), names) or title(claim)
+        known = {"title": words, "particulars": particulars(claim), "claims": []}
+        groups.setdefault(claim["setting_hash"], known)["claims"].append(claim)
     return list(groups.values())
 
 

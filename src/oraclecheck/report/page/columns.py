@@ -31,7 +31,7 @@ _FORMS: dict[str, Callable[[Any], str]] = {
 
 @dataclass(frozen=True)
 class Column:
-    """A column of `tables.correlate`.
+    """A column of `tables.correlate`, or `lacking`, which is put together from others.
 
     Attributes:
         name: Its name there.
@@ -61,11 +61,9 @@ class Column:
         return bool((values.notna() & ~values.isin([0, ""])).any())
 
     def sort_key(self, row: Mapping[str, Any]) -> str:
-        """What the page sorts by; empty where the number is not defined."""
-        value = row[self.name if self.name in row else self.ends[0]]
-        if pd.isna(value):
-            return ""
-        return str(value) if self.kind == "text" else repr(float(value))
+        """What the page sorts numbers by; empty where one is not defined, and of text, which is sorted by itself."""
+        value = row.get(self.name, row.get(self.ends[0]) if self.ends else None)
+        return "" if self.kind == "text" or pd.isna(value) else f"{float(value):.9g}"
 
     def text(self, row: Mapping[str, Any]) -> str:
         """The number as it is printed; empty where there is only an interval."""
@@ -73,7 +71,7 @@ class Column:
 
     def interval(self, row: Mapping[str, Any]) -> str:
         """The interval as it is printed; empty if there is none."""
-        if not self.ends or any(pd.isna(row[end]) for end in self.ends):
+        if not self.ends or any(pd.isna(row.get(end)) for end in self.ends):
             return ""
         low, high = (self._text(row, end).removesuffix(" pp").removesuffix(" %") for end in self.ends)
         return f"[{low}, {high}]"
@@ -87,7 +85,9 @@ class Column:
 
 GROUPS: dict[str, tuple[Column, ...]] = {
     "Study": (
-        Column("study", "Study", "text", ALWAYS, "Everything that is fixed while combinations and repeats vary."),
+        Column("study", "Study", "text", ON_DEMAND,
+            "The name of the study's folder. A study is everything that is fixed while combinations and repeats vary; "
+            "the page calls it by what it does not share with the others."),
         Column("criterion", "Criterion", "text", ON_DEMAND, "The criterion that is judged, by its name."),
         Column("final", "Final", "text", ON_DEMAND,
             "Which epoch the metric is taken from: the last retraining epoch, or the one with the best test accuracy "
@@ -128,6 +128,9 @@ GROUPS: dict[str, tuple[Column, ...]] = {
         Column("study_hash", "Study hash", "text", ON_DEMAND, "SHA-256 of what defines the study."),
         Column("setting_hash", "Setting hash", "text", ON_DEMAND,
             "SHA-256 of what defines the study but for the dense network; only studies that share it are averaged."),
+        Column("lacking", "Lacking", "text", TELLING,
+            "Runs without an outcome (missing, failed, unfinished) and runs with one that do not count, so that all "
+            "combinations count with equally many repeats (left out). Each has a column of its own under Runs."),
         Column("error", "Error", "text", TELLING,
             "What contradicts itself in the records: the {score} of one combination, or a metric of the dense "
             "network, differs between two of them by more than 10⁻⁵ of its value."),
@@ -139,16 +142,16 @@ GROUPS: dict[str, tuple[Column, ...]] = {
             "Repeats of each combination that count: retrainings that differ only in their seed. Every number rests "
             "on the same k repeats of the same n combinations."),
         Column("runs", "Runs", "count", ON_DEMAND, "Records: one for each combination and repeat."),
-        Column("missing", "Missing", "count", TELLING, "Runs that should be there and have no record."),
-        Column("failed", "Failed", "count", TELLING, "Runs that ended in an error. They are not outcomes."),
+        Column("missing", "Missing", "count", ON_DEMAND, "Runs that should be there and have no record."),
+        Column("failed", "Failed", "count", ON_DEMAND, "Runs that ended in an error. They are not outcomes."),
         Column("diverged", "Diverged", "count", TELLING,
             "Runs whose loss became NaN or infinite. They are outcomes, and rank worst."),
-        Column("unfinished", "Unfinished", "count", TELLING, "Runs that started and have no outcome."),
-        Column("incomplete", "Incomplete", "count", TELLING,
+        Column("unfinished", "Unfinished", "count", ON_DEMAND, "Runs that started and have no outcome."),
+        Column("incomplete", "Incomplete", "count", ON_DEMAND,
             "Combinations that lack the outcome of a repeat that was begun."),
-        Column("left_out", "Left out", "count", TELLING,
+        Column("left_out", "Left out", "count", ON_DEMAND,
             "Runs with an outcome that do not count, so that all combinations count with equally many repeats."),
-        Column("left_out_combinations", "Left out (n)", "count", TELLING,
+        Column("left_out_combinations", "Left out (n)", "count", ON_DEMAND,
             "Combinations none of whose runs count: they have fewer repeats than nine in ten of the others."),
     ),
     "Agreement": (

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from oraclecheck.analysis.figures.score_axis import pile_up
 from oraclecheck.analysis.metrics import FINALS, HIGHER_IS_BETTER
 from oraclecheck.pruning.combination import spell_removed
 from oraclecheck.records.combination_key import Key, combination_keys
@@ -30,7 +31,8 @@ def scatter_points(runs: pd.DataFrame, combos: pd.DataFrame) -> dict[str, Any]:
         JSON-serialisable but for NaN and infinities: `combo`, `picked` (None or the criterion), `removed` (text),
         `score`, `y` (final, then metric, gives the means), `repeats` (their numbers) and `each` (final, then metric,
         gives one list a combination: a number, "diverged", "failed", or None where there is no record; absent for a
-        single repeat), `choice` (row of the least score, None if there is none).
+        single repeat), `choice` (row of the least score, None if there is none), `logarithmic` (whether scores pile up
+        near 0, so that they are drawn on a logarithmic axis).
     """
     shown = combos[(combos["k"] > 0) & combos["score"].notna()]  # NaN where records contradict each other
     unpicked = np.flatnonzero(shown["picked_by"].isna())
@@ -44,6 +46,7 @@ def scatter_points(runs: pd.DataFrame, combos: pd.DataFrame) -> dict[str, Any]:
         "choice": int(unpicked[np.argmin(score[unpicked])]) if len(unpicked) else None,
         "y": _by_metric(lambda column: shown[column].to_numpy(float).tolist()),
         "repeats": repeats,
+        "logarithmic": pile_up(score),
     }
     if len(repeats) > 1:
         place = {key: row for row, key in enumerate(zip(_keys(runs), runs["repeat"], strict=True))}

@@ -7,7 +7,7 @@ import pandas as pd
 
 from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.rounding import agreement, magnitude, p_value
-from oraclecheck.analysis.words import describe, short_layers, short_names, varying
+from oraclecheck.analysis.words import describe, shared, short_layers, short_names, varying
 from oraclecheck.report.cells import number_of
 
 FINALS = {"last": "after the last epoch", "best": "at the best epoch"}
@@ -23,7 +23,6 @@ _CLAIMS = {
     "inverse": ": choosing by it is worse than chance",
     "undecided": "; whether it is valid to choose by is undecided",
 }
-_IN_TITLE = ("model", "data", "layers", "pruning_ratio")
 
 
 def sentence(row: Mapping[str, Any], criterion: Criterion = ORACLE) -> str:
@@ -32,7 +31,7 @@ def sentence(row: Mapping[str, Any], criterion: Criterion = ORACLE) -> str:
     claim = _RELATIONS[row["relation"]].format(score=criterion.score, outcome=outcome) + _CLAIMS[row["verdict"]]
     if "networks" in row:
         claim = f"Over dense networks, {claim[0].lower()}{claim[1:]}"
-        numbers = [_agreement(row), f"{int(row['networks'])} dense networks"]
+        numbers = [_agreement(row), f"{int(row['networks'])} dense networks", *_beside_mean(row)]
     else:
         claim = f"{claim} (one trained network)"
         counts = [f"{int(row['n']):,} combinations", number_of(int(row["k"]), "repeat")]
@@ -43,7 +42,7 @@ def sentence(row: Mapping[str, Any], criterion: Criterion = ORACLE) -> str:
 
 def title(row: Mapping[str, Any]) -> str:
     """What people call the study; its folder's name if nothing more is known."""
-    if pd.isna(row["model"]) or pd.isna(row["data"]):
+    if _unknown(row):
         return str(row["study"])
     layers, ratio = short_layers(str(row["layers"] or "")), str(row["pruning_ratio"] or "")
     what = ratio if " " in ratio else f"{layers} at {ratio}"
@@ -51,14 +50,34 @@ def title(row: Mapping[str, Any]) -> str:
 
 
 def distinct_titles(table: pd.DataFrame) -> dict[str, str]:
-    """Study -> title with what tells it from the others; the end of its name if the columns do not tell them apart."""
-    names = [name for name in varying(table) if name not in _IN_TITLE]
+    """Study -> what it is called among those of a table: what differs; of a single one, its network, data and layers.
+
+    A study of which nothing more is known is called by its name; the end of the name is added where the columns do not
+    tell studies apart.
+    """
     firsts = table.drop_duplicates("study")
-    titles = [", ".join([title(dict(row)), *([describe(row, names)] if names else [])]) for _, row in firsts.iterrows()]
+    names = varying(firsts)
+    rows = [(row, dict(row)) for _, row in firsts.iterrows()]
+    titles = [title(known) if not names or _unknown(known) else describe(row, names) for row, known in rows]
     return {
         study: text if titles.count(text) == 1 or text == study else f"{text}, {short}"
         for study, text, short in zip(firsts["study"], titles, short_names(firsts["study"]), strict=True)
     }
+
+
+def in_common(table: pd.DataFrame) -> str:
+    """What all studies of a table share, in words; what a lone study is called leaves nothing to add."""
+    names = [name for name in shared(table) if name != "order"]
+    return describe(table.iloc[0], names) if table["study"].nunique() > 1 else ""
+
+
+def statistics_line(row: Mapping[str, Any]) -> str:
+    """The numbers of a row of `tables.correlate` that a figure carries in its title."""
+    s, low, high = (agreement(row[f"agreement{end}"]).replace("-", "\N{MINUS SIGN}") for end in ("", "_low", "_high"))
+    if pd.isna(row["agreement"]):
+        return f"s is not defined, n = {int(row['n']):,}"
+    ends = "" if pd.isna(row["agreement_low"]) or pd.isna(row["agreement_high"]) else f" [{low}, {high}]"
+    return ", ".join([f"s = {s}{ends}", _ceiling(row), *_p(row), f"n = {int(row['n']):,}, k = {int(row['k'])}"])
 
 
 def particulars(row: Mapping[str, Any]) -> list[str]:
@@ -80,6 +99,10 @@ def particulars(row: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def _unknown(row: Mapping[str, Any]) -> bool:
+    return bool(pd.isna(row["model"]) or pd.isna(row["data"]))
+
+
 def _agreement(row: Mapping[str, Any]) -> str:
     if pd.isna(row["agreement"]):
         return "the agreement s is not defined"
@@ -88,6 +111,21 @@ def _agreement(row: Mapping[str, Any]) -> str:
     if pd.isna(row["agreement_low"]) or pd.isna(row["agreement_high"]):
         return f"{text} (no interval)"
     return f"{text} (95 % interval over {'networks' if 'networks' in row else row['interval']} {low} to {high})"
+
+
+def _beside_mean(row: Mapping[str, Any]) -> list[str]:
+    """What stands beside a mean over networks, because one bad network among few misleads its interval."""
+    freed = [row.get(f"noise_free{end}") for end in ("", "_low", "_high")]
+    without_noise = []
+    if not any(pd.isna(value) for value in freed):
+        s, low, high = (agreement(value).replace("-", "\N{MINUS SIGN}") for value in freed)
+        without_noise = [f"freed of noise {s} ({low} to {high})"]
+    if pd.isna(row.get("agreement_median")) or pd.isna(row["leave_out_low"]):
+        return without_noise
+    names = ("agreement_median", "leave_out_low", "leave_out_high")
+    median, low, high = (agreement(row[name]).replace("-", "\N{MINUS SIGN}") for name in names)
+    p = p_value(row["p_sign"], "unicode")
+    return [f"median {median}", f"without any one of them {low} to {high}", f"sign test p = {p}", *without_noise]
 
 
 def _ceiling(row: Mapping[str, Any]) -> str:

@@ -1,0 +1,207 @@
+"""One command: check what it asks for, start workers, and say what is missing when they are done."""
+
+import multiprocessing
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig
+
+from oraclecheck.command import outcome
+from oraclecheck.command.arguments import INCOMPLETE, INTERRUPTED, TERMINATED
+from oraclecheck.command.messages import explain
+from oraclecheck.command.places import count_workers, gpus, is_elsewhere, take_gpu
+from oraclecheck.command.plan import Share, plan, share_of
+from oraclecheck.command.preflight import check
+from oraclecheck.command.progress import SweepProgress
+
+POLL_SECONDS = 2.0  # between looks whether the sweep is still there
+
+Launch = Callable[["Worker", int], Sequence[Any]]
+"""Starts a worker so many times; gives Hydra's account of what came of each."""
+
+
+def carry_out(
+    shares: Sequence[Share], launcher: Mapping[str, Any], launch: Launch, show_traceback: bool = False
+) -> int:
+    """Do the runs of a command; returns the exit code.
+
+    Args:
+        shares: The studies that it asks for.
+        launcher: Hydra's configuration of what starts the workers.
+        launch: Starts them.
+        show_traceback: Whether to show where workers' exceptions come from.
+
+    Raises:
+        ValueError: If something would stop it later; nothing was done then.
+    """
+    requests = [share.request() for share in shares]
+    first, trainer = shares[0].config, requests[0].setting.trainer
+    count = count_workers(first.workers, first.gpu_slots, trainer.accelerator, launcher)
+    for request in requests:
+        check(request, elsewhere=is_elsewhere(launcher))
+    if first.dry_run:
+        from oraclecheck.command.rehearsal import rehearse
+
+        rehearse(requests, count)
+        return 0
+    stopped = 0
+    missing = sum(request.outstanding() for request in requests)
+    if missing == 0:
+        print("Nothing to do: every run has its record.", file=sys.stderr)
+    else:
+        for share, request in zip(shares, requests, strict=True):
+            share.resolve()
+            request.note()
+        worker = Worker(shares, time.time(), Path.cwd(), gpus(trainer.accelerator), first.gpu_slots, show_traceback)
+        try:
+            with SweepProgress(requests):
+                _tell(launch(worker, min(count, missing)))
+        except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns the first into the second
+            stopped = TERMINATED if getattr(stop, "code", None) == TERMINATED else INTERRUPTED
+    for line in outcome.summary(requests):
+        print(line)
+    complaint = outcome.complaint(requests)
+    if complaint:
+        print(f"oraclecheck: {complaint}", file=sys.stderr)
+    return stopped or (INCOMPLETE if complaint else 0)
+
+
+class Command:
+    """What Hydra calls once it has composed a command; for a sweep its sweeper calls `sweep`.
+
+    Args:
+        show_traceback: Whether to show where exceptions come from.
+    """
+
+    def __init__(self, show_traceback: bool = False) -> None:
+        self._show_traceback = show_traceback
+        self._code: int | Exception = 0
+
+    def __call__(self, cfg: DictConfig) -> None:
+        """Do the runs of one study in this process."""
+        hydra: Any = HydraConfig.get()
+
+        def carried_out() -> int:
+            share = share_of(cfg, list(hydra.overrides.task), hydra)
+            return carry_out([share], HERE, _work_here, self._show_traceback)
+
+        self._keep(carried_out)
+
+    def sweep(self, overrides: Sequence[str], config: DictConfig, launch: Launch) -> None:
+        """Do the runs of a sweep with workers.
+
+        Args:
+            overrides: Its `KEY=VALUE` arguments, but for Hydra's own.
+            config: Hydra's configuration of it.
+            launch: Starts workers.
+        """
+        launcher, show = config.hydra.launcher, self._show_traceback
+        self._keep(lambda: carry_out(plan(overrides, config.hydra), launcher, launch, show))
+
+    def code(self) -> int:
+        """The exit code.
+
+        Raises:
+            Exception: What kept the command from beginning.
+        """
+        if isinstance(self._code, Exception):
+            raise self._code
+        return self._code
+
+    def _keep(self, carried_out: Callable[[], int]) -> None:
+        """Keep what came of it: an exception that Hydra saw would get a line of Hydra's own."""
+        try:
+            self._code = carried_out()
+        except Exception as error:
+            self._code = error
+
+
+HERE = {"_target_": "basic"}
+"""The launcher of a command that is no sweep: there is one worker, in this process."""
+
+
+def _work_here(worker: "Worker", _: int) -> list[JobReturn]:
+    returned = JobReturn(status=JobStatus.COMPLETED)
+    returned.return_value = worker(DictConfig({}))
+    return [returned]
+
+
+def _tell(returned: Sequence[Any]) -> None:
+    """Say on stderr what kept workers from going on, each thing once."""
+    sentences: dict[str, None] = {}
+    for each in returned:
+        came = each._return_value  # its property would print a line of Hydra's
+        found = came if isinstance(came, list) else [f"a worker died: {came}"]
+        sentences.update(dict.fromkeys(found))
+    for sentence in sentences:
+        print(f"oraclecheck: {sentence}", file=sys.stderr)
+
+
+class Worker:
+    """What a launcher starts in each place: does runs of the studies until nobody is needed any more.
+
+    Args:
+        shares: The studies.
+        since: When the sweep began, seconds since 1970.
+        folder: Where relative paths begin; the same on every machine.
+        devices: GPUs of this machine that workers share out among themselves; none where the launcher does it.
+        gpu_slots: Workers that share one.
+        show_traceback: Whether to show where exceptions come from.
+    """
+
+    def __init__(
+        self,
+        shares: Sequence[Share],
+        since: float,
+        folder: Path,
+        devices: Sequence[str],
+        gpu_slots: int,
+        show_traceback: bool,
+    ) -> None:
+        self._show_traceback = show_traceback
+        self._shares, self._since, self._folder = shares, since, folder
+        self._devices, self._gpu_slots = devices, gpu_slots
+
+    def __call__(self, _: DictConfig) -> list[str]:
+        """Work; gives what kept it from finishing a study, in a sentence each."""
+        _end_with_parent()
+        os.chdir(self._folder)
+        if str(self._folder) not in sys.path:
+            sys.path.append(str(self._folder))  # the user's networks lie there
+        slot = take_gpu(self._devices, self._gpu_slots)
+        try:
+            from oraclecheck.experiment import work
+
+            troubles = work(self._shares, self._since)
+            for error in troubles if self._show_traceback else []:
+                traceback.print_exception(error)
+            return [explain(error) for error in troubles]
+        finally:
+            if slot is not None:
+                slot.release()
+
+
+@cache
+def _end_with_parent() -> None:
+    """In a process of joblib's, end soon after its parent is gone: it would go on alone, or idle and hold memory.
+
+    Nothing is lost: records are atomic, and a run that had not left its record is run again.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(POLL_SECONDS)
+        os._exit(1)
+
+    if multiprocessing.current_process().name.startswith("LokyProcess"):
+        threading.Thread(target=watch, daemon=True).start()
