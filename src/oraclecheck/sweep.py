@@ -23,6 +23,8 @@ from oraclecheck.command.progress import SweepProgress
 from oraclecheck.command.request import Request
 from oraclecheck.files import FileState, file_state
 
+POLL_SECONDS = 2.0  # between looks whether others still work
+
 Launch = Callable[["Worker", int], Sequence[Any]]
 """Starts a worker so many times; gives Hydra's account of what came of each."""
 
