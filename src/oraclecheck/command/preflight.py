@@ -13,10 +13,7 @@ from oraclecheck.engines.lanes import conditions
 from oraclecheck.engines.lanes.chain import chain_of
 from oraclecheck.engines.lanes.library import library_of
 from oraclecheck.engines.trainer import check_accelerator
-<<<<<<< HEAD
 from oraclecheck.networks.attention import SelfAttention
-=======
->>>>>>> lanes
 from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.pipelines.dense import dense_checkpoint, dense_path, study_if_known
 from oraclecheck.pipelines.proof import prove_pruning
@@ -51,7 +48,6 @@ def check(request: Request, *, elsewhere: bool = False) -> None:
     prove_pruning(setting)
     _check_engine(setting)
     _check_wiring(setting)
-    _check_engine(setting, elsewhere)
     study = study_if_known(setting)
     if study is not None:
         check_folder(setting.paths.out / study.name, study)
@@ -82,19 +78,18 @@ def _check_data(data: DataSetting, cache: Path) -> None:
         )
 
 
-def _check_engine(setting: Setting, elsewhere: bool) -> None:
+def _check_engine(setting: Setting) -> None:
+    data, network = setting.data, setting.network
+    if setting.engine.name == "lanes":
+        shadow, in_memory = shadow_network(network.description), loading.in_memory(data.source)
+        conditions.check(
+            shadow, network.input_shape, in_memory, data.preparation, setting.retrain.recipe, setting.trainer
+        )
+        # that it can be compiled too; and no worker has to
+        space, image = setting.pruning.space, torch.zeros(1, *network.input_shape, device="meta")
+        library_of(chain_of(prune(shadow, space.unrank(0), image), network.input_shape), setting.paths.cache)
     if setting.engine.instead:
         print(f"oraclecheck: engine=auto takes lightning: {setting.engine.instead}", file=sys.stderr, flush=True)
-    if setting.engine.name != "lanes":
-        return
-    network, data, space = setting.network, setting.data, setting.pruning.space
-    shadow, in_memory = shadow_network(network.description), loading.in_memory(data.source)
-    conditions.check(shadow, network.input_shape, in_memory, data.preparation, setting.retrain.recipe, setting.trainer)
-    if not elsewhere:
-        conditions.check_machine(setting.trainer)
-        image = torch.zeros(1, *network.input_shape, device="meta")
-        pruned = prune(shadow, space.unrank(0), image)
-        library_of(chain_of(pruned, network.input_shape), setting.paths.cache)  # and no worker has to compile it
 
 
 def _check_wiring(setting: Setting) -> None:
