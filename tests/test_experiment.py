@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from data.test_sources import write_idx
 from oraclecheck import experiment, files
-from oraclecheck.criteria.pick import FILTER_SCORES
+from oraclecheck.criteria.additive import ADDITIVE
 from oraclecheck.data.loading import Preparation, load
 from oraclecheck.leases import Lease
 from oraclecheck.networks.lenet import LeNet5Mini
@@ -231,7 +231,7 @@ def test_criterion_that_fails_costs_its_own_run(command, monkeypatch):
     def choose(*_):
         raise ZeroDivisionError("no weights")
 
-    monkeypatch.setitem(FILTER_SCORES, "l1", choose)
+    monkeypatch.setitem(ADDITIVE, "l1", choose)
     code, _, err = command(*QUICK, "logger=none", 'combo="0,l1,1"')
     assert code == 1 and outcomes() == {"0": "ok", "1": "ok"}
     assert "combination l1, repeat 0 has left no record: ZeroDivisionError: no weights" in err

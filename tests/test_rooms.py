@@ -9,13 +9,14 @@ ROOMS = (
     {"__version__", "errors", "files", "leases", "seeds", "spelling", "waiting"},
     {"data", "networks"},
     {"pruning"},
-    {"criteria", "engines"},
+    {"engines"},
+    {"criteria"},
     {"study"},
     {"pipelines", "records"},
     {"analysis", "command"},
     {"report", "experiment"},
     {"sweep"},
-    {"cli", "layers", "experiments", "status"},
+    {"cli", "layers", "experiments", "score", "status"},
     {"__main__"},
 )
 """From the ground up: a room may use those below it."""

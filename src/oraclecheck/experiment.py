@@ -18,7 +18,8 @@ from hydra.utils import get_object
 
 from oraclecheck.command.plan import Share
 from oraclecheck.command.request import Request
-from oraclecheck.criteria.pick import FILTER_SCORES, least
+from oraclecheck.criteria.additive import ADDITIVE, filter_scores
+from oraclecheck.criteria.pick import least
 from oraclecheck.data.images import ImageData
 from oraclecheck.data.sources import Digits
 from oraclecheck.engines.choice import engine_of, tools_of
@@ -138,7 +139,9 @@ class StudyRuns:
             computed = provenance(device_of(setting.trainer), setting.trainer.threads, _modules(setting), tools)
             space = setting.pruning.space
             if isinstance(combination, str):
-                removed = least(FILTER_SCORES[combination], dense.network, space.layers)
+                function, images = ADDITIVE[combination], data.measured_train
+                scores = filter_scores(combination, function, dense.network, images, space.layers)
+                removed = least(scores, space.layers)
                 keep_choice(self.folder, combination, removed)
             else:
                 removed = space.unrank(combination)

@@ -128,7 +128,7 @@ def test_pruned_network_equals_masked_dense_network(kind, ratio):
 def test_pruning_of_the_papers_networks_is_proven(kind, released):
     network = dense_network(kind)
     layers = space_of(kind, network, 0.5).layers
-    behind = least(l1, network, layers) if released else None
+    behind = least(l1(network, None, [each.name for each in layers]), layers) if released else None
     assert prove(network, layers, (3, SIZE, SIZE), behind=behind) == {}
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from oraclecheck.command.interpret_data import interpret_preparation, interpret_source, plain
 from oraclecheck.command.request import Request
 from oraclecheck.command.sets import SET_LIMIT, parse_set
-from oraclecheck.criteria.pick import FILTER_SCORES
+from oraclecheck.criteria.additive import ADDITIVE
 from oraclecheck.data import loading
 from oraclecheck.engines.choice import choose
 from oraclecheck.engines.lanes import conditions
@@ -50,7 +50,7 @@ MOST_REPEATS = 1_000_000_000  # their numbers are folders' names and parts of W&
 
 ALL = "all"
 
-COMBINATION_NAMES = (ALL, *FILTER_SCORES)
+COMBINATION_NAMES = (ALL, *ADDITIVE)
 """Words that `combo=` takes beside indices: every combination, and what a criterion picks."""
 
 _OF_THE_COMMAND = ("stage", "combo", "repeat", "logger", "workers", "gpu_slots", "dry_run")
@@ -75,7 +75,7 @@ def interpret(cfg: DictConfig, given: Collection[str] = ()) -> Request:
     if not _last or _last[0][0] != said:
         _last[:] = [(said, interpret_setting(cfg, given))]
     setting = _last[0][1]
-    combinations = _combinations(cfg.combo, setting.pruning.space)
+    combinations = combinations_of(cfg.combo, setting.pruning.space)
     if len(combinations) * len(repeats) > SET_LIMIT:
         asked = f"{len(combinations) * len(repeats):,}"
         raise ValueError(f"combo and repeat must ask for at most {SET_LIMIT:,} runs; got {asked}")
@@ -86,7 +86,7 @@ _last: list[tuple[Any, Setting]] = []
 """What the last command said of its setting, and the setting: the jobs of a sweep differ in their runs alone."""
 
 
-def _combinations(text: int | str, space: CombinationSpace) -> list[int | str]:
+def combinations_of(text: int | str, space: CombinationSpace) -> list[int | str]:
     """The combinations that `combo` stands for."""
     members = parse_set(text, "combo", COMBINATION_NAMES)
     if ALL not in members:

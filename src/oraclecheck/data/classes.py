@@ -1,5 +1,10 @@
-"""Class folders: one for each class, named after it. Cheap to import, for the configuration counts them."""
+"""Class folders, one for each class, named after it, and choices that are balanced over classes.
 
+Cheap to import, for the configuration counts classes.
+"""
+
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -26,3 +31,21 @@ def class_folders(key: str, folder: str | None) -> list[str]:
     if not names:
         raise ValueError(f"{rule}; got {folder}, which holds no folders")
     return names
+
+
+def balanced(labels: Sequence[int], n: int) -> list[int]:
+    """Indices, ascending, of n images: of every class as many as of any other, as long as it has them.
+
+    They are chosen by the hash of their index, which no version of any library changes.
+
+    Args:
+        labels: The class of each image.
+        n: At most as many as there are.
+    """
+    of_class: dict[int, int] = {}
+    places = []
+    for index in sorted(range(len(labels)), key=lambda index: hashlib.sha256(str(index).encode()).digest()):
+        rank = of_class.get(labels[index], 0)
+        of_class[labels[index]] = rank + 1
+        places.append((rank, labels[index], index))
+    return sorted(index for _, _, index in sorted(places)[:n])

@@ -46,6 +46,10 @@ class LabelledImages(ABC):
         return replace(self, device=device)
 
     @abstractmethod
+    def subset(self, indices: Tensor) -> Self:
+        """The images of these indices, in their order."""
+
+    @abstractmethod
     def one_pass(self, size: int, order: Tensor | None, draws: Draws | None) -> Batches:
         """Normalised batches in the given or stored order, augmented by draws in that order if there are any."""
 

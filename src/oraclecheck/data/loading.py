@@ -4,7 +4,6 @@ Tensors are computed once and kept with their hash in one cache file, named by t
 were computed from.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -16,6 +15,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from oraclecheck.data.augmentation import NO_AUGMENTATION, Augmentation
+from oraclecheck.data.classes import balanced
 from oraclecheck.data.folders import ImageFolders
 from oraclecheck.data.images import ImageData, ImageSet
 from oraclecheck.data.module import ModuleSource
@@ -100,10 +100,7 @@ def _sets(source: Source, cache: Path, preparation: Preparation) -> Sequence[Ima
 
 @lru_cache(maxsize=2)
 def train_eval_indices(source: Source, cache: Path, n: int) -> Tensor:
-    """Indices, ascending, of n training images, the same for all who ask and balanced over classes.
-
-    Of every class as many as of any other, as long as it has them; chosen by the hash of their index, which no version
-    of any library changes.
+    """Indices, ascending, of n training images, the same for all who ask: see `balanced`.
 
     Raises:
         ValueError: If there are fewer than n images.
@@ -111,13 +108,7 @@ def train_eval_indices(source: Source, cache: Path, n: int) -> Tensor:
     labels = train_labels(source, cache).tolist()
     if not 1 <= n <= len(labels):
         raise ValueError(f"data.train_eval_images must be null or lie in [1, {len(labels)}]; got {n}")
-    of_class: dict[int, int] = {}
-    places = []
-    for index in sorted(range(len(labels)), key=lambda index: hashlib.sha256(str(index).encode()).digest()):
-        rank = of_class.get(labels[index], 0)
-        of_class[labels[index]] = rank + 1
-        places.append((rank, labels[index], index))
-    return torch.tensor(sorted(index for _, _, index in sorted(places)[:n]))
+    return torch.tensor(balanced(labels, n))
 
 
 @lru_cache(maxsize=2)

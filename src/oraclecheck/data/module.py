@@ -1,7 +1,7 @@
 """A LightningDataModule of the user's: its data sets, in an order and with a randomness that a run's seed decides."""
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from filelock import FileLock
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, SequentialSampler
+from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, SequentialSampler, Subset
 
 from oraclecheck.data.augmentation import Augmentation, Draws
 from oraclecheck.data.images import Batches, LabelledImages
@@ -113,6 +113,17 @@ class ModuleSet(LabelledImages):
 
     def __len__(self) -> int:
         return len(self.loader.dataset)  # type: ignore[arg-type]
+
+    def subset(self, indices: Tensor) -> "ModuleSet":
+        """The images of these indices, in their order."""
+        loader = self.loader
+        chosen = DataLoader(
+            Subset(loader.dataset, indices.tolist()),
+            num_workers=loader.num_workers,
+            collate_fn=loader.collate_fn,
+            worker_init_fn=loader.worker_init_fn,
+        )
+        return replace(self, loader=chosen)
 
     def one_pass(self, size: int, order: Tensor | None, draws: Draws | None) -> Batches:
         """Batches in the given or stored order, each image read under its seed."""

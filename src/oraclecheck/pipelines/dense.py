@@ -226,17 +226,20 @@ def load_data(setting: Setting) -> ImageData:
 _load_once = lru_cache(maxsize=2)(loading.load)
 
 
+def dense_network(setting: Setting, checkpoint: Checkpoint) -> nn.Module:
+    """The dense network, on the CPU, in the memory layout of the study."""
+    network = build(setting.network.description)
+    network.load_state_dict(checkpoint.state)
+    return network.to(memory_format=torch.channels_last) if setting.network.channels_last else network
+
+
 def measure_dense(setting: Setting, checkpoint: Checkpoint, data: ImageData) -> Dense:
     """The dense network with its metrics, which are measured once and kept beside the checkpoints.
 
     Raises:
         ValueError: If the network in this process is not the one that was trained, or that another process measured.
     """
-    network = build(setting.network.description)
-    network.load_state_dict(checkpoint.state)
-    if setting.network.channels_last:
-        network = network.to(memory_format=torch.channels_last)
-    network = network.to(data.test.device)
+    network = dense_network(setting, checkpoint).to(data.test.device)
     loss = first_loss(network, data.test)
     said = setting.network
     measured = [identity(said.description), checkpoint.hash, data_identity(setting), said.channels_last]

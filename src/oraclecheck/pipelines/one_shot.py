@@ -65,7 +65,8 @@ def behind(setting: Setting, dense: nn.Module) -> Removed | None:
     """What the layers behind lose where the released code wires them: the L1 norm's choice; None for correct wiring."""
     pruning = setting.pruning
     released = pruning.wiring == "released_code" and pruning.scheme == "heads"
-    return least(l1, dense, pruning.space.layers) if released else None
+    layers = pruning.space.layers
+    return least(l1(dense, None, [layer.name for layer in layers]), layers) if released else None
 
 
 def outcome(result: Retraining) -> dict[str, Any]:

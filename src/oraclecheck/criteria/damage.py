@@ -1,0 +1,102 @@
+"""Scores of the pruned network itself."""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from oraclecheck.criteria.measuring import calibration, measured
+from oraclecheck.data.images import LabelledImages
+from oraclecheck.engines.arithmetic import float32_arithmetic
+from oraclecheck.engines.evaluation import batch_size as evaluation_batch
+from oraclecheck.engines.evaluation import evaluate
+
+
+def oracle(network: nn.Module, data: LabelledImages, *, images: int | None = None) -> float:
+    """The pruned train loss (Feng et al., arXiv 2412.00143, Eq. 1): mean cross-entropy on training images, in nats.
+
+    Args:
+        network: The pruned network, on the device of the data.
+        data: Training images.
+        images: How many of them; null for all, which records hold already. `oracle@1000` is `oracle` with 1000.
+
+    Returns:
+        Lower is better to remove.
+    """
+    return evaluate(network, calibration(data, images)).loss
+
+
+def train_accuracy(network: nn.Module, data: LabelledImages, *, images: int | None = None) -> float:
+    """One minus the pruned train accuracy, so that lower is better to remove; see `oracle`."""
+    return 1 - evaluate(network, calibration(data, images)).accuracy
+
+
+def gradient_norm(network: nn.Module, data: LabelledImages, *, images: int | None = 1_000) -> float:
+    """The L2 norm of the gradient of the mean training loss, over all parameters of the pruned network.
+
+    Low is taken to be better to remove: retraining begins nearer to where nothing pulls. GraSP (Wang et al., ICLR
+    2020) and grad_norm as a proxy for architectures (Abdelfattah et al., ICLR 2021) want it high: turn the sign of an
+    agreement to have theirs.
+
+    Args:
+        network: The pruned network, on the device of the data.
+        data: Training images.
+        images: How many of them; null for all.
+
+    Returns:
+        Nats per unit of the parameters; lower is better to remove.
+    """
+    chosen = calibration(data, images)
+    parameters = [each for each in network.parameters() if each.requires_grad]
+    total = [torch.zeros_like(each) for each in parameters]
+    with measured(network, data.device):
+        for batch, labels in chosen.batches(evaluation_batch(chosen.shape)):
+            loss = cross_entropy(network(batch), labels, reduction="sum") / len(chosen)
+            for so_far, gradient in zip(total, torch.autograd.grad(loss, parameters), strict=True):
+                so_far += gradient
+    return math.sqrt(sum(each.double().square().sum().item() for each in (part.cpu() for part in total)))
+
+
+def after_steps(
+    network: nn.Module,
+    data: LabelledImages,
+    *,
+    steps: int = 10,
+    lr: float = 1e-3,
+    momentum: float = 0.9,
+    weight_decay: float = 1e-4,
+    batch_size: int = 256,
+    seed: int = 0,
+    images: int | None = None,
+) -> float:
+    """The training loss after a few steps of retraining: SGD from the pruned network, in nats.
+
+    Args:
+        network: The pruned network, on the device of the data; it is trained in place.
+        data: Training images; every combination sees the same in the same order.
+        steps: How many.
+        lr: Learning rate.
+        momentum: Of SGD.
+        weight_decay: Of SGD.
+        batch_size: Images of a step.
+        seed: Of the order of the images.
+        images: How many the loss is measured on; null for all.
+
+    Returns:
+        Lower is better to remove.
+    """
+    optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay)
+    shuffled = data.shuffled(batch_size, seed)
+    left = steps
+    network.train()
+    with float32_arithmetic(tf32=False):
+        while left > 0:
+            for batch, labels in shuffled:
+                if left == 0:
+                    break
+                optimizer.zero_grad()
+                cross_entropy(network(batch), labels).backward()
+                optimizer.step()
+                left -= 1
+    return evaluate(network, calibration(data, images)).loss

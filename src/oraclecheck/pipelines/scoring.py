@@ -1,0 +1,94 @@
+"""Scoring: what a criterion says of combinations of a study, filter by filter or pruned network by pruned network."""
+
+import copy
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from oraclecheck.criteria.additive import checked, combination_score
+from oraclecheck.criteria.scorer import Scorer
+from oraclecheck.data.images import LabelledImages
+from oraclecheck.pipelines.one_shot import pruner
+from oraclecheck.pruning.combination import Removed
+from oraclecheck.study.setting import Setting
+
+
+@dataclass(frozen=True)
+class StoredCombination:
+    """A combination and the records of its runs, none if it is not recorded.
+
+    Attributes:
+        name: What its folder is called: its index, or the criterion that picked it.
+        removed: Its removed filters.
+        runs: Columns of each of its records that has an outcome.
+    """
+
+    name: str
+    removed: Removed
+    runs: tuple[dict[str, Any], ...] = ()
+
+
+def filters_scores(
+    scorer: Scorer, dense: nn.Module, data: LabelledImages, setting: Setting
+) -> dict[str, Tensor] | None:
+    """An additive criterion's scores of filters; None for a criterion of pruned networks.
+
+    Which it is shows what it gives for the dense network: scores of filters, or a number.
+
+    Raises:
+        ValueError: If it gives neither, or scores that no combination can be scored by.
+    """
+    layers = setting.pruning.space.layers
+    given = scorer.ask(copy.deepcopy(dense).to(data.device), data, [layer.name for layer in layers])
+    if not isinstance(given, Mapping):
+        _number(scorer, given, "the dense network")
+        return None
+    if setting.pruning.scheme == "width":
+        raise ValueError(f"criterion {scorer.name} must be one of pruned networks where pruning.scheme is width")
+    return checked(f"criterion {scorer.name}", given, layers)
+
+
+def network_scores(
+    scorer: Scorer, combinations: Sequence[StoredCombination], dense: nn.Module, data: LabelledImages, setting: Setting
+) -> Iterator[tuple[str, float]]:
+    """The score of each combination's pruned network, in their order.
+
+    Raises:
+        ValueError: If one is no number.
+    """
+    prune, layers = pruner(setting, dense), [layer.name for layer in setting.pruning.space.layers]
+    for combination in combinations:
+        pruned = prune(dense, combination.removed).to(data.device).eval()
+        with torch.enable_grad():
+            given = scorer.ask(pruned, data, layers)
+        yield combination.name, _number(scorer, given, f"combination {combination.name}")
+
+
+def sums(scores: Mapping[str, Tensor], combinations: Sequence[StoredCombination]) -> dict[str, float]:
+    """The scores of combinations by the scores of their filters."""
+    return {each.name: combination_score(scores, each.removed) for each in combinations}
+
+
+def check_apart(scorer: Scorer, values: Mapping[str, float]) -> None:
+    """Refuse, with a ValueError, scores that are all the same: they tell no combination from another."""
+    if len(values) > 1 and len(set(values.values())) == 1:
+        raise ValueError(
+            f"criterion {scorer.name} must tell combinations apart; it gives all {len(values)} of them "
+            f"{next(iter(values.values())):g}"
+        )
+
+
+def _number(scorer: Scorer, given: Any, of: str) -> float:
+    rule = f"criterion {scorer.name} must give layer -> scores of its filters, or one number"
+    if isinstance(given, Tensor) and given.numel() == 1:
+        given = given.item()
+    if isinstance(given, bool) or not isinstance(given, Real):
+        raise ValueError(f"{rule}; for {of} it gives {type(given).__name__}")
+    if math.isnan(given):
+        raise ValueError(f"{rule}; for {of} it gives NaN")
+    return float(given)
