@@ -10,7 +10,8 @@ import pytest
 import torch
 from quick import QUICK
 
-from oraclecheck import experiment, status
+from oraclecheck import status
+from oraclecheck.engines import lightning
 from oraclecheck.records import asked
 from oraclecheck.report import command as report
 from oraclecheck.report.homes import homes
@@ -110,14 +111,14 @@ def _zipped(value) -> bytes:
 def test_key_of_wandb_is_in_nothing_that_a_sweep_writes(command, tmp_path, monkeypatch, mode):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # nobody answers
-    retrain = experiment.retrain
+    retrain = lightning.retrain
 
     def fail_once(runs, *arguments):
         if not list(tmp_path.rglob("record.json")):
             raise RuntimeError("out of luck")
         return retrain(runs, *arguments)
 
-    monkeypatch.setattr(experiment, "retrain", fail_once)
+    monkeypatch.setattr(lightning, "retrain", fail_once)
     code, out, err = command("-m", *QUICK, 'combo="0,1"', f"logger.mode={mode}")
     assert code == 1 and "1 failed" in err
     written = files(tmp_path)

@@ -18,6 +18,7 @@ from quick import QUICK
 from hydra_plugins.oraclecheck_workers.sweeper import WorkersSweeper
 from oraclecheck import cli, experiment, leases, sweep
 from oraclecheck.data import loading
+from oraclecheck.engines import lightning
 from oraclecheck.engines.engine import Retraining
 from oraclecheck.engines.evaluation import Evaluation
 from oraclecheck.pipelines import dense
@@ -83,7 +84,7 @@ def fuzzing() -> Iterator[None]:
         sys.addaudithook(_EYE)  # for good
         _watching.append(True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment, "retrain", _prune_only)
+        patch.setattr(lightning, "retrain", _prune_only)
         patch.setattr(experiment, "POLL_SECONDS", 0.01)
         patch.setattr(WorkersSweeper, "_launch", lambda self, worker, count: [_done(worker)])
         patch.setattr(leases, "SECONDS", 0.4)
