@@ -7,7 +7,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --d
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-demo: .venv/installed  ## the main job on handwritten digits: sweep, table, figure (about 3 minutes on 2 cores)
+demo: .venv/installed  ## the main job on handwritten digits: three dense networks, 270 retrainings, tables and figures
 	$(BIN)/python -m oraclecheck -m combo=all repeat=0,1 pretrain.seed=0,1,2 'pruning.ratio={conv1: 0.2}' study=demo engine=auto
 	$(BIN)/python -m oraclecheck.report multirun/demo-*
 
@@ -28,6 +28,12 @@ check: .venv/installed-dev  ## lint and types
 bench: .venv/installed-dev  ## speed, as ratios measured side by side (MNIST from $$ORACLECHECK_DATA)
 	$(BIN)/python benchmarks/bench.py
 
+faults: .venv/installed-dev  ## kill -9 at random instants, full disks, wrong clocks: a table of what is lost (20 minutes)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/support $(BIN)/python -m faults
+
+fuzz: .venv/installed-dev  ## 10,000 inputs that are wrong or hostile: a table of what was found (half an hour)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/support $(BIN)/python -m fuzz
+
 clean:  ## remove the virtual environment and caches, never results
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
@@ -44,4 +50,4 @@ clean:  ## remove the virtual environment and caches, never results
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,ray,slurm]'
 	touch $@
 
-.PHONY: help demo experiments test test-all check bench clean
+.PHONY: help demo experiments test test-all check bench faults fuzz clean

@@ -16,7 +16,15 @@ HERE = Path(__file__).parent
 os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), str(HERE / "support"), os.environ.get("PYTHONPATH", "")])
 
 
-LONGEST = ("test_resume.py", "test_cli.py", "test_experiment.py", "test_experiments.py", "report/test_report.py")
+LONGEST = (
+    "test_resume.py",
+    "test_faults.py",
+    "test_fuzz.py",
+    "test_cli.py",
+    "test_experiment.py",
+    "test_experiments.py",
+    "report/test_report.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -246,6 +246,7 @@ def test_bad_input_is_one_sentence_before_anything_runs(command, monkeypatch, ar
         ("mine", "name: mine\nnetwork: [\n", "my_conf/model/mine.yaml, line 3 must be YAML; while parsing a flow"),
         ("mine", "name: mine\n\tratio: 0.5\n", "my_conf/model/mine.yaml, line 2 must be YAML"),
         ("mine", "- mine\n", "model/mine.yaml must fit the schema; "),
+        ("mine", "'0'\n", "files of --config-dir must hold KEY: VALUE lines"),
         ("mine", "names: mine\n", "model/mine.yaml must hold keys that there are; got 'model.names': did you mean"),
         ("mine", "input_shape: 32\n", "model/mine.yaml must fit the schema at model.input_shape; Invalid value"),
         ("mine", "name: \x00\n", "files of --config-dir must be YAML; unacceptable character"),
@@ -314,10 +315,10 @@ def test_experiments_that_are_swept_over_run_whole(command, choice, launcher):
 def test_studies_of_a_sweep_go_on_after_one_that_fails(command, monkeypatch):
     begin = experiment.open_study
 
-    def fail_once(share, since):
+    def fail_once(share, before):
         if "conv1" in share.request().setting.pruning.ratio:
             raise RuntimeError("out of luck")
-        return begin(share, since)
+        return begin(share, before)
 
     monkeypatch.setattr(experiment, "open_study", fail_once)
     code, _, err = command("-m", *QUICK, "logger=none", "combo=0,1", "pruning.ratio={conv1: 0.2},{conv2: 0.2}")
@@ -361,9 +362,9 @@ def test_folder_of_a_newer_schema_is_refused(command):
     command(*QUICK, "logger=none")
     study = next(Path("multirun").glob("lenet*/study.json"))
     content = json.loads(study.read_text())
-    study.write_text(json.dumps({**content, "identity": {**content["identity"], "schema": 3}}))
+    study.write_text(json.dumps({**content, "identity": {**content["identity"], "schema": 4}}))
     code, _, err = command(*QUICK, "logger=none", "combo=1")
-    assert code == 2 and "has schema 3, this one writes 2: upgrade" in err
+    assert code == 2 and "has schema 4, this one writes 3: upgrade" in err
 
 
 def test_record_of_another_study_is_never_overwritten(command):

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from oraclecheck import files
-from oraclecheck.files import create_atomically, encoded, file_state, write_atomically
+from oraclecheck.files import create_atomically, create_json, encoded, file_state, remove_all_remains, write_atomically
 
 
 def test_atomic_write_leaves_the_old_file_or_the_new_one(tmp_path):
@@ -64,6 +64,16 @@ def test_writer_whose_half_was_removed_is_second(tmp_path):
 
     assert not create_atomically(tmp_path / "file", overtaken)
     assert (tmp_path / "file").read_bytes() == b"first"
+
+
+def test_remains_of_killed_writers_are_removed_once_their_file_is_there(tmp_path):
+    for name in (".there.json.abc.tmp", ".absent.json.abc.tmp"):
+        (tmp_path / name).write_text("half")
+    create_json(tmp_path / "there.json", 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".absent.json.abc.tmp", "there.json"]
+    (tmp_path / ".there.json.xyz.tmp").write_text("half")
+    remove_all_remains(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".absent.json.abc.tmp", "there.json"]
 
 
 def test_what_json_has_no_number_for_is_said_in_words():

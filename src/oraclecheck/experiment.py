@@ -7,7 +7,7 @@ until none is left
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -25,6 +25,7 @@ from oraclecheck.data.sources import Digits
 from oraclecheck.engines.choice import engine_of, tools_of
 from oraclecheck.engines.engine import Run
 from oraclecheck.engines.trainer import device_of
+from oraclecheck.files import FileState, remove_all_remains
 from oraclecheck.pipelines.checkpoint import Checkpoint
 from oraclecheck.pipelines.dense import Dense, dense_checkpoint, load_data, measure_dense
 from oraclecheck.pipelines.one_shot import one_shot
@@ -43,12 +44,12 @@ from oraclecheck.study.setting import Setting
 POLL_SECONDS = 2.0  # between looks whether another worker has trained the dense network
 
 
-def work(shares: Sequence[Share], since: float) -> list[Exception]:
+def work(shares: Sequence[Share], before: Container[FileState]) -> list[Exception]:
     """Do the runs of a sweep that nobody else does, until nothing is left; gives what kept studies from being done.
 
     Args:
         shares: Its studies.
-        since: When it began, seconds since 1970.
+        before: See `Claims`.
     """
     troubles: list[Exception] = []
     opened: list[StudyRuns] = []
@@ -57,7 +58,7 @@ def work(shares: Sequence[Share], since: float) -> list[Exception]:
         waiting = []
         for share, following in zip(left, [*left[1:], None], strict=True):
             with _kept(troubles):
-                runs = open_study(share, since)
+                runs = open_study(share, before)
                 if runs is None:  # another worker trains its dense network; meanwhile there may be other studies
                     waiting.append(share)
                 else:
@@ -80,7 +81,7 @@ def train_ahead(share: Share) -> None:
         dense_checkpoint(share.request().setting)
 
 
-def open_study(share: Share, since: float) -> "StudyRuns | None":
+def open_study(share: Share, before: Container[FileState]) -> "StudyRuns | None":
     """A study with its dense network, which is trained if nobody has done so; None while another process trains it."""
     request = share.request()
     setting = request.setting
@@ -95,7 +96,9 @@ def open_study(share: Share, since: float) -> "StudyRuns | None":
     else:
         open_folder(folder, study, share.described(), share.words, train_eval_indices(setting))
         request.note()
-    return StudyRuns(request, study, folder, checkpoint, Claims(request.paths() or [], study.hash, since))
+        for shared in (folder, setting.paths.out / "dense", setting.paths.cache):
+            remove_all_remains(shared)
+    return StudyRuns(request, study, folder, checkpoint, Claims(request.paths() or [], study.hash, before))
 
 
 @dataclass

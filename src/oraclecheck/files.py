@@ -30,8 +30,12 @@ def read_file(path: Path) -> bytes:
         return file.readall()
 
 
-def file_state(path: Path | str) -> tuple[int, int, int] | None:
-    """Modification time (ns), size and inode of a file, which tell whether it changed; None if there is none."""
+FileState = tuple[int, int, int]
+"""Modification time (ns), size and inode of a file, which tell whether it changed."""
+
+
+def file_state(path: Path | str) -> FileState | None:
+    """The state of a file; None if there is none."""
     try:
         stat = os.stat(path)
     except OSError:
@@ -63,6 +67,7 @@ def create_atomically(path: Path, write: Callable[[BinaryIO], object]) -> bool:
             raise
         created = False
     _sync_directory(path.parent)
+    remove_remains(path)  # not before: they may be what another has almost written
     return created
 
 
@@ -70,6 +75,13 @@ def remove_remains(path: Path) -> None:
     """Remove what writers of `path` that were killed left behind; call it only where nobody else writes `path`."""
     for remains in path.parent.glob(f".{path.name}.*.tmp"):
         remains.unlink(missing_ok=True)
+
+
+def remove_all_remains(folder: Path) -> None:
+    """Remove what writers that were killed left of files of a folder that are there, and are never replaced."""
+    for remains in folder.glob(".*.tmp"):
+        if remains.with_name(remains.name[1:].rpartition(".")[0].rpartition(".")[0]).is_file():
+            remains.unlink(missing_ok=True)
 
 
 def create_json(path: Path, content: Any) -> bool:
@@ -127,7 +139,6 @@ def create_tensors(path: Path, content: Any, rule: str) -> None:
     except (OSError, RuntimeError) as error:  # torch's writer raises the second for what the first says
         reason = getattr(error, "strerror", None) or error
         raise ValueError(f"{rule}; {path} cannot be written: {reason}") from None
-    remove_remains(path)  # not before: they may be what another has almost written
 
 
 def _json(content: Any) -> bytes:

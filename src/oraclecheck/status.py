@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from oraclecheck.command.sets import parse_set
+from oraclecheck.command.sets import SET_LIMIT, parse_set
 from oraclecheck.leases import holder
 from oraclecheck.records.asked import Asked, asked_of, pending
 from oraclecheck.records.state import State, Watch, runs_of
@@ -116,6 +116,8 @@ def _runs(asked: Sequence[Asked]) -> set[tuple[str, str]]:
             combinations = parse_set(each.combo, "combo", _Words())
             repeats = [int(repeat) for repeat in parse_set(each.repeat, "repeat")]
         except ValueError:  # no note of ours
+            continue
+        if len(combinations) * len(repeats) > SET_LIMIT:
             continue
         runs |= runs_of(combinations, repeats)
     return runs

@@ -1,14 +1,11 @@
 """One command: check what it asks for, start workers, and say what is missing when they are done."""
 
-import multiprocessing
 import os
 import socket
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +21,9 @@ from oraclecheck.command.plan import Share, plan, share_of
 from oraclecheck.command.preflight import check
 from oraclecheck.command.progress import SweepProgress
 from oraclecheck.command.request import Request
+from oraclecheck.files import FileState, file_state
 
-POLL_SECONDS = 2.0  # between looks whether the sweep is still there
+POLL_SECONDS = 2.0  # between looks whether others still work
 
 Launch = Callable[["Worker", int], Sequence[Any]]
 """Starts a worker so many times; gives Hydra's account of what came of each."""
@@ -67,7 +65,7 @@ def carry_out(
             share.resolve()
             request.note()
         devices = [] if elsewhere else gpus(trainer.accelerator)
-        worker = Worker(shares, time.time(), Path.cwd(), devices, first.gpu_slots, show_traceback)
+        worker = Worker(shares, _there(missing), Path.cwd(), devices, first.gpu_slots, show_traceback)
         try:
             with SweepProgress(requests):
                 try:
@@ -170,12 +168,18 @@ def _wait_for_others(requests: Sequence[Request]) -> None:
         progress.poll()
 
 
+def _there(missing: Sequence[list[Path] | None]) -> frozenset[FileState]:
+    """States of the records that are there of runs that are missing: those that failed."""
+    paths = (path for lacking in missing for path in lacking or [])
+    return frozenset(state for path in paths if (state := file_state(path)))
+
+
 class Worker:
     """What a launcher starts in each place: does runs of the studies until nobody is needed any more.
 
     Args:
         shares: The studies.
-        since: When the sweep began, seconds since 1970.
+        before: States of the records that were there when the sweep began; see `Claims`.
         folder: Where relative paths begin; the same on every machine.
         devices: GPUs of this machine that workers share out among themselves; none where the launcher does it.
         gpu_slots: Workers that share one.
@@ -185,19 +189,18 @@ class Worker:
     def __init__(
         self,
         shares: Sequence[Share],
-        since: float,
+        before: frozenset[FileState],
         folder: Path,
         devices: Sequence[str],
         gpu_slots: int,
         show_traceback: bool,
     ) -> None:
         self._show_traceback = show_traceback
-        self._shares, self._since, self._folder = shares, since, folder
+        self._shares, self._before, self._folder = shares, before, folder
         self._devices, self._gpu_slots = devices, gpu_slots
 
     def __call__(self, _: DictConfig) -> list[str]:
         """Work; gives what kept it from finishing a study, in a sentence each."""
-        _end_with_parent()
         try:
             os.chdir(self._folder)
         except OSError as error:
@@ -208,27 +211,10 @@ class Worker:
         try:
             from oraclecheck.experiment import work
 
-            troubles = work(self._shares, self._since)
+            troubles = work(self._shares, self._before)
             for trouble in troubles if self._show_traceback else []:
                 traceback.print_exception(trouble)
             return [explain(trouble) for trouble in troubles]
         finally:
             if slot is not None:
                 slot.release()
-
-
-@cache
-def _end_with_parent() -> None:
-    """In a process of joblib's, end soon after its parent is gone: it would go on alone, or idle and hold memory.
-
-    Nothing is lost: records are atomic, and a run that had not left its record is run again.
-    """
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(POLL_SECONDS)
-        os._exit(1)
-
-    if multiprocessing.current_process().name.startswith("LokyProcess"):
-        threading.Thread(target=watch, daemon=True).start()

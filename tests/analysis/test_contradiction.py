@@ -67,7 +67,7 @@ def test_study_that_contradicts_itself_does_not_spoil_another_one_and_is_not_com
 
 
 def test_report_says_the_error_everywhere_and_exits_with_1(capsys, monkeypatch):
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda _, path, **options: Path(path).write_bytes(b""))
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda _, file, **options: None)
     folder = study_folder(Path("multirun"))
     write_run(folder, 3, 1, accuracy=0.5, loss=0.5, pruned_train_loss=3.1)
     assert main([str(folder)]) == 1

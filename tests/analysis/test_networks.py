@@ -55,6 +55,12 @@ def test_interval_over_networks_is_scipys():
     assert (row["relation"], row["verdict"]) == ("agrees", "valid")
 
 
+def test_networks_that_happen_to_be_equal_show_no_spread():
+    (row,) = across_networks(studies([0.6, 0.6, 0.6 + 1e-16])).to_dict("records")
+    assert row["agreement"] == pytest.approx(0.6) and math.isnan(row["agreement_low"]) and math.isnan(row["p"])
+    assert (row["relation"], row["verdict"]) == ("none shown", "undecided") and "same s" in row["reason"]
+
+
 def test_one_bad_network_is_seen_beside_the_mean():
     (row,) = across_networks(studies([0.5, 0.6, 0.55, 0.52, -0.4])).to_dict("records")
     assert row["agreement_median"] == 0.52

@@ -308,7 +308,8 @@ def census(k: int, seed: int = 0, **columns: Any) -> list[dict]:
 def test_the_table_has_the_columns_that_reports_are_written_for():
     row = row_of(census(3))
     named = "study study_hash setting_hash model data layers pruning_ratio wiring order space space_size"
-    named += " engine retrain_fraction dense_hash pretrain_seed criterion final metric n k runs missing failed diverged"
+    named += " pipeline engine retrain_fraction dense_hash pretrain_seed criterion final metric n k runs missing failed"
+    named += " diverged"
     named += " unfinished incomplete agreement agreement_low"
     named += " agreement_high interval tau p valid tau_a spearman pearson agreement_without_diverged"
     named += " agreement_missing_low agreement_missing_high repeat_tau rho_1 rho_k rho_k_low rho_k_high ceiling"

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from few_digits import FewDigits
 from forks import FORKS
 from torch import Tensor
 from torchvision import datasets, transforms
@@ -158,3 +159,14 @@ def test_full_disk_under_the_cache_is_one_sentence(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"^paths\.cache must have room for the data set; .* No space left on device$"):
         load(source, tmp_path / "cache", GREY)
     assert not list((tmp_path / "cache").glob("*.pt"))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4", None])
+def test_cache_that_is_broken_is_refused_in_one_sentence(tmp_path, content):
+    source = FewDigits()
+    path = loading._cache_file(source, tmp_path)
+    path.write_bytes(content) if content is not None else torch.save({"train_images": 1}, path)
+    with pytest.raises(
+        ValueError, match=r"paths\.cache must hold tensors as they were written; .*\.pt must be deleted"
+    ):
+        loading.identity(source, tmp_path)

@@ -1,7 +1,8 @@
 """Kills this process, or the whole sweep, at an instant that the environment names.
 
 ORACLECHECK_KILL is `<instant>:<count>:<victim>`: the instant's count-th occurrence kills "self" or "sweep" (the process
-group). Python imports this module at its start wherever this folder is on PYTHONPATH, joblib's workers included.
+group). ORACLECHECK_JOURNAL names the file in which joblib's workers keep their journal. Python imports this module at
+its start wherever this folder is on PYTHONPATH, joblib's workers included.
 """
 
 import os
@@ -78,3 +79,8 @@ def kill(victim: str) -> None:
 if "ORACLECHECK_KILL" in os.environ and "loky" in Path("/proc/self/cmdline").read_text():
     _instant, _count, _victim = os.environ["ORACLECHECK_KILL"].split(":")
     install(_instant, int(_count), _victim)
+
+if "ORACLECHECK_JOURNAL" in os.environ and "LokyProcess" in Path("/proc/self/cmdline").read_text():
+    from faults import journal
+
+    journal.install(Path(os.environ["ORACLECHECK_JOURNAL"]))

@@ -174,6 +174,7 @@ def _with(weight: torch.Tensor) -> dict[str, torch.Tensor]:
         ),
         ({"model": LeNet5Mini().state_dict()}, "which holds one under 'model': save that alone"),
         ({1: torch.ones(1)}, "must hold a state dict of m"),
+        ({**LeNet5Mini().state_dict(), "epoch": 3}, "must hold a state dict of m"),
         ({}, "conv1.weight is missing"),
     ],
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from oraclecheck import leases
+from oraclecheck.files import file_state
 from oraclecheck.records import claims
 from oraclecheck.records.claims import Claims
 from oraclecheck.records.store import read_record, record_path, write_record
@@ -32,7 +33,7 @@ def do(claim) -> None:
 def test_runs_are_claimed_in_their_order_and_leave_nothing_but_records(tmp_path):
     for expected in ([0, 1, 2], []):
         numbers = []
-        for claim in Claims(paths(tmp_path, 3), HASH, since=0).first():
+        for claim in Claims(paths(tmp_path, 3), HASH, before=()).first():
             numbers.append(claim.number)
             do(claim)
         assert numbers == expected
@@ -42,7 +43,7 @@ def test_runs_are_claimed_in_their_order_and_leave_nothing_but_records(tmp_path)
 
 def test_what_another_holds_is_passed_over_and_looked_at_again(tmp_path, monkeypatch):
     monkeypatch.setattr(claims, "LOOK_SECONDS", 0.01)
-    first, second = (Claims(paths(tmp_path, 3), HASH, since=0) for _ in range(2))
+    first, second = (Claims(paths(tmp_path, 3), HASH, before=()) for _ in range(2))
     taken, others = first.first(), second.first()
     held = next(taken)
     assert held.number == 0
@@ -56,8 +57,8 @@ def test_what_another_holds_is_passed_over_and_looked_at_again(tmp_path, monkeyp
 
 def test_run_that_another_goes_on_with_is_left_to_it(tmp_path, monkeypatch):
     monkeypatch.setattr(claims, "LOOK_SECONDS", 0.01)
-    held = next(Claims(paths(tmp_path, 1), HASH, since=0).first())
-    waiting = Claims(paths(tmp_path, 1), HASH, since=0)
+    held = next(Claims(paths(tmp_path, 1), HASH, before=()).first())
+    waiting = Claims(paths(tmp_path, 1), HASH, before=())
     assert list(waiting.first()) == []
     alive = threading.Timer(0.2, os.utime, (held.lease.path, (1, 1)))  # it touches its claim
     alive.start()
@@ -70,7 +71,7 @@ def test_run_that_another_goes_on_with_is_left_to_it(tmp_path, monkeypatch):
 
 def test_claim_of_a_killed_process_is_free_at_once(tmp_path):
     def hold():
-        claim = next(Claims(paths(tmp_path, 1), HASH, since=0).first())
+        claim = next(Claims(paths(tmp_path, 1), HASH, before=()).first())
         assert claim.lease.path.exists()
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -78,7 +79,7 @@ def test_claim_of_a_killed_process_is_free_at_once(tmp_path):
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL and (tmp_path / "3/0/.claim").exists()
-    (claim,) = Claims(paths(tmp_path, 1), HASH, since=0).first()
+    (claim,) = Claims(paths(tmp_path, 1), HASH, before=()).first()
     do(claim)
     assert [entry.name for entry in claim.path.parent.iterdir()] == ["record.json"]
 
@@ -92,11 +93,11 @@ def test_claim_that_died_on_another_host_is_free_after_a_while_without_a_sign_of
     monkeypatch.setattr(leases, "SECONDS", 0.5)
     monkeypatch.setattr(claims, "SECONDS", 0.5)
     monkeypatch.setattr(claims, "LOOK_SECONDS", 0.01)
-    gone = Claims(paths(tmp_path, 1), HASH, since=0)
+    gone = Claims(paths(tmp_path, 1), HASH, before=())
     held = next(gone.first())
     held.lease._lock._stop_heartbeat()
     elsewhere(held.lease.path)
-    mine = Claims(paths(tmp_path, 1), HASH, since=0)
+    mine = Claims(paths(tmp_path, 1), HASH, before=())
     assert list(mine.first()) == []
     start = time.monotonic()
     (claim,) = mine.dropped()
@@ -105,11 +106,11 @@ def test_claim_that_died_on_another_host_is_free_after_a_while_without_a_sign_of
 
 
 def test_clock_set_back_or_forth_frees_no_claim(tmp_path):
-    held = next(Claims(paths(tmp_path, 1), HASH, since=0).first())
+    held = next(Claims(paths(tmp_path, 1), HASH, before=()).first())
     elsewhere(held.lease.path)
     for seconds in (-1e6, 1e6):
         os.utime(held.lease.path, (time.time() + seconds,) * 2)
-        assert list(Claims(paths(tmp_path, 1), HASH, since=0).first()) == []
+        assert list(Claims(paths(tmp_path, 1), HASH, before=()).first()) == []
     held.lease.path.unlink()
 
 
@@ -121,7 +122,7 @@ def test_claim_that_says_nothing_is_free_after_a_while(tmp_path, monkeypatch, co
     path.parent.mkdir(parents=True)
     claim = path.with_name(".claim")
     claim.write_bytes(content)
-    mine = Claims([path], HASH, since=0)
+    mine = Claims([path], HASH, before=())
     assert list(mine.first()) == []  # its maker may be about to write it
     (found,) = mine.dropped()
     found.release()
@@ -130,16 +131,18 @@ def test_claim_that_says_nothing_is_free_after_a_while(tmp_path, monkeypatch, co
 def test_run_that_failed_in_this_sweep_is_not_tried_again_by_it(tmp_path):
     path = paths(tmp_path, 1)[0]
     write_record(path, a_record(repeat=0, status="failed", error="Traceback"))
-    assert list(Claims([path], HASH, since=time.time() - 60).first()) == []
-    (claim,) = Claims([path], HASH, since=time.time() + 60).first()  # of an earlier sweep
-    claim.release()
+    for seconds in (-1e6, 0, 1e6):  # whatever clocks say
+        os.utime(path, (time.time() + seconds,) * 2)
+        assert list(Claims([path], HASH, before=()).first()) == []
+        (claim,) = Claims([path], HASH, before={file_state(path)}).first()  # of an earlier sweep
+        claim.release()
 
 
 def test_remains_of_a_killed_writer_are_removed(tmp_path):
     path = paths(tmp_path, 1)[0]
     path.parent.mkdir(parents=True)
     (path.parent / ".record.json.abc.tmp").write_text("half a rec")
-    (claim,) = Claims([path], HASH, since=0).first()
+    (claim,) = Claims([path], HASH, before=()).first()
     claim.release()
     assert not list(path.parent.iterdir())
 
@@ -153,18 +156,18 @@ def test_folder_that_cannot_be_written_costs_its_own_run(tmp_path, monkeypatch, 
         return take(lease)
 
     monkeypatch.setattr(leases.Lease, "take", take_or_fail)
-    numbers = [claim.number for claim in Claims(paths(tmp_path, 3), HASH, since=0).first() if do(claim) is None]
+    numbers = [claim.number for claim in Claims(paths(tmp_path, 3), HASH, before=()).first() if do(claim) is None]
     assert numbers == [1, 2] and "3/0 cannot be claimed" in capsys.readouterr().err
 
 
 def test_record_of_another_study_is_refused(tmp_path):
     write_record(paths(tmp_path, 1)[0], a_record(repeat=0))
     with pytest.raises(ValueError, match="belongs to study"):
-        list(Claims(paths(tmp_path, 1), "1" * 64, since=0).first())
+        list(Claims(paths(tmp_path, 1), "1" * 64, before=()).first())
 
 
 def _work(folder: str, seconds: float, done) -> None:
-    mine = Claims(paths(Path(folder), 24), HASH, since=0)
+    mine = Claims(paths(Path(folder), 24), HASH, before=())
     for claim in mine.first():
         time.sleep(seconds)
         done.put((os.getpid(), claim.number))

@@ -44,7 +44,7 @@ def put(study: Path, combo: int, repeat: int = 0, **changes) -> Path:
 def test_run_that_was_begun_is_unfinished_until_its_record_is_there(study):
     put(study, 0)
     path = record_path(study, 7, 1)
-    for claim in Claims([path], STUDY.hash, since=0).first():
+    for claim in Claims([path], STUDY.hash, before=()).first():
         claim.release()
     done, begun = load_runs(study).to_dict("records")
     assert done["status"] == "ok" and begun["status"] == "unfinished" and begun["error"] is None

@@ -85,7 +85,7 @@ def add_runs(out: Path) -> None:
         settings = WandbSettings("offline", "project", None)
         mirror = WandbMirror(settings, identity, out / study.name, f"{study.hash[:8]}-{combination}-1")
         mirror.log(history[1])
-        for claim in Claims([path], study.hash, since=0).first():
+        for claim in Claims([path], study.hash, before=()).first():
             if outcome is not None:
                 write_record(path, record := Record(**identity, **outcome))
                 mirror.finish(record)

@@ -55,6 +55,13 @@ def test_broken_record_is_not_done(tmp_path, content):
     assert not is_done(path, HASH)
 
 
+def test_record_that_cannot_be_read_is_refused(tmp_path):
+    path = record_path(tmp_path, 3, 0)
+    path.mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"record\.json must be a file that can be read: Is a directory"):
+        is_done(path, HASH)
+
+
 def test_record_in_another_runs_place_is_not_done(tmp_path):
     path = record_path(tmp_path, 4, 0)
     path.parent.mkdir(parents=True)

@@ -9,8 +9,8 @@ import pandas as pd
 from oraclecheck.files import digest, write_json
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.space import CombinationSpace
-from oraclecheck.records.record import Record
-from oraclecheck.records.store import record_path, write_record
+from oraclecheck.records.record import Record, to_json
+from oraclecheck.records.store import record_path
 from oraclecheck.records.validation import MEASURED
 from oraclecheck.study.folder import STUDY_FILE
 from oraclecheck.study.identity import OF_STUDY
@@ -158,5 +158,5 @@ def write_run(folder: Path, combo: int | None, repeat: int, *, accuracy: float, 
     identity |= {"setting_hash": setting_hash(identity | columns)}
     record = Record(**{**identity, "pretrain_seed": 0, "status": "ok", **metrics, **columns})
     path = record_path(folder, record.picked_by or combo or 0, repeat)
-    write_record(path, record)
+    write_json(path, to_json(record))
     return path

@@ -77,7 +77,8 @@ def _study(setting: Setting, network: int, place: int) -> Iterator[dict[str, Any
         "study": f"lenet5_mini-mnist-{'-'.join(f'{layer}_{setting.ratio}' for layer in setting.layers)}-{own[:8]}",
         **{"study_hash": own, "setting_hash": digest([setting]), "dense_hash": dense, "pretrain_seed": network},
         **{"layers": list(setting.layers), "pruning_ratio": dict.fromkeys(setting.layers, setting.ratio)},
-        **{"space_size": space.recorded_size, "retrain_fraction": 0.1, "dense_params": 14_240, "pruned_params": 13_000},
+        **{"space_size": space.recorded_size, "engine": "lightning", "retrain_fraction": 0.1},
+        **{"dense_params": 14_240, "pruned_params": 13_000},
         **{"versions": {"torch": "2.15.0"}, "device": "cpu", "threads": 1, "history": []},
         **{"dense_train_loss": 0.05, "dense_test_loss": 0.06, "dense_test_accuracy": 0.982},
     }

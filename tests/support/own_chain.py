@@ -18,3 +18,12 @@ class OwnChain(nn.Module):
         x = torch.max_pool2d(self.conv1(images).relu(), 2)
         x = torch.max_pool2d(self.conv2(x).relu(), 2)
         return self.classifier(x.reshape(x.size(0), -1))
+
+
+class PaddedChain(OwnChain):
+    """The same with a padding, which makes it no chain."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv2 = nn.Conv2d(5, 4, 3, padding=1)
+        self.classifier = nn.Linear(4 * 6 * 6, 10)

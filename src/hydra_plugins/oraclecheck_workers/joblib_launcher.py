@@ -3,6 +3,9 @@
 In a pool that they share, as that of hydra-joblib-launcher, one that dies would end them all.
 """
 
+import os
+import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +15,8 @@ from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
+
+POLL_SECONDS = 2.0  # between looks whether the sweep is still there
 
 
 class WorkersLauncher(Launcher):
@@ -36,13 +41,28 @@ class WorkersLauncher(Launcher):
         from joblib.externals.loky import ProcessPoolExecutor
 
         state = Singleton.get_state()
-        pools: list[Any] = [ProcessPoolExecutor(max_workers=1) for _ in jobs]
+        mine: dict[str, Any] = {"initializer": end_with, "initargs": (os.getpid(),)}
+        pools: list[Any] = [ProcessPoolExecutor(max_workers=1, **mine) for _ in jobs]
         try:
             futures = [pool.submit(_run_there, state, *job) for pool, job in zip(pools, jobs, strict=True)]
             return [_returned(future) for future in futures]
         finally:
             for pool in pools:
                 pool.shutdown(wait=True, kill_workers=True)
+
+
+def end_with(parent: int) -> None:
+    """Make this process end soon after its parent has: it would go on alone, or idle and hold memory.
+
+    Nothing is lost: records are atomic, and a run that had not left its record is run again.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(POLL_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run_there(state: dict[Any, Any], *job: Any) -> JobReturn:

@@ -21,6 +21,8 @@ from oraclecheck.study.identity import SETTING, differences
 LEAST = 3
 """Networks that an interval needs: with two, its t quantile is 12.7."""
 
+SAME = 1e-9  # of values that differ by rounding alone
+
 _JUDGED = ["setting_hash", "criterion", "final", "metric"]
 _SHARED = ["setting_hash", *SETTING, "criterion", "final", "metric"]
 _SUMMARY = [
@@ -117,8 +119,7 @@ def _summary(group: pd.DataFrame) -> dict[str, Any]:
     if networks >= LEAST:
         without = (s.sum() - s) / (len(s) - 1)
         found |= {"leave_out_low": float(without.min()), "leave_out_high": float(without.max())}
-        spread = s.std(ddof=1)
-        found["p"] = float(ttest_1samp(s, 0).pvalue) if spread > 0 else float(s.mean() == 0)
+        found["p"] = np.nan if _alike(s) else float(ttest_1samp(s, 0).pvalue)
         signs = int((s > 0).sum()), int((s != 0).sum())
         found["p_sign"] = float(binomtest(*signs).pvalue) if signs[1] else 1.0
     if "noise_free" in group and (group["rho_k_low"] > 0).all() and group["noise_free"].notna().all():
@@ -127,17 +128,22 @@ def _summary(group: pd.DataFrame) -> dict[str, Any]:
 
 
 def mean_over_networks(values: NDArray[np.float64], name: str) -> dict[str, float]:
-    """The mean and its 95 % t-interval, which is NaN for fewer than `LEAST` networks.
+    """The mean and its 95 % t-interval, which is NaN for fewer than `LEAST` networks, or where all have the same value.
 
     Args:
         values: One for each network, shape (m,).
         name: What the mean is called; the ends are `<name>_low` and `<name>_high`.
     """
     n, reach = len(values), np.nan
-    if n >= LEAST:
+    if n >= LEAST and not _alike(values):
         reach = float(student.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n))
     mean = float(values.mean())
     return {name: mean, f"{name}_low": mean - reach, f"{name}_high": mean + reach}
+
+
+def _alike(values: NDArray[np.float64]) -> bool:
+    """Whether values are the same but for rounding: they say nothing of how far networks differ."""
+    return bool(np.ptp(values) < SAME)
 
 
 def _relation(row: Mapping[Any, Any]) -> str:
@@ -158,6 +164,8 @@ def _verdict(row: Mapping[Any, Any]) -> tuple[str, str]:
         return "undecided", f"sample: an interval needs {LEAST} dense networks; there are {networks}"
     if why := _undecidable(row["lacking"]):
         return "undecided", why
+    if np.isnan(row["agreement_low"]):
+        return "undecided", "sample: all networks have the same s, which says nothing of how far networks differ"
     if row["agreement_low"] > VALID_AGREEMENT and row["relation"] == "agrees":
         return "valid", f"the interval over networks lies above {VALID_AGREEMENT}"
     if row["noise_free_high"] < 0 and row["relation"] == "opposes":

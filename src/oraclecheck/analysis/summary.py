@@ -117,16 +117,18 @@ def _permutation(counted: Counted, final: Array, cells: int, seed: int) -> tuple
     space = counted.space
     if not space.is_enumerated:
         return np.nan, ""
-    if space.missing:
-        of = "an unknown number of" if space.size is None else magnitude(space.size)
-        return np.nan, f"no filter-permutation p: {magnitude(space.missing)} of {of} combinations are missing"
+    of = "an unknown number of" if space.size is None else magnitude(space.size)
+    lacking = f"no filter-permutation p: {magnitude(space.missing)} of {of} combinations are missing"
+    if space.size is None or space.kind == "part":
+        return np.nan, lacking
     if not all(map(knows_filters, counted.keys)):
         return np.nan, "no filter-permutation p: the removed filters are not known"
     try:
         removed = [dict(key) for key in counted.keys]
-        return permutation_p_of(counted.score, final, removed, cells=cells, seed=seed), ""
+        return permutation_p_of(counted.score, final, removed, cells=cells, seed=seed, size=space.size), ""
     except (ValueError, KeyError):
-        return np.nan, "no filter-permutation p: the removed filters are not those of all combinations"
+        flaw = "no filter-permutation p: the removed filters are not those of all combinations"
+        return np.nan, lacking if space.missing else flaw
 
 
 def _choice(

@@ -113,8 +113,13 @@ def interpret_setting(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
     pretrain, retrain = _recipe("pretrain", cfg.pretrain, given), _recipe("retrain", cfg.retrain, given)
     trainer = TrainerSettings(cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads, cfg.trainer.compile)
     preparation = interpret_preparation(cfg, source)
-    said = (network.input_shape, loading.in_memory(source), preparation, retrain, trainer)
-    engine = choose(cfg.engine.name.name, lambda: conditions.check(shadow_network(network.description), *said))
+
+    def check_lanes() -> None:
+        shadow, in_memory = shadow_network(network.description), loading.in_memory(source)
+        conditions.check(shadow, network.input_shape, in_memory, preparation, retrain, trainer)
+        conditions.check_machine(trainer)
+
+    engine = choose(cfg.engine.name.name, check_lanes)
     return Setting(
         label=_label(cfg, ratio, scheme, wiring),
         network=network,

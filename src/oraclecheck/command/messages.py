@@ -35,6 +35,8 @@ def explain(error: BaseException) -> str:
         return _yaml(error)
     if isinstance(error, UnicodeDecodeError):
         return f"files of --config-dir must be UTF-8; {_undecodable(error)} is not: {error.reason}"
+    if isinstance(error, AssertionError) and _is_of_hydra(error):
+        return "files of --config-dir must hold KEY: VALUE lines; one holds something else"
     if match := re.match(r"ValueError raised while resolving interpolation: (.+)", str(error)):  # by a resolver of ours
         return match[1]
     if isinstance(error, ConfigCompositionException):
@@ -67,6 +69,12 @@ def _yaml(error: YAMLError) -> str:
     if not isinstance(error, MarkedYAMLError) or mark is None:
         return f"files of --config-dir must be YAML; {_told(error)}"
     return f"{mark.name}, line {mark.line + 1} must be YAML; {', '.join(filter(None, (error.context, error.problem)))}"
+
+
+def _is_of_hydra(error: BaseException) -> bool:
+    """Whether Hydra or OmegaConf raised it: they assert what files hold."""
+    frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].partition(".")[0] in ("hydra", "omegaconf")
 
 
 def _undecodable(error: UnicodeDecodeError) -> str:

@@ -39,9 +39,9 @@ class Share:
         self.config.engine.name = self.request().setting.engine.name
 
     def described(self) -> dict[str, Any]:
-        """The configuration, for the study's file."""
+        """The configuration, for the study's file, but for where copies go, which may hold what is secret."""
         described: Any = OmegaConf.to_container(self.config, resolve=True, enum_to_str=True)
-        return described
+        return {key: value for key, value in described.items() if key != "logger"}
 
 
 def share_of(config: DictConfig, overrides: Sequence[str], hydra: Mapping[str, Any]) -> Share:

@@ -21,6 +21,7 @@ from oraclecheck.data.images import ImageData, ImageSet
 from oraclecheck.data.module import ModuleSource
 from oraclecheck.data.sources import Source
 from oraclecheck.data.stream import StreamedSet
+from oraclecheck.errors import first_line
 from oraclecheck.files import create_tensors, digest, digest_of_tensors
 from oraclecheck.waiting import waiting
 
@@ -141,4 +142,13 @@ def _cached(source: Source, cache: Path) -> dict[str, Any]:
                     computed = dict(zip(PARTS, source.read(), strict=True))
                 content = {**computed, "hash": digest_of_tensors(computed)}
                 create_tensors(path, content, "paths.cache must have room for the data set")
-    return torch.load(path, weights_only=True, mmap=True)
+    try:
+        kept = torch.load(path, weights_only=True, mmap=True)
+        if set(map(type, map(kept.get, PARTS))) != {Tensor} or not isinstance(kept["hash"], str):
+            raise ValueError("it holds something else")
+    except Exception as error:  # torch raises whatever a file makes its readers stumble over
+        reason = first_line(error)
+        raise ValueError(
+            f"paths.cache must hold tensors as they were written; {path} must be deleted: {reason}"
+        ) from None
+    return dict(kept)

@@ -96,6 +96,12 @@ def check_accelerator(settings: TrainerSettings, *, elsewhere: bool = False) -> 
         raise ValueError(f"trainer.accelerator must be there; got {name} on a machine without a GPU: leave it out")
 
 
+def on_cpu(settings: TrainerSettings) -> bool:
+    """Whether fits with these settings run on the CPU of this machine; no device is opened."""
+    automatic = settings.accelerator == "auto" and not (torch.cuda.device_count() or torch.mps.device_count())
+    return automatic or settings.accelerator == "cpu"
+
+
 @lru_cache(maxsize=4)
 def device_of(settings: TrainerSettings) -> torch.device:
     """The device that fits with these settings run on.

@@ -92,7 +92,7 @@ def _is_state(state: object) -> TypeGuard[Mapping[str, Tensor]]:
 def _other_place(content: object) -> str:
     """Where else a checkpoint holds a state dict, as a hint."""
     parts = content.items() if isinstance(content, Mapping) else ()
-    place = next((name for name, part in parts if part and _is_state(part)), None)
+    place = next((name for name, part in parts if _is_state(part) and part), None)
     return f", which holds one under {place!r}: save that alone" if place else ""
 
 

@@ -19,7 +19,7 @@ from oraclecheck.data.images import ImageData
 from oraclecheck.engines.evaluation import evaluate, first_loss
 from oraclecheck.engines.recipe import Recipe
 from oraclecheck.engines.trainer import TrainerSettings, device_of, fit
-from oraclecheck.files import digest, write_json
+from oraclecheck.files import digest, remove_remains, write_json
 from oraclecheck.leases import Lease
 from oraclecheck.networks.imagenet import fetch_weights, weights_file
 from oraclecheck.networks.shadow import build, identity, parameters_and_macs, shadow_network
@@ -261,6 +261,7 @@ def measure_dense(setting: Setting, checkpoint: Checkpoint, data: ImageData) -> 
     if known_loss is None:
         with suppress(OSError):  # it would only save the next process the trouble
             write_json(path, {"metrics": metrics, "first_loss": loss})
+            remove_remains(path)
     else:
         _check_same(setting, "loss on the first test images", loss, known_loss, "another process measured")
     network = network.cpu()

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from filelock import FileLock
 
-from oraclecheck.files import digest, write_json
+from oraclecheck.files import create_json, digest
 from oraclecheck.networks.shadow import build, identity
 from oraclecheck.pipelines.checkpoint import Checkpoint
 from oraclecheck.pipelines.one_shot import behind
@@ -60,5 +60,5 @@ def prove_pruning(setting: Setting, dense: Checkpoint | None = None) -> None:
             tried = build(network.description)
             tried.load_state_dict(dense.state)
         partners = proof.prove(tried, layers, network.input_shape, behind=behind(setting, tried))
-        write_json(path, {"definition": definition, "partners": partners, "seconds": time.perf_counter() - start})
+        create_json(path, {"definition": definition, "partners": partners, "seconds": time.perf_counter() - start})
     _proven.add(key)

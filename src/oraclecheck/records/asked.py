@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from oraclecheck.files import create_json, digest, read_file
+from oraclecheck.files import create_json, digest, read_file, remove_remains
 
 PENDING = ".asked"
 """Folder beside the studies, for those whose dense networks are not trained yet: nobody knows their names."""
@@ -42,11 +42,14 @@ class Asked:
         """Write it down for a study that has no folder yet; `setting` is a hash of all else that defines it."""
         path = out / PENDING / f"{setting[:16]}-{self._name}"
         if not path.is_file():
-            create_json(path, asdict(self))
+            with suppress(FileNotFoundError):  # who removes what is pending has the study's folder, where it is noted
+                create_json(path, asdict(self))
 
     def no_longer_pending(self, out: Path, setting: str) -> None:
         """Forget what was noted before the study had a folder."""
-        (out / PENDING / f"{setting[:16]}-{self._name}").unlink(missing_ok=True)
+        path = out / PENDING / f"{setting[:16]}-{self._name}"
+        remove_remains(path)
+        path.unlink(missing_ok=True)
         with suppress(OSError):  # there are others, or the folder is gone
             (out / PENDING).rmdir()
 
@@ -70,5 +73,9 @@ def _read(paths: Iterator[Path] | list[Path]) -> Iterator[Asked]:
             asked = Asked(**content)
         except (OSError, ValueError, TypeError, RecursionError):
             continue
-        if all(isinstance(value, str) for value in asdict(asked).values()):
+        words = asdict(asked).values()
+        if (
+            all(isinstance(word, str) and word.isprintable() for word in words)
+            and asked.dense == Path(asked.dense).name
+        ):
             yield asked

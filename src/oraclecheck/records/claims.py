@@ -2,11 +2,11 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from oraclecheck.files import remove_remains
+from oraclecheck.files import FileState, file_state, remove_remains
 from oraclecheck.leases import SECONDS, Lease
 from oraclecheck.records.store import is_done, read_record
 
@@ -34,11 +34,12 @@ class Claims:
     Args:
         paths: Where the records of the runs go.
         study_hash: The study they belong to.
-        since: When the sweep began (seconds since 1970): runs that failed later were tried by another worker of it.
+        before: `file_state` of the records that were there when the sweep began: other runs that failed were tried by
+            a worker of it. Their times do not tell, for clocks are set.
     """
 
-    def __init__(self, paths: Sequence[Path], study_hash: str, since: float) -> None:
-        self._paths, self._study_hash, self._since = paths, study_hash, since
+    def __init__(self, paths: Sequence[Path], study_hash: str, before: Container[FileState]) -> None:
+        self._paths, self._study_hash, self._before = paths, study_hash, before
         self._elsewhere: dict[int, Lease] = {}
 
     def first(self) -> Iterator[Claim]:
@@ -96,7 +97,7 @@ class Claims:
         """Whether a run is done, or was tried by this sweep."""
         if not path.is_file():
             return False
-        return is_done(path, self._study_hash) or (path.stat().st_mtime >= self._since and _failed(path))
+        return is_done(path, self._study_hash) or (file_state(path) not in self._before and _failed(path))
 
 
 def _failed(path: Path) -> bool:

@@ -66,7 +66,8 @@ def is_done(path: Path, study_hash: str) -> bool:
     """Whether a run needs no retraining: its record is valid and did not fail.
 
     Raises:
-        ValueError: If the record is another study's, or of a newer schema: nothing may be mixed in or overwritten.
+        ValueError: If the record is another study's, of a newer schema or cannot be read: nothing may be mixed in or
+            overwritten.
     """
     try:
         record = _read(path)
@@ -74,6 +75,8 @@ def is_done(path: Path, study_hash: str) -> bool:
         raise
     except (FileNotFoundError, ValueError):
         return False
+    except OSError as error:
+        raise ValueError(f"{path} must be a file that can be read: {error.strerror}") from None
     if record.study_hash != study_hash:
         raise ValueError(
             f"paths.out must not hold records of other settings; {path} belongs to study {record.study_hash[:8]}, "

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oraclecheck.files import read_file, write_json
+from oraclecheck.files import create_json, read_file
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.records.record import NewerSchemaError, Record, check_schema
@@ -23,7 +23,7 @@ def keep_choice(study: Path, criterion: str, removed: dict[str, Any]) -> None:
     """Write down what a criterion removes, before its first run: without the dense network nobody could tell later."""
     path = study / criterion / CHOICE
     if not path.is_file():
-        write_json(path, {layer: list(filters) for layer, filters in removed.items()})
+        create_json(path, {layer: list(filters) for layer, filters in removed.items()})
 
 
 def unfinished_row(identity: Mapping[str, Any], reason: str | None = None) -> dict[str, Any]:

@@ -22,7 +22,8 @@ def homes(sources: Sequence[str], out: Path | None, studies: Sequence[str]) -> t
         while name in {home.name for home in own.values()}:
             name += "-again"
         beside = [folder for folder in folders if folder.resolve().name == study]
-        beside += [folder / study for folder in folders if (folder / study).is_dir()]
+        if study == Path(study).name:  # one such as "../x" would lead elsewhere
+            beside += [folder / study for folder in folders if (folder / study).is_dir()]
         own[study] = beside[0] / "report" if beside and out is None else here / name
     if out is not None:
         return out, own

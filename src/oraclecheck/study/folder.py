@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from oraclecheck.files import create_json, read_file, write_json
+from oraclecheck.files import create_json, read_file
 from oraclecheck.study.identity import SCHEMA, Study
 
 STUDY_FILE, TRAIN_EVAL_FILE = "study.json", "train_eval.json"
@@ -60,7 +60,7 @@ def open_folder(
     if check_folder(folder, study):
         return
     if train_eval_indices is not None:
-        write_json(folder / TRAIN_EVAL_FILE, {"indices": list(train_eval_indices)})
+        create_json(folder / TRAIN_EVAL_FILE, {"indices": list(train_eval_indices)})
     content = {"identity": study.columns, "definition": study.definition}
     if not create_json(folder / STUDY_FILE, {**content, "overrides": list(overrides), "config": config}):
         check_folder(folder, study)

@@ -40,6 +40,39 @@ def test_relabellings_refuse_less_than_a_whole_space():
         relabellings([*removed[:5], removed[0]], 10, seed=0)
 
 
+def test_combination_that_becomes_a_missing_one_is_in_no_pair():
+    rng = np.random.default_rng(3)
+    every = [{"conv1": list(pair)} for pair in combinations(range(5), 2)]
+    score, final = rng.normal(size=(2, 10))
+    there = [i for i in range(10) if i not in (2, 7)]
+    removed = [every[i] for i in there]
+    targets = relabellings(removed, 20_000, seed=0, size=10)
+    index = {frozenset(every[i]["conv1"]): n for n, i in enumerate(there)}
+    by_hand = {
+        tuple(index.get(frozenset(p[f] for f in one["conv1"]), -1) for one in removed) for p in permutations(range(5))
+    }
+    assert {tuple(row) for row in targets} == by_hand
+
+    def share(row):  # concordant minus discordant pairs, of those that can be compared
+        surplus, pairs = 0, 0
+        for i, j in combinations(range(8), 2):
+            if row[i] >= 0 and row[j] >= 0:
+                a, b = (score[there[row[i]]] - score[there[row[j]]]), (final[there[i]] - final[there[j]])
+                surplus, pairs = surplus + np.sign(a * b), pairs + 1
+        return abs(surplus) / pairs
+
+    observed = share(range(8))
+    extreme = sum(share(row) >= observed - 1e-12 for row in targets[:500])
+    assert permutation_p(score[there], final[there], targets[:500]) == (1 + extreme) / 501
+
+
+def test_relabellings_refuse_a_wrong_size():
+    removed = [{"conv1": [i]} for i in range(5)]
+    for size in (4, 6):
+        with pytest.raises(ValueError, match="relabelling filters needs all 5 combinations"):
+            relabellings(removed, 10, seed=0, size=size)
+
+
 @pytest.mark.parametrize("digits", [0, 1, 8])
 def test_p_counts_the_relabellings_with_a_tau_as_large(digits):
     rng = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from oraclecheck.data.loading import Preparation
 from oraclecheck.engines.lanes.chain import INSTEAD, chain_of
 from oraclecheck.engines.lanes.compiler import compiler
 from oraclecheck.engines.recipe import Recipe
-from oraclecheck.engines.trainer import TrainerSettings, device_of
+from oraclecheck.engines.trainer import TrainerSettings, on_cpu
 
 
 def check(
@@ -19,7 +19,7 @@ def check(
     recipe: Recipe,
     trainer: TrainerSettings,
 ) -> None:
-    """Find out whether the lanes engine can retrain networks of this kind.
+    """Find out whether the lanes engine can do what a setting says.
 
     Args:
         network: The network, pruned or not; it may be a shadow.
@@ -53,10 +53,17 @@ def check(
             f"data.augment must change nothing for engine=lanes; got {preparation.augmentation}: {INSTEAD}"
         )
     chain_of(network, shape)
-    device = device_of(trainer)
-    if device.type != "cpu":
+
+
+def check_machine(trainer: TrainerSettings) -> None:
+    """Find out whether it can do so on this machine.
+
+    Raises:
+        ValueError: If there is no compiler, or networks would be trained on a GPU.
+    """
+    if not on_cpu(trainer):
         raise ValueError(
-            f"trainer.accelerator must be cpu for engine=lanes; got {trainer.accelerator}, which is {device} here: "
-            f"set it, or {INSTEAD}"
+            f"trainer.accelerator must be cpu for engine=lanes; got {trainer.accelerator} on a machine with a GPU: set "
+            f"it, or {INSTEAD}"
         )
     compiler()
