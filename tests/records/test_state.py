@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from oraclecheck.files import file_state
 from oraclecheck.records.claims import Claims
 from oraclecheck.records.state import Running, State, Watch, runs_of
 from oraclecheck.records.store import record_path, write_record
@@ -23,7 +24,7 @@ def test_every_run_is_counted_once(tmp_path):
     put(tmp_path, combo=6)  # nobody asked for it
     record_path(tmp_path, 3, 0).parent.mkdir(parents=True)
     record_path(tmp_path, 3, 0).write_text("{")
-    (claim,) = Claims([record_path(tmp_path, 7, 0)], HASH, since=0).first()
+    (claim,) = Claims([record_path(tmp_path, 7, 0)], HASH, before=()).first()
     state = Watch(tmp_path, runs_of([0, 1, 2, 3, 4, 5, 7, 8], [0])).look()
     running = state.running
     assert (state.asked, state.done, state.diverged, state.failed, state.missing) == (8, 2, 1, 2, 2)
@@ -36,7 +37,7 @@ def test_every_run_is_counted_once(tmp_path):
 
 def test_failed_run_that_is_tried_again_is_running(tmp_path):
     path = put(tmp_path, combo=0, status="failed", error="Traceback")
-    (claim,) = Claims([path], HASH, since=4e9).first()
+    (claim,) = Claims([path], HASH, before={file_state(path)}).first()
     state = Watch(tmp_path, None).look()
     assert (state.asked, state.failed, len(state.running), state.missing) == (1, 0, 1, 0)
     write_record(path, a_record(combo=0))
