@@ -27,6 +27,9 @@ HEADINGS = {
     "dense_hash": "dense hash",
     "space_size": "space size",
 }
+_USUAL = {"pipeline": "one_shot", "engine": "lightning"}
+"""Values that go without saying where all studies have them."""
+
 _MANY_LAYERS = 4
 
 
@@ -112,9 +115,9 @@ def look_alikes(table: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def shared(table: pd.DataFrame) -> list[str]:
-    """The identity columns in which all rows have the same known value."""
+    """The identity columns in which all rows have the same known value, unless it goes without saying."""
     same = [name for name in FOR_READERS if name in table and table[name].map(str).nunique() == 1]
-    return [name for name in same if spell(name, table[name].iloc[0]) != UNDEFINED]
+    return [name for name in same if spell(name, table[name].iloc[0]) not in (UNDEFINED, _USUAL.get(name))]
 
 
 def combination_name(run: pd.Series) -> str:
