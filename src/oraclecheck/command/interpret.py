@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from oraclecheck.command.interpret_data import interpret_preparation, interpret_source, plain
+from oraclecheck.command.interpret_masks import UNSTRUCTURED, check_engine, interpret_masks
 from oraclecheck.command.request import Request
 from oraclecheck.command.sets import SET_LIMIT, parse_set
 from oraclecheck.criteria.additive import ADDITIVE
@@ -18,8 +19,8 @@ from oraclecheck.engines.lanes import conditions
 from oraclecheck.engines.recipe import Recipe, parse_recipe
 from oraclecheck.engines.trainer import TF32, TrainerSettings
 from oraclecheck.networks.shadow import shadow_network
-from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_ratio
+from oraclecheck.pruning.masks.space import Space
 from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.pruning.width import width_choices
 from oraclecheck.records.wandb.server import WandbSettings
@@ -86,7 +87,7 @@ _last: list[tuple[Any, Setting]] = []
 """What the last command said of its setting, and the setting: the jobs of a sweep differ in their runs alone."""
 
 
-def combinations_of(text: int | str, space: CombinationSpace) -> list[int | str]:
+def combinations_of(text: int | str, space: Space) -> list[int | str]:
     """The combinations that `combo` stands for."""
     members = parse_set(text, "combo", COMBINATION_NAMES)
     if ALL not in members:
@@ -106,19 +107,21 @@ def interpret_setting(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
     )
     source = interpret_source(cfg)
     scheme, wiring = cfg.pruning.scheme.name, cfg.pruning.wiring.name
-    ratio, layers = _layers(cfg, shadow_network(network.description), scheme)
+    ratio, space = _space(cfg, shadow_network(network.description), scheme)
     _check_ranges(cfg)
-    space = CombinationSpace.of(layers, cfg.pruning.order.name, cfg.pruning.order_seed)
     checkpoint = Path(cfg.pretrain.checkpoint) if cfg.pretrain.checkpoint else None
     pretrain, retrain = _recipe("pretrain", cfg.pretrain, given), _recipe("retrain", cfg.retrain, given)
     trainer = TrainerSettings(cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads, cfg.trainer.compile)
     preparation = interpret_preparation(cfg, source)
 
     def check_lanes() -> None:
+        check_engine(scheme, "lanes")
         shadow, in_memory = shadow_network(network.description), loading.in_memory(source)
         conditions.check(shadow, network.input_shape, in_memory, preparation, retrain, trainer)
         conditions.check_machine(trainer)
 
+    if cfg.engine.name.name != "auto":
+        check_engine(scheme, cfg.engine.name.name)
     engine = choose(cfg.engine.name.name, check_lanes)
     return Setting(
         label=_label(cfg, ratio, scheme, wiring),
@@ -133,14 +136,18 @@ def interpret_setting(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
     )
 
 
-def _layers(cfg: DictConfig, shadow: nn.Module, scheme: str) -> tuple[dict[str, float], tuple[LayerChoice, ...]]:
-    """The prunable layers' ratios, and how many filters each loses."""
+def _space(cfg: DictConfig, shadow: nn.Module, scheme: str) -> tuple[dict[str, float], Space]:
+    """The prunable layers' ratios, and the combinations."""
+    if scheme == UNSTRUCTURED:
+        return interpret_masks(cfg.pruning, shadow)
     ratio, default = plain(cfg.pruning.ratio), plain(cfg.model.ratio)
     if scheme == "width":
-        return width_choices(shadow, default if ratio is None else ratio)
-    patterns = [LayerPattern(entry.layers, entry.count, entry.type) for entry in cfg.model.prunable]
-    ratios = resolve_ratio(shadow, ratio, default, patterns)
-    return ratios, layer_choices(shadow, ratios)
+        ratios, layers = width_choices(shadow, default if ratio is None else ratio)
+    else:
+        patterns = [LayerPattern(entry.layers, entry.count, entry.type) for entry in cfg.model.prunable]
+        ratios = resolve_ratio(shadow, ratio, default, patterns)
+        layers = layer_choices(shadow, ratios)
+    return ratios, CombinationSpace.of(layers, cfg.pruning.order.name, cfg.pruning.order_seed)
 
 
 def _check_ranges(cfg: DictConfig) -> None:
@@ -182,6 +189,8 @@ def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str
     if cfg.study is not None:
         return cfg.study
     parts = [f"{layer}_{value:g}" for layer, value in ratio.items()]
+    if scheme == UNSTRUCTURED:
+        parts = [f"{scheme}_{next(iter(ratio.values())):g}"]
     if len(parts) > MOST_LAYERS_IN_LABEL or len("-".join(parts)) > MOST_LETTERS // 2:
         values = sorted(set(ratio.values()))
         parts = [f"{len(parts)}_layers_" + "_".join(f"{value:g}" for value in values[:MOST_LAYERS_IN_LABEL])]

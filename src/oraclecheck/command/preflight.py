@@ -62,8 +62,8 @@ def _check_combinations(combinations: list[int | str], pruning: PruningSetting, 
         pruning.space.unrank(next((index for index in indices if index >= size), indices[0]))
         record_path(out, max(indices), 0)
     picked = next((combination for combination in combinations if isinstance(combination, str)), None)
-    if picked and pruning.scheme == "width":
-        raise ValueError(f"combo must be an index or a set where pruning.scheme is width; got {picked}")
+    if picked and pruning.scheme != "heads":
+        raise ValueError(f"combo must be an index or a set where pruning.scheme is {pruning.scheme}; got {picked}")
 
 
 def _check_data(data: DataSetting, cache: Path) -> None:
