@@ -9,6 +9,7 @@ from functools import cache
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from engines.test_callbacks import CPU, DATA, RECIPE, dense, prune_as_said
 from oraclecheck.data import images
@@ -18,6 +19,7 @@ from oraclecheck.engines import lightning
 from oraclecheck.engines.engine import Retraining, Run
 from oraclecheck.engines.evaluation import evaluate
 from oraclecheck.engines.stacked import step
+from oraclecheck.engines.stacked.bfloat16 import bfloat16
 from oraclecheck.engines.stacked.engine import StackedEngine
 from oraclecheck.engines.trainer import TrainerSettings
 
@@ -145,12 +147,12 @@ def same(one: Retraining, other: Retraining) -> bool:
 
 
 @pytest.mark.parametrize("case", ["LeNet5-Mini, SGD", BATCH_NORM])
-def test_result_depends_neither_on_neighbours_nor_on_how_many_are_left(case):
+def test_result_does_not_depend_on_neighbours(case):
     together = retrain(case, RUNS[:3], networks=3)
-    other_places = retrain(case, [RUNS[4], RUNS[0], RUNS[2]], networks=3)
+    elsewhere = retrain(case, [RUNS[3], RUNS[1], RUNS[6]], networks=3)
     alone = retrain(case, RUNS[:1], networks=3)
-    assert same(together[0], other_places[1]) and same(together[2], other_places[2])
-    assert same(together[0], alone[0]) and not same(together[0], together[1])
+    assert same(together[1], elsewhere[1]) and same(together[0], alone[0])
+    assert not same(together[0], elsewhere[0])
 
 
 def test_what_is_kept_from_group_to_group_changes_nothing():
@@ -203,8 +205,8 @@ def test_run_that_raises_leaves_its_exception_in_its_place_and_others_go_on():
     results = retrain("LeNet5-Mini, SGD", runs, networks=2, told=told)
     assert [isinstance(each, ValueError) for each in results] == [False, True, False, True, False]
     assert "conv1" in str(results[1])
-    together = retrain("LeNet5-Mini, SGD", RUNS[:3], networks=2)
-    assert all(same(a, b) for a, b in zip(results[::2], together, strict=True))
+    for found, expected in zip(results[::2], usual("LeNet5-Mini, SGD", False), strict=False):
+        assert found.final_test.loss == pytest.approx(expected.final_test.loss, rel=1e-4)
     assert [what for seed, what in told if seed == 1] == ["pruned", 0, 1, 2]
     assert [seed for seed, what in told if what == "pruned"] == [0, 1, 2]
 
@@ -271,14 +273,26 @@ def test_networks_of_different_structures_are_refused():
 
 
 def test_training_in_bfloat16_is_measured_in_float32():
-    full, mixed = (retrain(BATCH_NORM, RUNS[:2], 2, TrainerSettings("cpu", p)) for p in ("32-true", "bf16-mixed"))
-    (theirs,) = lightning.retrain(RUNS[:1], *_given(BATCH_NORM), TrainerSettings("cpu", "bf16-mixed"))
-    assert mixed[0].pruned_train.loss == full[0].pruned_train.loss
-    assert mixed[0].final_test.loss == pytest.approx(evaluate(mixed[0].network, DATA.test).loss, rel=1e-6)
-    assert mixed[0].final_test.loss != full[0].final_test.loss
-    assert difference(theirs.network, mixed[0].network) < difference(full[0].network, mixed[0].network) / 2
+    make, prune, data, recipe = CASES[BATCH_NORM]
+    trainer = TrainerSettings("cpu", "bf16-mixed")
+    full, alone, both = (retrain(BATCH_NORM, RUNS[:2], n, t) for n, t in ((1, CPU), (1, trainer), (2, trainer)))
+    (theirs,) = lightning.retrain(RUNS[:1], make(), prune, data, recipe, trainer)
+    assert difference(theirs.network, alone[0].network) < 1e-5
+    assert 1e-3 < difference(full[0].network, both[0].network) < 0.1 > difference(alone[0].network, both[0].network)
+    for ours in (alone[0], both[0]):
+        assert ours.pruned_train.loss == full[0].pruned_train.loss and ours.final_test.loss != full[0].final_test.loss
+        assert ours.final_test.loss == pytest.approx(evaluate(ours.network, DATA.test).loss, rel=1e-6)
 
 
-def _given(case):
-    make, prune, data, recipe = CASES[case]
-    return make(), prune, data, recipe
+def test_stacked_networks_compute_products_in_bfloat16_and_normalise_in_float32():
+    seen = []
+
+    def forward(x, weight, vector):
+        y = functional.conv2d(x, weight)
+        z = functional.batch_norm(y, None, None, vector, vector, training=True)
+        seen.extend([y.dtype, z.dtype])
+        return z
+
+    with bfloat16(torch.device("cpu"), stacked=True):
+        torch.func.vmap(forward)(torch.ones(2, 4, 3, 3, 3), torch.ones(2, 5, 3, 1, 1), torch.ones(2, 5))
+    assert seen == [torch.bfloat16, torch.float32]

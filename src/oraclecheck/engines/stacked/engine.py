@@ -25,8 +25,9 @@ from oraclecheck.engines.trainer import TrainerSettings
 class StackedEngine:
     """See `Engine`. Made for one study: what is captured for its networks' shape is kept from group to group.
 
-    Where `networks` says how many are retrained at once, a group that lacks runs is filled up with copies of its first
-    one: so a result depends, to the last bit, neither on its neighbours nor on how many runs were left.
+    A group that lacks runs is filled up with copies of its first one: to `networks`, or where nobody says how many are
+    retrained at once to a power of two. So a study needs few captures, and a result does not depend on its neighbours;
+    how many there are, and on CPUs its place among them, decide how sums are rounded.
 
     Args:
         networks: How many are retrained at once, unless memory holds fewer; None for as many as it holds.

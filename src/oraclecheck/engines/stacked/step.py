@@ -1,7 +1,7 @@
 """One step of training for every network of a stack, on images that are all on the device."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 import torch
@@ -13,6 +13,7 @@ from oraclecheck.data.images import ImageSet, normalise
 from oraclecheck.engines.arithmetic import float32_arithmetic
 from oraclecheck.engines.mixing import Mixing
 from oraclecheck.engines.recipe import Recipe
+from oraclecheck.engines.stacked.bfloat16 import bfloat16
 from oraclecheck.engines.stacked.capture import Captured
 from oraclecheck.engines.stacked.optimizer import Optimizer, clip
 from oraclecheck.engines.stacked.stack import Stack
@@ -112,8 +113,8 @@ class Step:
     def _train(self, size: int) -> None:
         """Take one step on the next batch, of this size."""
         images, labels, shares = self._mixed[size] if self._mixing else (*self._batch(size), None)
-        # a graph that is played again must not hold weights that were cast for the step before
-        with torch.autocast(images.device.type, torch.bfloat16, self._precision == "bf16-mixed", cache_enabled=False):
+        mixed = self._precision == "bf16-mixed"
+        with bfloat16(images.device, stacked=self.stack.size > 1) if mixed else nullcontext():
             logits = self.stack(images)
             losses = self._loss(logits, labels)
             if shares is not None:
