@@ -16,7 +16,7 @@ _twins: list[tuple[Any, nn.Module, Any]] = []
 
 
 def compiled_twin(network: nn.Module) -> tuple[nn.Module, Any]:
-    """A copy of a network, and that copy compiled: made when a structure is met first, given other weights from then on.
+    """A copy of a network, and that copy compiled: made where its structure is new, else one that gets other weights.
 
     Torch compiles what it has not seen, which includes another network of the same shape; after a few it gives up.
 

@@ -1,7 +1,6 @@
 """Work that a GPU is told once and repeats: hundreds of small kernels for the price of one launch."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
@@ -12,34 +11,46 @@ class Captured:
     """Work on tensors that stay where they are; on a GPU it is captured as a CUDA graph, elsewhere it is simply done.
 
     Args:
-        work: Takes and gives nothing, asks the device for nothing, and does the same at every call. Capturing does it a
-            few times: what it changes has to be put right afterwards.
+        work: Takes and gives nothing, and asks the device for nothing. Capturing does it a few times: what it changes
+            has to be put right afterwards.
         device: Where.
-        after: Captured before, with which it may share its memory, as nothing in it outlasts a call.
+        again: Makes it possible to do the work once more.
+        after: Captured before, with which it shares its memory, as nothing in it outlasts a call.
     """
 
-    def __init__(self, work: Callable[[], None], device: torch.device, after: "Captured | None" = None) -> None:
-        self._work = work
-        self._graph: Any = None
+    def __init__(
+        self,
+        work: Callable[[], None],
+        device: torch.device,
+        again: Callable[[], object],
+        after: "Captured | None" = None,
+    ) -> None:
+        self._graph: torch.cuda.CUDAGraph | None = None
         if device.type == "cuda":
-            self._graph = _captured(work, after)
+            self._graph = capture(work, again, None if after is None else after._graph)
+        self._work = work if self._graph is None else None  # a graph holds all it needs
 
     def __call__(self) -> None:
         """Do it."""
-        if self._graph is None:
-            self._work()
-        else:
+        if self._graph is not None:
             self._graph.replay()
+        elif self._work is not None:
+            self._work()
 
 
-def _captured(work: Callable[[], None], after: Captured | None) -> "torch.cuda.CUDAGraph":
+def capture(
+    work: Callable[[], None], again: Callable[[], object], after: torch.cuda.CUDAGraph | None
+) -> torch.cuda.CUDAGraph | None:
+    """The CUDA graph of some work; see `Captured`."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(WARM_UP):
+            again()
             work()
+        again()
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, pool=None if after is None else after._graph.pool()):
+    with torch.cuda.graph(graph, pool=None if after is None else after.pool()):
         work()
     return graph

@@ -63,8 +63,8 @@ class Step:
             self._number.zero_()
             self._mix(each)
             with self._training():
-                whole = next(iter(self._steps.values()), None)
-                self._steps[each] = Captured(partial(self._train, each), device, whole)
+                work, before = partial(self._train, each), next(iter(self._steps.values()), None)
+                self._steps[each] = Captured(work, device, self._number.zero_, before)
 
     def load(self, networks: Sequence[nn.Module], seeds: Sequence[int]) -> None:
         """Begin with other networks.
