@@ -165,6 +165,8 @@ def test_what_is_kept_from_group_to_group_changes_nothing():
     assert all(same(a, b) for a, b in zip(retrain(case, networks=3), [*groups[0], *groups[1]], strict=False))
     list(engine(RUNS[:1], network, prune, data, recipe, CPU))
     assert engine._step is kept
+    (plain,) = engine(RUNS[:1], network, prune, data, RECIPE, CPU)
+    assert engine._step is not kept and not same(plain, groups[0][0])
 
 
 def test_dense_network_is_not_changed():

@@ -103,7 +103,7 @@ class StackedEngine:
     def _step_of(self, network: nn.Module, size: int, task: Task) -> Step:
         """The step that was captured for so many networks like this one, or a new one."""
         step = self._step
-        if step is None or step.stack.size != size or not step.stack.fits(network):
+        if step is None or not step.serves(network, size, task.train, task.recipe, task.precision):
             self._step = None  # two would not fit
             self._step = Step(network, size, task.train, task.recipe, task.precision)
         assert self._step is not None

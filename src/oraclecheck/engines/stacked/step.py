@@ -66,6 +66,11 @@ class Step:
                 work, before = partial(self._train, each), next(iter(self._steps.values()), None)
                 self._steps[each] = Captured(work, device, self._number.zero_, before)
 
+    def serves(self, network: nn.Module, networks: int, images: ImageSet, recipe: Recipe, precision: str) -> bool:
+        """Whether one that was made of these would be the same."""
+        same = self._images is images and (self._recipe, self._precision) == (recipe, precision)
+        return same and self.stack.size == networks and self.stack.fits(network)
+
     def load(self, networks: Sequence[nn.Module], seeds: Sequence[int]) -> None:
         """Begin with other networks.
 
