@@ -16,6 +16,7 @@ from oraclecheck.analysis.criterion import Criterion
 from oraclecheck.analysis.verdict import tally
 from oraclecheck.analysis.words import describe, varying
 from oraclecheck.files import encoded, write_atomically
+from oraclecheck.report.criteria import CriteriaFindings
 from oraclecheck.report.findings import Findings
 from oraclecheck.report.page.bundle import packed, script
 from oraclecheck.report.page.columns import GROUPS
@@ -37,7 +38,7 @@ from oraclecheck.report.page.verdicts import (
 _HERE = Path(__file__).parent
 
 
-def write_page(path: Path, findings: Findings, command: str = "") -> None:
+def write_page(path: Path, findings: Findings, command: str = "", *, criteria: CriteriaFindings | None = None) -> None:
     """Write the page; the same input gives the same bytes.
 
     Everything that comes from data is inert in it: text is escaped, and only the page's own scripts may run.
@@ -46,6 +47,7 @@ def write_page(path: Path, findings: Findings, command: str = "") -> None:
         path: The file, replaced if it is there.
         findings: Of one study or several.
         command: The command that writes this page again.
+        criteria: Several criteria side by side, which get a section; None for none.
     """
     table, criterion = findings.table, findings.criterion
     sweeps = sweep_commands(findings.runs, findings.study_files)
