@@ -16,10 +16,11 @@ from oraclecheck.analysis.criterion import Criterion
 from oraclecheck.analysis.verdict import tally
 from oraclecheck.analysis.words import describe, varying
 from oraclecheck.files import encoded, write_atomically
-from oraclecheck.report.criteria import CriteriaFindings
+from oraclecheck.report.criteria import NOTES, CriteriaFindings
 from oraclecheck.report.findings import Findings
 from oraclecheck.report.page.bundle import packed, script
 from oraclecheck.report.page.columns import GROUPS
+from oraclecheck.report.page.criteria import criteria_tables
 from oraclecheck.report.page.gaps import gaps
 from oraclecheck.report.page.grids import grids
 from oraclecheck.report.page.numbers import lacking, numbers
@@ -36,6 +37,7 @@ from oraclecheck.report.page.verdicts import (
 )
 
 _HERE = Path(__file__).parent
+_SECTIONS = ("Scatter", "Numbers", "Runs", "Settings", "Methods")
 
 
 def write_page(path: Path, findings: Findings, command: str = "", *, criteria: CriteriaFindings | None = None) -> None:
@@ -60,7 +62,11 @@ def write_page(path: Path, findings: Findings, command: str = "", *, criteria: C
     environment = Environment(loader=FileSystemLoader(_HERE), **options)
     environment.filters["formula"] = _formula
     environment.tests["known"] = pd.notna
+    tables = criteria_tables(criteria)
     html = environment.get_template("page.html.jinja").render(
+        sections=("Verdicts", *(["Criteria"] if tables else []), *_SECTIONS),
+        criteria_tables=tables,
+        criteria_notes=NOTES,
         criterion=criterion,
         studies=studies,
         in_common=in_common(table),
