@@ -118,7 +118,7 @@ def _histories(study: pd.DataFrame) -> _Histories | None:
     places = places[whole].astype(int)
     if len(places) < 2:
         return None
-    histories: Sequence[Any] = runs["history"].to_numpy()
+    histories: Sequence[Any] = list(runs["history"])
     partial = {
         word: np.array([[[epoch[f"test_{word}"] for epoch in histories[i]] for i in row] for row in places])
         for word in ("accuracy", "loss")

@@ -101,8 +101,8 @@ def write_further(findings: Findings, folder: Path) -> Iterator[Path]:
 
     Args:
         findings: Of one study or several.
-        folder: For `partial`, `components` and `more_runs` as csv, md and tex, and figures `partial_{accuracy,loss}`, of
-            several settings `partial_accuracy_1` and so on; made if absent.
+        folder: For `partial`, `components` and `more_runs` as csv, md and tex, and figures `partial_{accuracy,loss}`,
+            of several settings `partial_accuracy_1` and so on; made if absent.
 
     Yields:
         Each path, once it is written.
@@ -117,9 +117,9 @@ def write_further(findings: Findings, folder: Path) -> Iterator[Path]:
         yield from _typeset(layout, folder / layout.name)
     curves = findings.partial_curves()
     names = list(dict.fromkeys(name for _, name, *_ in curves))
-    for metric, name, *parts in curves:
-        stem = f"partial_{metric}{f'_{names.index(name) + 1}' if len(names) > 1 else ''}"
-        yield from save_partial_retraining(*parts, folder / stem, label=name or None)
+    for metric, name, partial, means, criterion in curves:
+        stem = folder / f"partial_{metric}{f'_{names.index(name) + 1}' if len(names) > 1 else ''}"
+        yield from save_partial_retraining(partial, means, criterion, stem, label=name or None)
 
 
 def _asked(findings: Findings) -> dict[str, Any]:

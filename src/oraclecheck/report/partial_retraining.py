@@ -48,9 +48,9 @@ def _rows(part: pd.DataFrame, s: Mapping[tuple[str, str], float]) -> list[tuple[
     rows = []
     for (key, metric), group in part.groupby(["key", "metric"], sort=False):
         epochs = int(group["epochs"].iloc[0])
-        at = group.set_index("epoch")
-        cells = [_cell(at.loc[epoch]) for epoch in (1, *(partial_epoch(epochs, share) for share in SHARES))]
-        other = decimal(at.loc[partial_epoch(epochs), "tau_other"])
+        at = {row["epoch"]: row for _, row in group.iterrows()}
+        cells = [_cell(at[epoch]) for epoch in (1, *(partial_epoch(epochs, share) for share in SHARES))]
+        other = decimal(at[partial_epoch(epochs)]["tau_other"])
         of_criterion = decimal(s.get((str(key), str(metric))))
         rows.append((str(group["name"].iloc[0]), str(metric), str(epochs), *cells, other, of_criterion))
     return rows

@@ -61,7 +61,8 @@ def plot_partial_retraining(
             ends = [row["agreement_low"], row["agreement_high"]]
             ax.plot([epochs, epochs], ends, color=_ORACLE, lw=2.2, solid_capstyle="butt", zorder=3)
         ax.axvline(partial_epoch(epochs), color="0.4", lw=0.8, ls=":", label=f"{SHARE:.0%} of {epochs} epochs")
-        shown = [*drawn[["tau", "tau_low", "tau_other"]].to_numpy(float).ravel(), *partial["tau"], row["agreement"]]
+        shown = [*drawn[["tau", "tau_low", "tau_other"]].to_numpy(float).ravel(), *partial["tau"]]
+        shown += [row["agreement"], row["agreement_low"]]
         ax.set_ylim(max(-1.02, np.nanmin([0.0, *shown]) - 0.05), 1.02)
         ax.set_xlim(min(0.6, 1 - 0.02 * epochs), epochs + 0.01 * epochs)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))

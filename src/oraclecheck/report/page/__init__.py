@@ -21,6 +21,7 @@ from oraclecheck.report.findings import Findings
 from oraclecheck.report.page.bundle import packed, script
 from oraclecheck.report.page.columns import GROUPS
 from oraclecheck.report.page.criteria import criteria_tables
+from oraclecheck.report.page.curves import curves
 from oraclecheck.report.page.gaps import gaps
 from oraclecheck.report.page.grids import grids
 from oraclecheck.report.page.numbers import lacking, numbers
@@ -37,7 +38,6 @@ from oraclecheck.report.page.verdicts import (
 )
 
 _HERE = Path(__file__).parent
-_SECTIONS = ("Scatter", "Numbers", "Runs", "Settings", "Methods")
 
 
 def write_page(path: Path, findings: Findings, command: str = "", *, criteria: CriteriaFindings | None = None) -> None:
@@ -62,9 +62,13 @@ def write_page(path: Path, findings: Findings, command: str = "", *, criteria: C
     environment = Environment(loader=FileSystemLoader(_HERE), **options)
     environment.filters["formula"] = _formula
     environment.tests["known"] = pd.notna
-    tables = criteria_tables(criteria)
+    tables, further = criteria_tables(criteria), findings.further()
+    sections = {"Verdicts": True, "Criteria": tables, "Scatter": True, "Numbers": True, "Runs": True}
+    sections |= {"Further": further, "Settings": True, "Methods": True}
     html = environment.get_template("page.html.jinja").render(
-        sections=("Verdicts", *(["Criteria"] if tables else []), *_SECTIONS),
+        sections=[name for name, there in sections.items() if there],
+        further=further,
+        curves=curves(findings),
         criteria_tables=tables,
         criteria_notes=NOTES,
         criterion=criterion,
