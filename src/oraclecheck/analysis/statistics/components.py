@@ -15,6 +15,8 @@ from oraclecheck.analysis.statistics.retraining_noise import share_of_noise
 
 Array = NDArray[np.float64]
 
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
 class Components:
@@ -120,7 +122,8 @@ class Agreements:
             moved = np.clip(correlation * growth, -1, 1)
             pairs = (rho, self.rho) if self.is_census else (moved, correlation)
             of = share_of_noise if self.is_census else _sampling
-            noise = np.array([of(float(new)) / of(float(old)) for new, old in zip(*pairs, strict=True)])
+            ratios = ((of(float(new)), of(float(old))) for new, old in zip(*pairs, strict=True))
+            noise = np.array([new / old if old > _ROUNDING else 1.0 for new, old in ratios])
         widened = (2 / np.pi * np.arcsin(moved)).var(ddof=1) / spread if spread > 0 else 1.0
         share = float((self.variance * noise).mean() / self.variance.mean()) if self.known > 0 else 1.0
         known = self.known * share * (self.n / n)
@@ -129,4 +132,4 @@ class Agreements:
 
 def _sampling(r: float) -> float:
     """The variance of tau in a sample of a Gaussian copula with correlation r, times n / 4, for large n."""
-    return max(1e-9, 1 / 9 - float(np.arcsin(r / 2) * 2 / np.pi) ** 2)
+    return max(_ROUNDING, 1 / 9 - float(np.arcsin(r / 2) * 2 / np.pi) ** 2)
