@@ -65,7 +65,7 @@ def components_layout(components: pd.DataFrame) -> Layout:
     heads = ("setting", "metric", "m, n, k", "network %", "combination %", "repeat %", "rho by variance", "rho by rank")
     notes = [
         "m dense networks, n combinations, k repeats. network, combination, repeat: shares of the variance of the "
-        "final metric. rho: the share of a mean of k repeats that is not noise, within a network. Standard deviation "
+        "final metric. rho: the share that is not noise after averaging k repeats, in one network. Standard deviation "
         "of s over networks: in all, what n and k leave of it, and what only more networks average out."
     ]
     if (components["networks"] < LEAST).any():
