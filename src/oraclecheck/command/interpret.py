@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 from torch import nn
 
+from oraclecheck.command.budget import ratios_of
 from oraclecheck.command.interpret_data import interpret_preparation, interpret_source, plain
 from oraclecheck.command.request import Request
 from oraclecheck.command.sets import SET_LIMIT, parse_set
@@ -104,6 +105,15 @@ def combinations_of(text: int | str, space: CombinationSpace) -> list[int | str]
 
 def interpret_setting(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
     """The setting of a composed configuration; see `interpret`."""
+    setting, budget = _setting(cfg, given), plain(cfg.pruning.budget)
+    if budget is None or cfg.stage.name == "pretrain":
+        return setting
+    counted = cfg.copy()
+    counted.pruning.ratio = ratios_of(budget, setting)
+    return _setting(counted, given)
+
+
+def _setting(cfg: DictConfig, given: Collection[str]) -> Setting:
     network = NetworkSetting(
         cfg.model.name, plain(cfg.model.network), tuple(cfg.model.input_shape), cfg.model.channels_last
     )

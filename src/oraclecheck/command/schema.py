@@ -88,9 +88,11 @@ class PruningConfig:
     """Which filters may go, how many, and how combinations are numbered.
 
     `scheme: width` makes vision transformers narrower, as the paper's released code does, instead of removing heads.
+    `budget: {criterion: l1, ratio: 0.5}` shares out one budget over the layers of `ratio` by a global threshold.
     """
 
     ratio: Any = None
+    budget: Any = None
     scheme: Scheme = Scheme.heads
     wiring: Wiring = Wiring.correct
     order: Order = Order.auto
