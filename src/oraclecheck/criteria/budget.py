@@ -29,8 +29,8 @@ def removed_by_threshold(scores: Mapping[str, Tensor], layers: Sequence[LayerCho
     wanted = math.ceil(total * ratio - 1e-9)
     if wanted > total - len(layers):
         raise ValueError(
-            f"pruning.budget must leave a filter in each of {len(layers)} layers; a ratio of {ratio:g} removes {wanted} "
-            f"of {total} filters"
+            f"pruning.budget must leave a filter in each of {len(layers)} layers; a ratio of {ratio:g} removes "
+            f"{wanted} of {total} filters"
         )
     pooled = []
     for layer in layers:
