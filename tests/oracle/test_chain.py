@@ -1,0 +1,125 @@
+"""Losses of all combinations of a chain against pruning and evaluating each."""
+
+import itertools
+
+import pytest
+import torch
+from own_chain import OwnChain
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from oraclecheck.data.images import ImageSet
+from oraclecheck.networks.lenet import LeNet5Mini
+from oraclecheck.oracle.chain import ChainLosses
+from oraclecheck.oracle.choices import Choices
+from oraclecheck.oracle.images import by_class
+from oraclecheck.pruning.combination import LayerChoice
+from oraclecheck.pruning.layers import filter_weights
+from oraclecheck.pruning.space import CombinationSpace
+from oraclecheck.pruning.structured import as_released, prune
+
+SAME = 1e-5  # relative, of few images: PyTorch's own float32 losses of confident networks are no nearer to float64's
+
+
+class Wide(nn.Sequential):
+    """Three channels, odd maps, a first layer that is left alone, two hidden layers."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            *(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Flatten(), nn.Linear(5 * 2 * 1, 6), nn.ReLU(), nn.Linear(6, 4), nn.Linear(4, 3)),
+        )
+
+
+CASES = {
+    "one layer": (LeNet5Mini, (1, 32, 32), {"conv1": 2}),
+    "two layers": (LeNet5Mini, (1, 32, 32), {"conv1": 1, "conv2": 9}),
+    "first and last": (lambda: LeNet5Mini(extra_linears=2), (1, 32, 32), {"conv1": 1, "hidden.2": 2}),
+    "three layers": (LeNet5Mini, (1, 32, 32), {"conv1": 1, "conv2": 1, "conv3": 9}),
+    "the last hidden layer": (LeNet5Mini, (1, 32, 32), {"hidden.0": 5}),
+    "layers in another order than in the network": (OwnChain, (1, 32, 32), {"conv2": 2}),
+    "odd maps": (Wide, (3, 16, 13), {"3": 3, "7": 2}),
+    "behind each other": (Wide, (3, 16, 13), {"0": 1, "3": 2}),
+}
+
+
+def images_of(shape, n, classes):
+    """Random images of random classes."""
+    pixels, labels = torch.randint(0, 256, (n, *shape), dtype=torch.uint8), torch.randint(0, classes, (n,))
+    return ImageSet(images=pixels, labels=labels, mean=(0.4,) * shape[0], std=(0.2,) * shape[0])
+
+
+def made(case):
+    make, shape, removed = CASES[case]
+    torch.manual_seed(1)
+    network = make().eval()
+    layers = tuple(LayerChoice(name, len(filter_weights(network, name)), gone) for name, gone in removed.items())
+    return network, shape, CombinationSpace(layers)
+
+
+def assert_true(sums, network, space, images, labels, behind=None):
+    """Some of the sums are what pruning and a loss in float64 give."""
+    found = []
+    chosen = [*range(0, space.size, 1 + space.size // 9), space.size - 1]
+    for index in chosen:
+        removed = space.unrank(index)
+        dense, gone = (network, removed) if behind is None else (as_released(network, removed, behind), behind)
+        pruned = prune(dense, gone, images[:1]).double()
+        found.append(cross_entropy(pruned(images.double()), labels, reduction="sum").item())
+    assert sums.shape == (space.size,)
+    torch.testing.assert_close(sums[chosen], torch.tensor(found, dtype=torch.float64), rtol=SAME, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_losses_are_those_of_pruning_each_combination(case):
+    network, shape, space = made(case)
+    images = torch.randn(7, *shape)
+    labels = torch.full((7,), 2)
+    losses = ChainLosses(network, shape, space.layers)
+    assert losses.size == space.size
+    assert_true(losses.sums(images, labels), network, space, images, labels)
+    fewer = images[:3], labels[:3]  # after more of them, in the same memory
+    assert_true(losses.sums(*fewer), network, space, *fewer)
+
+
+@pytest.mark.parametrize("case", ["two layers", "behind each other", "odd maps"])
+def test_losses_of_the_released_wiring(case):
+    network, shape, space = made(case)
+    images, labels = torch.randn(5, *shape), torch.full((5,), 1)
+    behind = space.unrank(space.size // 2)
+    sums = ChainLosses(network, shape, space.layers, behind).sums(images, labels)
+    assert_true(sums, network, space, images, labels, behind)
+
+
+def test_large_logits_do_not_overflow():
+    network, shape, space = made("two layers")
+    with torch.no_grad():
+        network.classifier.weight *= 1e4
+    images, labels = torch.randn(5, *shape), torch.full((5,), 1)
+    sums = ChainLosses(network, shape, space.layers).sums(images, labels)
+    assert sums.isfinite().all() and sums.max() > 500
+    assert_true(sums, network, space, images, labels)
+
+
+def test_sums_share_their_beginnings():
+    """C(10, 5) choices have 461 different beginnings; every sum is that of its choice."""
+    choices = Choices(LayerChoice("conv", 10, 5))
+    shares = torch.randn(10, 2, 1, 1, 3, dtype=torch.float64)
+    bias = torch.randn(2, dtype=torch.float64)
+    beginnings = {kept[: i + 1] for kept in choices.kept for i in range(5)}
+    assert len(choices.kept) == 252 and len(beginnings) == 461
+    removed = itertools.combinations(range(10), 5)
+    for gone, kept, sums in zip(removed, choices.kept, choices.sums(shares, bias), strict=True):
+        assert {*gone} | {*kept} == {*range(10)}
+        torch.testing.assert_close(sums, shares[list(kept)].sum(0) + bias.view(-1, 1, 1, 1), rtol=1e-12, atol=1e-12)
+
+
+def test_groups_hold_one_class_each_and_every_image_once():
+    images = images_of((1, 4, 4), 1203, 5)
+    groups = list(by_class(images, 64))
+    assert all(len(labels.unique()) == 1 and len(part) == len(labels) <= 64 for part, labels in groups)
+    ((whole, labels),) = images.batches(1203)
+    order = lambda x, y: sorted(zip(y.tolist(), map(tuple, x.flatten(1).tolist()), strict=True))  # noqa: E731
+    found = torch.cat([part for part, _ in groups]), torch.cat([labels for _, labels in groups])
+    assert order(*found) == order(whole, labels)
+    assert sum(len(labels) < 64 for _, labels in groups) <= 5
