@@ -1,24 +1,26 @@
 """Losses of all combinations of a chain on a few images of one class: a tree of sums, then products of matrices."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from oraclecheck.oracle.choices import Choices
+from oraclecheck.oracle.head import Head, losses
 from oraclecheck.oracle.stages import Stage, stages_of
 from oraclecheck.pruning.combination import LayerChoice, Removed
 
-CHOICES = 256
-"""Choices that go through the last layers at once: with 64 images their activations stay in a core's cache."""
 
+class PrunedChain:
+    """A chain and the choices that there are in it.
 
-class ChainLosses:
-    """Sums of the losses of all combinations; for one thread, which computes in the same memory again and again.
+    Attributes:
+        stages: Its layers.
+        pruned: Which of them are pruned.
+        choices: Of each of these.
 
     Args:
-        network: The dense network, a chain; on whichever device.
+        network: The dense network; on whichever device.
         shape: Channels, height and width of an image.
         layers: The prunable layers, in the network's order.
         behind: What the layers behind lose where the released code wires them; None for correct wiring.
@@ -31,20 +33,34 @@ class ChainLosses:
         self, network: nn.Module, shape: Sequence[int], layers: Sequence[LayerChoice], behind: Removed | None = None
     ) -> None:
         named = stages_of(network, shape)
-        self._pruned = [list(named).index(layer.name) for layer in layers]
-        if self._pruned != sorted(self._pruned):
+        self.stages: list[Stage] = list(named.values())
+        self.pruned = [list(named).index(layer.name) for layer in layers]
+        if self.pruned != sorted(self.pruned):
             raise ValueError(f"layers must come in the order in which images go through them, {', '.join(named)}")
-        self._choices = [Choices(layer, behind[layer.name] if behind else None) for layer in layers]
-        self._stages = list(named.values())
-        self._device = self._stages[0].bias.device
-        for i, choices in zip(self._pruned, self._choices, strict=True):
-            self._stages[i + 1] = replace(self._stages[i + 1], weight=self._stages[i + 1].weight[:, choices.inputs])
-        self._last = [self._stages[-1].minus(label) for label in range(len(self._stages[-1].bias))]
-        self._matrices = [_with_ones(part).to(self._device) for part in self._choices[-1].matrix.split(CHOICES)]
+        self.choices = [Choices(layer, behind[layer.name] if behind else None) for layer in layers]
+
+    @property
+    def ends_in_products(self) -> bool:
+        """Whether no layer behind the last pruned one pools, so that `Head` can take them."""
+        return not any(stage.pools for stage in self.stages[self.pruned[-1] + 1 :])
+
+    def head(self) -> Head:
+        """The layers behind the last pruned one."""
+        return Head(self.choices[-1], self.stages[self.pruned[-1] + 1 :])
+
+
+class ChainLosses:
+    """Sums of the losses of all combinations of a chain; for one thread; see `PrunedChain` for the arguments."""
+
+    def __init__(
+        self, network: nn.Module, shape: Sequence[int], layers: Sequence[LayerChoice], behind: Removed | None = None
+    ) -> None:
+        self._chain = chain = PrunedChain(network, shape, layers, behind)
+        self._head = chain.head() if chain.ends_in_products else None
+        self._last = [chain.stages[-1].minus(label) for label in range(len(chain.stages[-1].bias))]
         self._strides = [1]  # of each layer's choices, in combinations; the first is of all
-        for choices in reversed(self._choices):
+        for choices in reversed(chain.choices):
             self._strides.insert(0, self._strides[0] * len(choices.kept))
-        self._buffers = [torch.empty(0), torch.empty(0)]
 
     @property
     def size(self) -> int:
@@ -62,81 +78,28 @@ class ChainLosses:
         Returns:
             Shape (combinations,), float64, on the CPU, in nats.
         """
-        stages = [*self._stages[:-1], self._last[int(labels[0])]]
         values = images.permute(1, 2, 3, 0).contiguous()
-        for stage in stages[: self._pruned[0] + 1]:
+        for stage in self._chain.stages[: self._chain.pruned[0] + 1]:
             values = stage(values)
-        out = torch.empty(self.size, dtype=torch.float64, device=self._device)
-        self._descend(0, values, stages, out, safely=False)
-        if not out.isfinite().all():
-            self._descend(0, values, stages, out, safely=True)
+        out = torch.empty(self.size, dtype=torch.float64, device=images.device)
+        self._descend(0, values, int(labels[0]), out)
         return out.cpu()
 
-    def _descend(self, level: int, values: Tensor, stages: list[Stage], out: Tensor, safely: bool) -> None:
+    def _descend(self, level: int, values: Tensor, label: int, out: Tensor) -> None:
         """Losses of all choices of a layer, whose filters have these values, and of those behind it."""
-        choices, behind, deepest = self._choices[level], self._pruned[level] + 1, level == len(self._choices) - 1
-        shares = stages[behind].shares(values, choices.channels)
-        if deepest and not any(stage.pools for stage in stages[behind:]):
-            self._multiply(shares, stages[behind:], out, safely)
+        chain, deepest = self._chain, level == len(self._chain.choices) - 1
+        if deepest and self._head is not None:
+            out.copy_(self._head.sums(values, label))
             return
-        following = len(stages) - 1 if deepest else self._pruned[level + 1]
+        choices, stages, behind = chain.choices[level], [*chain.stages[:-1], self._last[label]], chain.pruned[level] + 1
+        following = len(stages) - 1 if deepest else chain.pruned[level + 1]
+        shares = stages[behind].fed_by(choices.inputs).shares(values, choices.channels)
         parts = out.split(self._strides[level + 1])
         for sums, part in zip(choices.sums(shares, stages[behind].bias), parts, strict=True):
             later = stages[behind].after(sums)
             for stage in stages[behind + 1 : following + 1]:
                 later = stage(later)
             if deepest:
-                part.copy_(_losses(later.flatten(1), 1, safely))
+                part.copy_(losses(later.flatten(1), 1, safely=True))
             else:
-                self._descend(level + 1, later, stages, part, safely)
-
-    def _multiply(self, shares: Tensor, stages: Sequence[Stage], out: Tensor, safely: bool) -> None:
-        """Losses of all choices of the last pruned layer, whose inputs add these shares to the layer behind."""
-        images, outputs = shares.shape[-1], len(stages[0].bias)
-        bias = stages[0].bias.view(1, -1, 1).expand(1, outputs, images)
-        by_output = torch.cat([shares.flatten(2).view(-1, outputs, images), bias]).transpose(0, 1).contiguous()
-        weights = [torch.cat([stage.weight.flatten(1), stage.bias[:, None]], 1) for stage in stages[1:]]
-        for matrix, part in zip(self._matrices, out.split(CHOICES), strict=True):
-            columns = len(matrix) * images
-            values = self._buffer(0, outputs, columns)
-            torch.bmm(matrix.expand(outputs, -1, -1), by_output, out=values[:-1].view(outputs, -1, images))
-            for number, weight in enumerate(weights, start=1):
-                if stages[number - 1].relu:
-                    values.clamp_min_(0)  # the ones stay
-                following = self._buffer(number % 2, len(weight), columns)
-                torch.mm(weight, values, out=following[:-1])
-                values = following
-            part.copy_(_losses(values[:-1], len(matrix), safely))
-
-    def _buffer(self, number: int, rows: int, columns: int) -> Tensor:
-        """Memory for so many rows, and one of ones, which the biases of the next layer are multiplied by."""
-        size = (rows + 1) * columns
-        if self._buffers[number].numel() < size:
-            self._buffers[number] = torch.empty(size, device=self._device)
-        buffer = self._buffers[number][:size].view(rows + 1, columns)
-        buffer[-1] = 1
-        return buffer
-
-
-def _losses(margins: Tensor, choices: int, safely: bool) -> Tensor:
-    """Sums over images of the cross-entropy.
-
-    Args:
-        margins: How far the logits of the other classes lie above the label's: shape (classes - 1, choices * images),
-            which may be overwritten.
-        choices: How many there are.
-        safely: Whether exponentials must not overflow.
-
-    Returns:
-        Shape (choices,), float64.
-    """
-    if safely:
-        most = margins.amax(0).clamp_min(0)
-        losses = most + torch.log(torch.exp(-most) + torch.exp(margins - most).sum(0))
-    else:
-        losses = margins.exp_().sum(0).log1p_()
-    return losses.view(choices, -1).sum(1, dtype=torch.float64)
-
-
-def _with_ones(matrix: Tensor) -> Tensor:
-    return torch.cat([matrix, matrix.new_ones(len(matrix), 1)], 1)
+                self._descend(level + 1, later, label, part)

@@ -39,6 +39,10 @@ class Stage:
         sums = conv2d(values.permute(3, 0, 1, 2).contiguous(), self.weight, self.bias)
         return self.after(sums.permute(1, 2, 3, 0).contiguous())
 
+    def fed_by(self, inputs: Sequence[int]) -> "Stage":
+        """The layer with these inputs alone, in this order."""
+        return replace(self, weight=self.weight[:, list(inputs)])
+
     def shares(self, values: Tensor, channels: Tensor | None) -> Tensor:
         """What each input adds to the sums of the layer, bias apart.
 
@@ -54,6 +58,8 @@ class Stage:
         fed = values if channels is None else values[channels]
         by_input = self.weight.transpose(0, 1)
         if fed.shape[1:3] == (rows, columns):
+            if rows == columns == 1:
+                return (by_input * fed.view(inputs, 1, 1, images)).unsqueeze(2)
             products = torch.bmm(by_input.reshape(inputs, outputs, -1), fed.reshape(inputs, -1, images))
             return products.view(inputs, outputs, 1, 1, images)
         grouped = by_input.reshape(inputs * outputs, 1, rows, columns)
