@@ -54,7 +54,9 @@ def test_search_agrees_with_records_and_its_picks_are_retrained(out, capsys):
     assert picked.loc["oracle", "pruned_train_loss"] == pytest.approx(scores.min(), rel=1e-6)
     assert picked.loc["oracle-worst", "pruned_train_loss"] == pytest.approx(scores.max(), rel=1e-6)
     assert str(scores.idxmin()) in printed and str(scores.idxmax()) in printed
-    assert main([*QUICK, LAYERS, f"paths.out={out}", "pruning.order_seed=0", "retrain.weight_decay=0"]) == 0  # nothing of it
+    assert (
+        main([*QUICK, LAYERS, f"paths.out={out}", "pruning.order_seed=0", "retrain.weight_decay=0"]) == 0
+    )  # nothing of it
     assert len(list((out / "oracle").iterdir())) == 1
 
 
@@ -109,8 +111,8 @@ def test_damaged_remains_of_a_search_are_begun_anew(out):
         (["oracle.top=0"], "oracle.top must lie in [1, 10000]; got 0"),
         (["-m"], "-m must be left out"),
         (
-            ["pruning.ratio={conv1: 0.5, conv2: 0.5, conv3: 0.5}"],
-            "at most 2,000,000 combinations for an exact search; got 16003008",
+            ["pruning.ratio={conv1: 0.5, conv2: 0.5, conv3: 0.5, hidden.0: 0.5}", "model.prunable=[]"],
+            "must leave at most 100,000,000 combinations for an exact search; got 4032758016",
         ),
         (["pruning.ration=0.5"], "there is no key"),
         (["workers=0"], "workers must be at least 1"),

@@ -41,6 +41,10 @@ class Choices:
     def _input(self, place: int, filter: int) -> int:
         return place * self.filters + filter if self._paired else filter
 
+    def inputs_of(self, number: int) -> list[int]:
+        """The inputs of the layer behind, as its weights are numbered, that the filters of a choice feed."""
+        return [self.inputs[self._input(place, filter)] for place, filter in enumerate(self.kept[number])]
+
     def sums(self, shares: Tensor, bias: Tensor) -> Iterator[Tensor]:
         """For each choice, in order, the bias and the shares of what is kept, added up.
 

@@ -117,12 +117,12 @@ def add_up(sums: Sums, make: Callable[[], Losses], groups: Iterable[Group], imag
                 sums.add(done, count)
                 bar.done = sums.images
                 if time.monotonic() - kept > KEEP_SECONDS:
-                    _keep(sums)
+                    going_on(sums.keep, sums.path)
                     kept = time.monotonic()
         finally:
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(before)
-            _keep(sums)
+            going_on(sums.keep, sums.path)
 
 
 def _in_order(
@@ -136,13 +136,13 @@ def _in_order(
         yield result
 
 
-def _keep(sums: Sums) -> None:
+def going_on(keep: Callable[[], None], path: Path) -> None:
     """Keep what is done; where that cannot be written, the search goes on all the same."""
     try:
-        sums.keep()
+        keep()
     except OSError as error:
         print(
-            f"oraclecheck: what is searched so far cannot be kept in {sums.path}: {error.strerror}; the search goes on",
+            f"oraclecheck: what is searched so far cannot be kept in {path}: {error.strerror}; the search goes on",
             file=sys.stderr,
             flush=True,
         )

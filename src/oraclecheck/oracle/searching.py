@@ -11,6 +11,7 @@ from torch import Tensor
 from oraclecheck.engines.trainer import device_of
 from oraclecheck.files import digest
 from oraclecheck.leases import Lease, holder
+from oraclecheck.oracle.bounded import BestSoFar, search_best
 from oraclecheck.oracle.chain import ChainLosses
 from oraclecheck.oracle.images import by_class
 from oraclecheck.oracle.search import Sums, add_up
@@ -28,7 +29,13 @@ from oraclecheck.waiting import waiting
 POLL_SECONDS = 2.0  # between looks whether another process has trained the dense network
 
 MOST = 2_000_000
-"""Combinations that are all scored: MNIST's images take an hour on two cores."""
+"""Combinations that are all scored: MNIST's images take an hour on two cores. Of more the best are found."""
+
+MOST_BOUNDED = 100_000_000
+"""Combinations of which the best are found."""
+
+FEWEST = 100
+"""Of the best, where not all are scored."""
 
 GROUP = 128
 """Images that go through a chain together: more would leave a core's cache."""
@@ -61,7 +68,9 @@ def searched(setting: Setting, top: int, workers: int) -> Searched:
     space, definition = setting.pruning.space, search_definition(setting, checkpoint.hash)
     path = search_path(setting, definition)
     try:
-        return Searched(space, path, read_search(path))
+        search = read_search(path)
+        if search.complete or search.rows >= top:
+            return Searched(space, path, search)
     except FileNotFoundError:
         pass
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +80,7 @@ def searched(setting: Setting, top: int, workers: int) -> Searched:
         who = f"process {owner[1]} on {owner[0]}" if owner else "another process"
         raise ValueError(f"a space must be searched by one command at a time; {who} searches this one: wait for it")
     try:
-        return Searched(space, path, _search(setting, checkpoint, definition, path, workers))
+        return Searched(space, path, _search(setting, checkpoint, definition, path, top, workers))
     except OSError as error:
         raise ValueError(
             f"paths.out must have room for the search's file; {path} cannot be written: {error.strerror}"
@@ -85,30 +94,42 @@ def _check(setting: Setting) -> None:
     if setting.pruning.scheme != "heads":
         raise ValueError(f"pruning.scheme must be heads for an exact search; got {setting.pruning.scheme}")
     size = setting.pruning.space.size
-    if size > MOST:
+    if size > MOST_BOUNDED:
         raise ValueError(
-            f"pruning.ratio must leave at most {MOST:,} combinations for an exact search; got {spell_number(size)}: "
-            "prune fewer layers"
+            f"pruning.ratio must leave at most {MOST_BOUNDED:,} combinations for an exact search; got "
+            f"{spell_number(size)}: prune fewer layers"
         )
 
 
-def _search(setting: Setting, checkpoint: Checkpoint, definition: dict, path: Path, workers: int) -> Search:
-    network = dense_network(setting, checkpoint).eval()
-    images = load_data(setting).measured_train
-    sums = Sums(path.with_suffix(".partial"), setting.pruning.space.size, digest([definition, GROUP]))
-    layers, shape = setting.pruning.space.layers, setting.network.input_shape
-    make = partial(ChainLosses, network.to(images.device), shape, layers, behind(setting, network))
-    add_up(sums, make, by_class(images, GROUP), len(images), workers)
-    scores = sums.total / sums.images
-    device = device_of(setting.trainer)
-    modules = [setting.network.description["_target_"]]
-    computed = provenance(device, 1, modules, {})
-    done = Search(
-        definition, sums.images, True, len(scores), sums.seconds, sums.cpu_seconds,
-        computed["versions"], computed["device"], "in PyTorch",
-    )  # fmt: skip
-    write_search(path, done, _rows(setting.pruning.space, scores))
-    sums.remove()
+def _search(setting: Setting, checkpoint: Checkpoint, definition: dict, path: Path, top: int, workers: int) -> Search:
+    network, images = dense_network(setting, checkpoint).eval(), load_data(setting).measured_train
+    layers, wired = setting.pruning.space.layers, behind(setting, network)
+    network = network.to(images.device)
+    size, kept = setting.pruning.space.size, path.with_suffix(".partial")
+    computed = provenance(device_of(setting.trainer), 1, [setting.network.description["_target_"]], {})
+
+    def described(rows: int, way: str, done: Sums | BestSoFar) -> Search:
+        took = {"seconds": done.seconds, "cpu_seconds": done.cpu_seconds}
+        return Search(
+            definition, len(images), rows == size, rows, versions=computed["versions"], device=computed["device"],
+            way=way, **took,
+        )  # fmt: skip
+
+    if size <= MOST:
+        sums = Sums(kept, size, digest([definition, GROUP]))
+        make = partial(ChainLosses, network, images.shape, layers, wired)
+        add_up(sums, make, by_class(images, GROUP), len(images), workers)
+        done = described(size, "in PyTorch", sums)
+        write_search(path, done, _rows(setting.pruning.space, sums.total / len(images)))
+        sums.remove()
+        return done
+    so_far = BestSoFar(kept, max(top, FEWEST), digest([definition, max(top, FEWEST)]))
+    search_best(so_far, network, images, layers, wired, workers)
+    best, share = so_far.best.found(), so_far.losses / (size * len(images))
+    done = described(len(best), f"{share:.1%} of the losses computed in PyTorch", so_far)
+    space = setting.pruning.space
+    write_search(path, done, [([space.index_at(place) for place in best], [s / len(images) for s in best.values()])])
+    so_far.remove()
     return done
 
 
