@@ -19,7 +19,7 @@ def first_layer(chain, images):
 
 @pytest.mark.parametrize("case", ["the last hidden layer", "first and last", "three layers", "two layers", "odd maps"])
 @pytest.mark.parametrize("wired", ["correct", "released"])
-def test_best_combinations_are_those_of_the_whole_table(case, wired, monkeypatch):
+def test_best_combinations_are_those_of_the_whole_table(case, wired, monkeypatch, cache):
     network, shape, space = made(case)
     monkeypatch.setattr(best, "FIRST", 3)
     monkeypatch.setattr(best, "BLOCK", 4)
@@ -28,16 +28,17 @@ def test_best_combinations_are_those_of_the_whole_table(case, wired, monkeypatch
         for parameter in network.parameters():
             parameter *= 2  # losses that differ
     behind = space.unrank(space.size // 2) if wired == "released" else None
-    losses = ChainLosses(network, shape, space.layers, behind)
+    losses = ChainLosses(PrunedChain(network, shape, space.layers, behind))
     groups = list(by_class(images_of(shape, 120, 3), 60))
     table = sum(losses.sums(*group) for group in groups)
     chain = PrunedChain(network, shape, space.layers, behind)
     values = [torch.cat([first_layer(chain, images) for images, labels in groups if labels[0] == label], 3)
               for label in range(3)]  # fmt: skip
     top, found = 7, Best(7)
-    search = BestSearch(chain, values)
-    computed = sum(search(unit, found) for unit in units_of(chain))
+    search = BestSearch(chain, values, cache if case == "first and last" else None)
+    units = list(units_of(chain))
+    computed = sum(search(unit, found) for unit in units)
     expected = table.sort(stable=True)
     assert list(found.found()) == expected.indices[:top].tolist()
     assert list(found.found().values()) == pytest.approx(expected.values[:top].tolist(), rel=1e-6)
-    assert computed < 120 * space.size, computed / (120 * space.size)
+    assert computed < 120 * space.size or len(units) == 1  # nothing bounds the first unit

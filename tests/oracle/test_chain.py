@@ -7,7 +7,7 @@ import torch
 from prunable_chains import CASES, images_of, made
 from torch.nn.functional import cross_entropy
 
-from oraclecheck.oracle.chain import ChainLosses
+from oraclecheck.oracle.chain import ChainLosses, PrunedChain
 from oraclecheck.oracle.choices import Choices
 from oraclecheck.oracle.images import by_class
 from oraclecheck.pruning.combination import LayerChoice
@@ -29,33 +29,44 @@ def assert_true(sums, network, space, images, labels, behind=None):
     torch.testing.assert_close(sums[chosen], torch.tensor(found, dtype=torch.float64), rtol=SAME, atol=1e-6)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_losses_are_those_of_pruning_each_combination(case):
+COMPILED = ("two layers", "first and last", "odd maps")  # compiling takes seconds
+
+
+@pytest.mark.parametrize(
+    ("case", "way"), [*((case, "PyTorch") for case in CASES), *((case, "kernels") for case in COMPILED)]
+)
+def test_losses_are_those_of_pruning_each_combination(case, way, cache):
     network, shape, space = made(case)
+    chain = PrunedChain(network, shape, space.layers)
     images = torch.randn(7, *shape)
     labels = torch.full((7,), 2)
-    losses = ChainLosses(network, shape, space.layers)
+    losses = ChainLosses(chain, cache if way == "kernels" else None)
     assert losses.size == space.size
     assert_true(losses.sums(images, labels), network, space, images, labels)
     fewer = images[:3], labels[:3]  # after more of them, in the same memory
     assert_true(losses.sums(*fewer), network, space, *fewer)
 
 
+@pytest.mark.parametrize("way", ["PyTorch", "kernels"])
 @pytest.mark.parametrize("case", ["two layers", "behind each other", "odd maps"])
-def test_losses_of_the_released_wiring(case):
+def test_losses_of_the_released_wiring(case, way, cache):
     network, shape, space = made(case)
     images, labels = torch.randn(5, *shape), torch.full((5,), 1)
     behind = space.unrank(space.size // 2)
-    sums = ChainLosses(network, shape, space.layers, behind).sums(images, labels)
+    chain = PrunedChain(network, shape, space.layers, behind)
+    kernels = way == "kernels" and chain.ends_in_products
+    sums = ChainLosses(chain, cache if kernels else None).sums(images, labels)
     assert_true(sums, network, space, images, labels, behind)
 
 
-def test_large_logits_do_not_overflow():
+@pytest.mark.parametrize("way", ["PyTorch", "kernels"])
+def test_large_logits_do_not_overflow(way, cache):
     network, shape, space = made("two layers")
     with torch.no_grad():
         network.classifier.weight *= 1e4
     images, labels = torch.randn(5, *shape), torch.full((5,), 1)
-    sums = ChainLosses(network, shape, space.layers).sums(images, labels)
+    chain = PrunedChain(network, shape, space.layers)
+    sums = ChainLosses(chain, cache if way == "kernels" else None).sums(images, labels)
     assert sums.isfinite().all() and sums.max() > 500
     assert_true(sums, network, space, images, labels)
 

@@ -41,7 +41,7 @@ def test_search_agrees_with_records_and_its_picks_are_retrained(out, capsys):
     printed = capsys.readouterr().out
     found = table(out)
     assert list(found.columns) == ["index", "score"] and sorted(found["index"]) == list(range(450))
-    assert "all 450 combinations on 240 images, in PyTorch" in printed
+    assert "all 450 combinations on 240 images, by kernels: " in printed
     combos = 'combo="0-9,200,oracle,oracle-worst,l1"'
     assert sweep([*QUICK, LAYERS, f"paths.out={out}", combos]) == 0
     runs = load_runs(out)

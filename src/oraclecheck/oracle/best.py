@@ -9,6 +9,7 @@ is out after a few percent of the images.
 import threading
 from collections.abc import Iterator, Sequence
 from itertools import product
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -67,10 +68,11 @@ class BestSearch:
     Args:
         chain: The chain; no layer behind the last pruned one pools.
         values: What the first pruned layer makes of the images of each class: (filters, rows, columns, images).
+        cache: See `Head`.
     """
 
-    def __init__(self, chain: PrunedChain, values: Sequence[Tensor]) -> None:
-        self._chain, self._values, self._head = chain, values, chain.head()
+    def __init__(self, chain: PrunedChain, values: Sequence[Tensor], cache: Path | None = None) -> None:
+        self._chain, self._values, self._head = chain, values, chain.head(cache)
         self._rows = len(chain.choices[-1].kept)
 
     @torch.inference_mode()

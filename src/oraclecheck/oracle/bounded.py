@@ -71,26 +71,29 @@ class BestSoFar:
 
 def search_best(
     so_far: BestSoFar,
+    chain: PrunedChain,
     network: nn.Module,
     images: LabelledImages,
     layers: Sequence[LayerChoice],
     behind: Removed | None,
     workers: int,
+    cache: Path | None,
 ) -> None:
     """Search every unit of a space that is not done.
 
     Args:
         so_far: What is done; it is written down from time to time, and when the search is broken off.
+        chain: The chain.
         network: The dense network, on the device of the images.
         images: Training images.
         layers: The prunable layers.
         behind: See `PrunedChain`.
         workers: Threads.
+        cache: See `Head`.
 
     Raises:
-        ValueError: If the network is no chain, or layers behind the last pruned one pool.
+        ValueError: If layers behind the last pruned one pool.
     """
-    chain = PrunedChain(network, images.shape, layers, behind)
     if not chain.ends_in_products:
         raise ValueError(
             f"pruning.ratio must leave no pooling behind the last layer where a space is too large to score every "
@@ -106,7 +109,7 @@ def search_best(
         guesses = _guesses(network, images, layers, behind)
         threads: SimpleQueue[BestSearch] = SimpleQueue()
         for _ in range(workers):
-            threads.put(BestSearch(chain, values))
+            threads.put(BestSearch(chain, values, cache))
 
         def search(unit: Unit) -> tuple[Unit, int]:
             mine = threads.get()
@@ -156,7 +159,7 @@ def _guesses(
     """For each choice of all layers but the last, the loss on a few images where that one loses nothing."""
     if len(layers) < 2:
         return None
-    losses = ChainLosses(network, images.shape, layers[:-1], behind)
+    losses = ChainLosses(PrunedChain(network, images.shape, layers[:-1], behind))
     if losses.size > MOST_GUESSED:
         return None
     seen: set[int] = set()

@@ -1,6 +1,7 @@
 """Losses of all combinations of a chain on a few images of one class: a tree of sums, then products of matrices."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -44,19 +45,22 @@ class PrunedChain:
         """Whether no layer behind the last pruned one pools, so that `Head` can take them."""
         return not any(stage.pools for stage in self.stages[self.pruned[-1] + 1 :])
 
-    def head(self) -> Head:
-        """The layers behind the last pruned one."""
-        return Head(self.choices[-1], self.stages[self.pruned[-1] + 1 :])
+    def head(self, cache: Path | None = None) -> Head:
+        """The layers behind the last pruned one; see `Head`."""
+        return Head(self.choices[-1], self.stages[self.pruned[-1] + 1 :], cache)
 
 
 class ChainLosses:
-    """Sums of the losses of all combinations of a chain; for one thread; see `PrunedChain` for the arguments."""
+    """Sums of the losses of all combinations of a chain; for one thread.
 
-    def __init__(
-        self, network: nn.Module, shape: Sequence[int], layers: Sequence[LayerChoice], behind: Removed | None = None
-    ) -> None:
-        self._chain = chain = PrunedChain(network, shape, layers, behind)
-        self._head = chain.head() if chain.ends_in_products else None
+    Args:
+        chain: The chain.
+        cache: See `Head`.
+    """
+
+    def __init__(self, chain: PrunedChain, cache: Path | None = None) -> None:
+        self._chain = chain
+        self._head = chain.head(cache) if chain.ends_in_products else None
         self._last = [chain.stages[-1].minus(label) for label in range(len(chain.stages[-1].bias))]
         self._strides = [1]  # of each layer's choices, in combinations; the first is of all
         for choices in reversed(chain.choices):

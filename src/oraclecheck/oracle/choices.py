@@ -34,16 +34,19 @@ class Choices:
         self.inputs = [slot for slot in slots for _ in filters] if self._paired else slots
         self.channels = torch.tensor([filter for _ in slots for filter in filters]) if self._paired else None
         self.matrix = torch.zeros(len(self.kept), len(self.inputs))
-        for row, kept in enumerate(self.kept):
-            for place, filter in enumerate(kept):
-                self.matrix[row, self._input(place, filter)] = 1
+        for row in range(len(self.kept)):
+            self.matrix[row, self.fed(row)] = 1
 
     def _input(self, place: int, filter: int) -> int:
         return place * self.filters + filter if self._paired else filter
 
+    def fed(self, number: int) -> list[int]:
+        """The numbers of the inputs (`inputs`) that the filters of a choice feed."""
+        return [self._input(place, filter) for place, filter in enumerate(self.kept[number])]
+
     def inputs_of(self, number: int) -> list[int]:
         """The inputs of the layer behind, as its weights are numbered, that the filters of a choice feed."""
-        return [self.inputs[self._input(place, filter)] for place, filter in enumerate(self.kept[number])]
+        return [self.inputs[i] for i in self.fed(number)]
 
     def sums(self, shares: Tensor, bias: Tensor) -> Iterator[Tensor]:
         """For each choice, in order, the bias and the shares of what is kept, added up.

@@ -1,24 +1,28 @@
 """From a setting to the file of its exact search: dense network, losses, sums, file."""
 
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from oraclecheck.engines.trainer import device_of
+from oraclecheck.data.images import LabelledImages
+from oraclecheck.engines.evaluation import batch_size
+from oraclecheck.engines.trainer import device_of, on_cpu
 from oraclecheck.files import digest
 from oraclecheck.leases import Lease, holder
 from oraclecheck.oracle.bounded import BestSoFar, search_best
-from oraclecheck.oracle.chain import ChainLosses
+from oraclecheck.oracle.chain import ChainLosses, PrunedChain
 from oraclecheck.oracle.images import by_class
+from oraclecheck.oracle.rest import RestLosses
 from oraclecheck.oracle.search import Sums, add_up
 from oraclecheck.pipelines.checkpoint import Checkpoint
 from oraclecheck.pipelines.dense import dense_checkpoint, dense_network, load_data
-from oraclecheck.pipelines.one_shot import behind
+from oraclecheck.pipelines.one_shot import behind, pruner
 from oraclecheck.pipelines.proof import prove_pruning
+from oraclecheck.pruning.combination import LayerChoice, Removed
 from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.records.provenance import provenance
 from oraclecheck.records.searches import ROWS, Search, read_search, search_definition, search_path, write_search
@@ -30,6 +34,9 @@ POLL_SECONDS = 2.0  # between looks whether another process has trained the dens
 
 MOST = 2_000_000
 """Combinations that are all scored: MNIST's images take an hour on two cores. Of more the best are found."""
+
+MOST_PRUNED = 20_000
+"""Combinations of a network that is no chain, each of which is pruned and run."""
 
 MOST_BOUNDED = 100_000_000
 """Combinations of which the best are found."""
@@ -115,22 +122,62 @@ def _search(setting: Setting, checkpoint: Checkpoint, definition: dict, path: Pa
             way=way, **took,
         )  # fmt: skip
 
-    if size <= MOST:
-        sums = Sums(kept, size, digest([definition, GROUP]))
-        make = partial(ChainLosses, network, images.shape, layers, wired)
-        add_up(sums, make, by_class(images, GROUP), len(images), workers)
-        done = described(size, "in PyTorch", sums)
-        write_search(path, done, _rows(setting.pruning.space, sums.total / len(images)))
-        sums.remove()
+    chain = _chain(network, images, layers, wired)
+    if isinstance(chain, PrunedChain):
+        cache = _cache(chain, setting)
+        way = "in PyTorch" if cache is None else "by kernels"
+        if size <= MOST:
+            sums = Sums(kept, size, digest([definition, GROUP, way]))
+            add_up(sums, lambda: ChainLosses(chain, cache), by_class(images, GROUP), len(images), workers)
+            done = described(size, way, sums)
+            write_search(path, done, _rows(setting.pruning.space, sums.total / len(images)))
+            sums.remove()
+            return done
+        so_far = BestSoFar(kept, max(top, FEWEST), digest([definition, max(top, FEWEST), way]))
+        search_best(so_far, chain, network, images, layers, wired, workers, cache)
+        best, share = so_far.best.found(), so_far.losses / (size * len(images))
+        done = described(len(best), f"{share:.1%} of the losses computed {way}", so_far)
+        space = setting.pruning.space
+        scores = [total / len(images) for total in best.values()]
+        write_search(path, done, [([space.index_at(place) for place in best], scores)])
+        so_far.remove()
         return done
-    so_far = BestSoFar(kept, max(top, FEWEST), digest([definition, max(top, FEWEST)]))
-    search_best(so_far, network, images, layers, wired, workers)
-    best, share = so_far.best.found(), so_far.losses / (size * len(images))
-    done = described(len(best), f"{share:.1%} of the losses computed in PyTorch", so_far)
-    space = setting.pruning.space
-    write_search(path, done, [([space.index_at(place) for place in best], [s / len(images) for s in best.values()])])
-    so_far.remove()
+    if size > MOST_PRUNED:
+        raise ValueError(
+            f"pruning.ratio must leave at most {MOST_PRUNED:,} combinations for an exact search of a network that is "
+            f"no chain; got {spell_number(size)}: prune fewer layers ({chain})"
+        )
+    batch = batch_size(images.shape)
+    sums = Sums(kept, size, digest([definition, batch, "rest"]))
+    with waiting("pruning the network", size) as step:
+        rest = RestLosses(network, setting.pruning.space, pruner(setting, network), step)
+    add_up(sums, lambda: rest, images.batches(batch), len(images), workers)
+    done = described(size, "each pruned network from its first pruned layer on", sums)
+    write_search(path, done, _rows(setting.pruning.space, sums.total / len(images)))
+    sums.remove()
     return done
+
+
+def _chain(
+    network: nn.Module, images: LabelledImages, layers: Sequence[LayerChoice], behind: Removed | None
+) -> PrunedChain | str:
+    """The chain that a network is, or why it is none."""
+    try:
+        return PrunedChain(network, images.shape, layers, behind)
+    except ValueError as error:
+        return str(error).partition("; ")[2].partition(": choose")[0] or str(error)
+
+
+def _cache(chain: PrunedChain, setting: Setting) -> Path | None:
+    """Where the kernels of a chain lie; None where there are none, without a compiler or on a GPU."""
+    if not chain.ends_in_products or not on_cpu(setting.trainer):
+        return None
+    try:
+        chain.head(setting.paths.cache)
+    except ValueError as error:
+        print(f"oraclecheck: searching in PyTorch, without kernels: {error}", file=sys.stderr, flush=True)
+        return None
+    return setting.paths.cache
 
 
 def _rows(space: CombinationSpace, scores: Tensor) -> Iterator[tuple[list[int], list[float]]]:
