@@ -35,6 +35,7 @@ from oraclecheck.pipelines.proof import prove_pruning
 from oraclecheck.records.claims import Claim, Claims
 from oraclecheck.records.provenance import provenance
 from oraclecheck.records.record import Record
+from oraclecheck.records.searches import SEARCHED, searched_pick
 from oraclecheck.records.store import write_record
 from oraclecheck.records.unfinished import keep_choice
 from oraclecheck.records.wandb.mirror import WandbMirror
@@ -146,7 +147,10 @@ class StudyRuns:
                 tools = tools_of(setting.engine.name)
                 computed = provenance(device_of(setting.trainer), setting.trainer.threads, _modules(setting), tools)
                 space = setting.pruning.space
-                if isinstance(combination, str):
+                if combination in SEARCHED:
+                    removed = searched_pick(setting, self.checkpoint.hash, str(combination))
+                    keep_choice(self.folder, str(combination), removed)
+                elif isinstance(combination, str):
                     function, images = ADDITIVE[combination], data.measured_train
                     scores = filter_scores(combination, function, dense.network, images, space.layers)
                     removed = least(scores, space.layers)

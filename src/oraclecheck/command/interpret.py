@@ -24,6 +24,7 @@ from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_ratio
 from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.pruning.width import width_choices
+from oraclecheck.records.searches import SEARCHED
 from oraclecheck.records.wandb.server import WandbSettings
 from oraclecheck.spelling import spell_number
 from oraclecheck.study.setting import (
@@ -54,8 +55,8 @@ MOST_REPEATS = 1_000_000_000  # their numbers are folders' names and parts of W&
 
 ALL = "all"
 
-COMBINATION_NAMES = (ALL, *ADDITIVE)
-"""Words that `combo=` takes beside indices: every combination, and what a criterion picks."""
+COMBINATION_NAMES = (ALL, *ADDITIVE, *SEARCHED)
+"""Words that `combo=` takes beside indices: every combination, what a criterion picks, what an exact search found."""
 
 _OF_THE_COMMAND = ("stage", "combo", "repeat", "logger", "workers", "gpu_slots", "dry_run")
 """Keys that say nothing about the setting."""

@@ -19,10 +19,12 @@ from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.pipelines.dense import dense_checkpoint, dense_path, study_if_known
 from oraclecheck.pipelines.proof import prove_pruning
 from oraclecheck.pruning.structured import prune
+from oraclecheck.records.searches import SEARCHED, not_searched, searched_pick
 from oraclecheck.records.store import record_path
 from oraclecheck.records.wandb.mirror import usable_mode
 from oraclecheck.study.definition import train_eval_indices
 from oraclecheck.study.folder import check_folder
+from oraclecheck.study.identity import DENSE
 from oraclecheck.study.setting import DataSetting, PruningSetting, Setting
 
 
@@ -52,6 +54,11 @@ def check(request: Request, *, elsewhere: bool = False) -> None:
     study = study_if_known(setting)
     if study is not None:
         check_folder(setting.paths.out / study.name, study)
+    for name in SEARCHED:
+        if name in request.combinations:
+            if study is None:
+                raise not_searched(name)
+            searched_pick(setting, study.definition[DENSE], name)
     if request.wandb:
         usable_mode(request.wandb.mode)  # if it has to be offline, say so once and not in every worker
 
