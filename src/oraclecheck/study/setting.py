@@ -44,6 +44,12 @@ class PruningSetting:
     wiring: str  # "correct" or "released_code"
 
     @property
+    def filters(self) -> CombinationSpace:
+        """The combinations, where it is filters that go."""
+        assert isinstance(self.space, CombinationSpace)
+        return self.space
+
+    @property
     def layers(self) -> tuple[LayerChoice, ...]:
         """The layers that lose filters; none where single weights go."""
         return self.space.layers if isinstance(self.space, CombinationSpace) else ()
@@ -77,8 +83,9 @@ class RetrainSetting:
 class EngineSetting:
     """What retrains pruned networks."""
 
-    name: str  # "lightning" or "lanes"
+    name: str  # "lightning", "lanes" or "stacked"
     instead: str | None = None  # why it is not the quicker one, where "auto" was asked for
+    networks: int | None = None  # how many the stacked engine retrains at once; None for as many as memory holds
 
 
 @dataclass(frozen=True)

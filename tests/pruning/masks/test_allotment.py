@@ -56,7 +56,7 @@ def test_unequal_shares_are_the_formula_s_where_nothing_is_clipped():
 
 
 def test_what_is_clipped_is_taken_from_the_others():
-    # shares 0.9 + 0.08 +- 0.08 would be 1.06 and 0.90 at a spread of 0.16: the first is clipped to 0.999
+    # z = 0 and 0.32, mean 0.16: the shares would be 1.06 and 0.74, the first is clipped to 0.999
     sizes, blocks = {"a": 1000, "b": 1000}, {"a": "A", "b": "B"}
     assert by_difference(sizes, blocks, {"A": 0.0, "B": 1.0}, 0.9, 0.16) == {"a": 999, "b": 801}
 

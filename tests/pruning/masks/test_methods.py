@@ -55,9 +55,9 @@ def test_in_a_layer_the_least_magnitudes_go(method):
         assert not len(gone) or not len(left) or gone.max() <= left.min()
 
 
-def test_uniform_takes_the_same_share_of_every_layer():
+def test_uniform_takes_the_same_share_of_every_layer_and_all_of_none():
     masks = removed_weights(some_weights(), "uniform", 0.5)
-    assert {name: int(mask.sum()) for name, mask in masks.items()} == {"conv1": 50, "conv2": 108, "fc": 50, "one": 1}
+    assert {name: int(mask.sum()) for name, mask in masks.items()} == {"conv1": 51, "conv2": 108, "fc": 50, "one": 0}
 
 
 def test_blocks_with_more_outliers_lose_less():

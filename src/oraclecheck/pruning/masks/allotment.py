@@ -21,7 +21,8 @@ def evenly(sizes: Mapping[str, int], ratio: float) -> dict[str, int]:
         ratio: Share of them that goes, in (0, 1).
     """
     exact = Fraction(repr(ratio))
-    return _rounded({name: exact * size for name, size in sizes.items()}, total_removed(sum(sizes.values()), ratio))
+    counts = {name: exact * size for name, size in sizes.items()}
+    return _rounded(counts, sizes, total_removed(sum(sizes.values()), ratio))
 
 
 def by_difference(
@@ -67,7 +68,7 @@ def by_difference(
         else:
             high = middle
     given = shares(high)
-    return _rounded({name: Fraction(given[blocks[name]]) * size for name, size in sizes.items()}, wanted)
+    return _rounded({name: Fraction(given[blocks[name]]) * size for name, size in sizes.items()}, sizes, wanted)
 
 
 def check_reachable(ratio: float) -> None:
@@ -79,10 +80,13 @@ def check_reachable(ratio: float) -> None:
         )
 
 
-def _rounded(counts: Mapping[str, Fraction], total: int) -> dict[str, int]:
-    """Whole counts with this total: the largest fractions are rounded up, of equal ones the first."""
+def _rounded(counts: Mapping[str, Fraction], sizes: Mapping[str, int], total: int) -> dict[str, int]:
+    """Whole counts with this total: the largest fractions are rounded up, of equal ones the first.
+
+    Those that would leave nothing of a layer come last.
+    """
     rounded = {name: math.floor(count) for name, count in counts.items()}
-    up = sorted(counts, key=lambda name: rounded[name] - counts[name])
+    up = sorted(counts, key=lambda name: (rounded[name] + 1 >= sizes[name], rounded[name] - counts[name]))
     for name in up[: total - sum(rounded.values())]:
         rounded[name] += 1
     assert sum(rounded.values()) == total
