@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -146,7 +146,7 @@ class StudyRuns:
             else:
                 removed = space.unrank(combination)
             identity = self.study.run(combination, removed, repeat)
-            recipe, run_id = asdict(setting.retrain.recipe), f"{self.study.hash[:8]}-{combination}-{repeat}"
+            recipe, run_id = setting.retrain.recipe.described, f"{self.study.hash[:8]}-{combination}-{repeat}"
             mirror = WandbMirror(self.request.wandb, identity, self.folder, run_id, recipe)
             engine = engine_of(setting.engine.name, setting.paths.cache)
             runs = [Run(removed, identity["seed"])]

@@ -195,6 +195,16 @@ def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str
 
 
 def _recipe(key: str, cfg: DictConfig, given: Collection[str]) -> Recipe:
-    same = ("epochs", "batch_size", "momentum", "weight_decay", "label_smoothing", "mixup", "cutmix", "gradient_clip")
+    same = (
+        "epochs",
+        "batch_size",
+        "momentum",
+        "weight_decay",
+        "label_smoothing",
+        "mixup",
+        "cutmix",
+        "gradient_clip",
+        "lr_min",
+    )
     values = {"optimizer": cfg.optimizer.name, "decay": cfg.schedule.name, **{name: cfg[name] for name in same}}
     return parse_recipe(key, cfg.lr, cut_off=f"{key}.lr" not in given, **values).scaled(cfg.fraction)

@@ -101,6 +101,8 @@ class PruningConfig:
 class RecipeConfig:
     """How a network is trained; `lr` is `epoch: rate` pairs, 0-based, as the papers write them.
 
+    It may also be the second paper's rule, "halving 1e-2 to 1e-5 +60": 60 of the epochs go to the first stage alone.
+    `schedule: cosine` falls from its one rate to `lr_min`.
     `fraction` scales epochs and schedule; `epochs` alone cuts the schedule off. `mixup` and `cutmix` are the alphas of
     their Beta distributions, `gradient_clip` the largest norm of a gradient.
     """
@@ -113,6 +115,7 @@ class RecipeConfig:
     weight_decay: float = 1e-4
     optimizer: Optimizer = Optimizer.sgd
     schedule: Schedule = Schedule.step
+    lr_min: float = 0.0
     label_smoothing: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def dense_path(setting: Setting) -> Path:
     recipe = {
         "network": identity(network.description),
         "data": data_identity(setting),
-        "recipe": asdict(pretrain.recipe),
+        "recipe": pretrain.recipe.described,
         "seed": pretrain.seed,
         "channels_last": network.channels_last,
         "precision": trainer.precision,
@@ -71,7 +71,7 @@ def dense_checkpoint(setting: Setting) -> Checkpoint | None:
     """
     pretrain, path, model = setting.pretrain, dense_path(setting), setting.network.name
     if not pretrain.loads:
-        about = {"model": model, "recipe": asdict(pretrain.recipe), "seed": pretrain.seed}
+        about = {"model": model, "recipe": pretrain.recipe.described, "seed": pretrain.seed}
         if not train_once(path, lambda: _train(setting), about):
             return None
     elif not pretrain.checkpoint:

@@ -32,7 +32,7 @@ def study_of(setting: Setting, dense_hash: str) -> Study:
         "order": space.order,
         "order_seed": space.seed if space.order == "sampled" else None,
         "seed": retrain.seed,
-        "retrain": asdict(retrain.recipe),
+        "retrain": retrain.recipe.described,
         "retrain_fraction": retrain.fraction,
         "pipeline": "one_shot",
         "engine": setting.engine.name,
