@@ -27,8 +27,8 @@ from oraclecheck.engines.engine import Run
 from oraclecheck.engines.trainer import device_of
 from oraclecheck.files import FileState, remove_all_remains
 from oraclecheck.pipelines.checkpoint import Checkpoint
+from oraclecheck.pipelines.choice import pipeline_of
 from oraclecheck.pipelines.dense import Dense, dense_checkpoint, load_data, measure_dense
-from oraclecheck.pipelines.one_shot import one_shot
 from oraclecheck.pipelines.proof import prove_pruning
 from oraclecheck.records.claims import Claim, Claims
 from oraclecheck.records.provenance import provenance
@@ -148,10 +148,10 @@ class StudyRuns:
             identity = self.study.run(combination, removed, repeat)
             recipe, run_id = setting.retrain.recipe.described, f"{self.study.hash[:8]}-{combination}-{repeat}"
             mirror = WandbMirror(self.request.wandb, identity, self.folder, run_id, recipe)
-            engine = engine_of(setting.engine.name, setting.paths.cache)
+            engine, pipeline = engine_of(setting.engine.name, setting.paths.cache), pipeline_of(setting)
             runs = [Run(removed, identity["seed"])]
             try:
-                (came,) = one_shot(engine, runs, dense, data, setting, lambda _, entry: mirror.log(entry))
+                (came,) = pipeline(engine, runs, dense, data, setting, lambda _, entry: mirror.log(entry))
                 if isinstance(came, Exception):
                     raise came
                 record = Record(**identity, **came, **computed)

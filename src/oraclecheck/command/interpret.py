@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from oraclecheck.command.interpret_data import interpret_preparation, interpret_source, plain
+from oraclecheck.command.interpret_pipeline import interpret_pipeline
 from oraclecheck.command.request import Request
 from oraclecheck.command.sets import SET_LIMIT, parse_set
 from oraclecheck.criteria.additive import ADDITIVE
@@ -21,6 +22,7 @@ from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_ratio
 from oraclecheck.pruning.space import CombinationSpace
+from oraclecheck.pruning.speedup import macs
 from oraclecheck.pruning.width import width_choices
 from oraclecheck.records.wandb.server import WandbSettings
 from oraclecheck.spelling import spell_number
@@ -29,6 +31,7 @@ from oraclecheck.study.setting import (
     EngineSetting,
     NetworkSetting,
     Paths,
+    PipelineSetting,
     PretrainSetting,
     PruningSetting,
     RetrainSetting,
@@ -106,30 +109,39 @@ def interpret_setting(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
     )
     source = interpret_source(cfg)
     scheme, wiring = cfg.pruning.scheme.name, cfg.pruning.wiring.name
-    ratio, layers = _layers(cfg, shadow_network(network.description), scheme)
+    shadow = shadow_network(network.description)
+    ratio, layers = _layers(cfg, shadow, scheme)
     _check_ranges(cfg)
     space = CombinationSpace.of(layers, cfg.pruning.order.name, cfg.pruning.order_seed)
     checkpoint = Path(cfg.pretrain.checkpoint) if cfg.pretrain.checkpoint else None
-    pretrain, retrain = _recipe("pretrain", cfg.pretrain, given), _recipe("retrain", cfg.retrain, given)
+    weights, keep = cfg.pretrain.weights, _kept(cfg.pretrain)
+    pretrain = PretrainSetting(_recipe("pretrain", cfg.pretrain, given), cfg.pretrain.seed, checkpoint, weights, keep)
+    pipeline, retrain = interpret_pipeline(
+        cfg.pipeline,
+        pretrain,
+        _recipe("retrain", cfg.retrain, given),
+        lambda key: macs(shadow, space.unrank(0), scheme, network.input_shape, key),
+    )
     trainer = TrainerSettings(cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads, cfg.trainer.compile)
     preparation = interpret_preparation(cfg, source)
 
     def check_lanes() -> None:
-        shadow, in_memory = shadow_network(network.description), loading.in_memory(source)
+        in_memory = loading.in_memory(source)
         conditions.check(shadow, network.input_shape, in_memory, preparation, retrain, trainer)
         conditions.check_machine(trainer)
 
     engine = choose(cfg.engine.name.name, check_lanes)
     return Setting(
-        label=_label(cfg, ratio, scheme, wiring),
+        label=_label(cfg, ratio, scheme, wiring, pipeline),
         network=network,
         data=DataSetting(cfg.data.name, source, preparation, cfg.data.classes),
         pruning=PruningSetting(ratio, space, scheme, wiring),
-        pretrain=PretrainSetting(pretrain, cfg.pretrain.seed, checkpoint, cfg.pretrain.weights),
+        pretrain=pretrain,
         retrain=RetrainSetting(retrain, cfg.retrain.fraction, cfg.seed),
         engine=EngineSetting(*engine),
         trainer=trainer,
         paths=Paths(Path(cfg.paths.out), Path(cfg.paths.cache)),
+        pipeline=pipeline,
     )
 
 
@@ -178,7 +190,7 @@ def parse_repeats(values: Sequence[int | str]) -> list[int]:
     return repeats
 
 
-def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str) -> str:
+def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str, pipeline: PipelineSetting) -> str:
     if cfg.study is not None:
         return cfg.study
     parts = [f"{layer}_{value:g}" for layer, value in ratio.items()]
@@ -189,9 +201,18 @@ def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str
         parts.insert(0, scheme)
     if wiring != "correct":
         parts.append(wiring)
+    if pipeline.name != "one_shot":
+        parts.append(pipeline.name if pipeline.epoch is None else f"{pipeline.name}_{pipeline.epoch}")
     label = "-".join([cfg.model.name, cfg.data.name, *parts])
     _check_name("study", label)  # names of the user's layers are in it
     return label
+
+
+def _kept(cfg: DictConfig) -> tuple[int, ...]:
+    """The epochs of pretraining after which the network is kept besides; those that it does not come to are not."""
+    if any(epoch < 1 for epoch in cfg.keep):
+        raise ValueError(f"pretrain.keep must be numbers of epochs, at least 1; got {min(cfg.keep)}")
+    return tuple(sorted(set(cfg.keep)))
 
 
 def _recipe(key: str, cfg: DictConfig, given: Collection[str]) -> Recipe:

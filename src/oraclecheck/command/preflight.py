@@ -14,6 +14,7 @@ from oraclecheck.engines.lanes.chain import chain_of
 from oraclecheck.engines.lanes.library import library_of
 from oraclecheck.engines.trainer import check_accelerator
 from oraclecheck.networks.attention import SelfAttention
+from oraclecheck.networks.initialisation import check_initialiser
 from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.pipelines.dense import dense_checkpoint, dense_path, study_if_known
 from oraclecheck.pipelines.proof import prove_pruning
@@ -46,6 +47,7 @@ def check(request: Request, *, elsewhere: bool = False) -> None:
     if setting.pretrain.loads and not dense_path(setting).is_file():
         dense_checkpoint(setting)
     prove_pruning(setting)
+    _check_pipeline(request)
     _check_engine(setting)
     _check_wiring(setting)
     study = study_if_known(setting)
@@ -76,6 +78,19 @@ def _check_data(data: DataSetting, cache: Path) -> None:
         raise ValueError(
             f"data.classes must be the number of classes of {data.name}, {data.source.classes}; got {data.classes}"
         )
+
+
+def _check_pipeline(request: Request) -> None:
+    pipeline = request.setting.pipeline
+    if pipeline.name == "scratch":
+        if others := [combination for combination in request.combinations if combination != 0]:
+            raise ValueError(
+                "combo must be 0 for pipeline=scratch, whose network depends on how many filters go and not on which; "
+                f"got {others[0]}: repeat=0,1,2 trains it from several starts"
+            )
+        check_initialiser(request.setting.network.description)
+    if pipeline.told:
+        print(f"oraclecheck: pipeline={pipeline.name}: {pipeline.told}", file=sys.stderr, flush=True)
 
 
 def _check_engine(setting: Setting) -> None:

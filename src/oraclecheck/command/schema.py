@@ -20,6 +20,8 @@ Scheme = Enum("Scheme", ["heads", "width"])
 Order = Enum("Order", ["auto", "lexicographic", "sampled"])
 Optimizer = Enum("Optimizer", ["sgd", "adamw"])
 Schedule = Enum("Schedule", ["step", "cosine"])
+PipelineName = Enum("PipelineName", ["one_shot", "scratch", "during"])
+Budget = Enum("Budget", ["epochs", "flops"])
 TrainEval = Enum("TrainEval", ["plain", "augmented"])
 EngineName = Enum("EngineName", ["lightning", "lanes", "auto"])
 Logger = Enum("Logger", ["wandb", "none"])
@@ -129,6 +131,27 @@ class PretrainConfig(RecipeConfig):
     seed: int = 0
     weights: str | None = None
     checkpoint: str | None = None
+    keep: list[int] = field(default_factory=list)
+
+
+@dataclass
+class PipelineConfig:
+    """What lies between the dense network and the final metrics.
+
+    `during` prunes the dense network after `epoch` epochs of its training, which `divide_by_speedup` divides by how
+    many times fewer multiply-accumulates the pruned network has. `pretrain.keep` are epochs of other studies, so that
+    one training serves them all.
+
+    `scratch` trains the pruned architecture from a fresh start, by `retrain` for as many epochs as `retrain.epochs` and
+    the `dense_epochs` (null: those of `pretrain`) make together, or with `budget: flops` for as many
+    multiply-accumulates.
+    """
+
+    name: PipelineName = PipelineName.one_shot
+    epoch: int | None = None
+    divide_by_speedup: bool = False
+    budget: Budget = Budget.epochs
+    dense_epochs: int | None = None
 
 
 @dataclass
@@ -187,6 +210,7 @@ class Config:
     pruning: PruningConfig = field(default_factory=PruningConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     retrain: RecipeConfig = field(default_factory=RecipeConfig)
+    pipeline: PipelineConfig = field(default_factory=PipelineConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)

@@ -39,7 +39,8 @@ class RunIdentity:
         picked_by: Criterion that picked the combination, else null; such records stay out of every statistic.
         repeat: Which retraining of the combination this is.
         seed: Seed of this run's training order.
-        pipeline: "one_shot": what lies between the dense network and the final metrics.
+        pipeline: What lies between the dense network and the final metrics: "one_shot"; "during", the same with a dense
+            network that was taken in mid-training; "scratch", the pruned architecture trained from a fresh start.
         engine: "lightning" or "lanes": what retrained it. Engines add the same numbers in another order.
         retrain_fraction: Fraction of the retraining recipe's epochs that was run.
         dense_hash: SHA-256 of the dense network's tensors.

@@ -50,6 +50,7 @@ class PretrainSetting:
     seed: int
     checkpoint: Path | None  # to load instead
     weights: str | None  # torchvision's, to load unless there is a checkpoint
+    keep: tuple[int, ...] = ()  # epochs after which the network is kept besides; no part of what a study is
 
     @property
     def loads(self) -> bool:
@@ -64,6 +65,20 @@ class RetrainSetting:
     recipe: Recipe  # already scaled
     fraction: float  # what it was scaled by
     seed: int  # base of the retraining seeds
+
+
+@dataclass(frozen=True)
+class PipelineSetting:
+    """What lies between the dense network and the final metrics."""
+
+    name: str = "one_shot"  # or "scratch", "during"
+    epoch: int | None = None  # of "during": for how many epochs the dense network was trained when it is pruned
+    told: str = ""  # what was computed, for whoever waits
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What a study's definition says of it beside its name."""
+        return {} if self.epoch is None else {"pipeline_epoch": self.epoch}
 
 
 @dataclass(frozen=True)
@@ -95,3 +110,4 @@ class Setting:
     engine: EngineSetting
     trainer: TrainerSettings
     paths: Paths
+    pipeline: PipelineSetting = PipelineSetting()
