@@ -56,7 +56,7 @@ ALL = "all"
 COMBINATION_NAMES = (ALL, *ADDITIVE)
 """Words that `combo=` takes beside indices: every combination, and what a criterion picks."""
 
-_OF_THE_COMMAND = ("stage", "combo", "repeat", "logger", "workers", "gpu_slots", "dry_run")
+_OF_THE_COMMAND = ("stage", "combo", "repeat", "logger", "workers", "gpu_slots", "dry_run", "row", "rows")
 """Keys that say nothing about the setting."""
 
 

@@ -194,7 +194,8 @@ class Config:
     """One command: a study and the combinations and repeats of it that this command runs.
 
     With `-m` so many `workers` do them; null is as many as there are places: cores, or on machines with GPUs
-    `gpu_slots` for each of these. `dry_run` shows what would be done.
+    `gpu_slots` for each of these. `dry_run` shows what would be done. `rows` are lines of a printed table: values that an
+    experiment's file refers to by `row`, so that they can be swept over together.
     """
 
     stage: Stage = Stage.run
@@ -205,6 +206,8 @@ class Config:
     repeat: int | str = 0
     seed: int = 0
     study: str | None = None
+    row: str | None = None
+    rows: dict[str, Any] = field(default_factory=dict)
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     pruning: PruningConfig = field(default_factory=PruningConfig)
