@@ -5,11 +5,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from oraclecheck.command.interpret_data import interpret_preparation, interpret_source, plain
-from oraclecheck.command.interpret_pipeline import interpret_pipeline
+from oraclecheck.command.interpret_pipeline import interpret_pipeline, removed_in_rounds
 from oraclecheck.command.request import Request
 from oraclecheck.command.sets import SET_LIMIT, parse_set
 from oraclecheck.criteria.additive import ADDITIVE
@@ -21,6 +21,7 @@ from oraclecheck.engines.trainer import TF32, TrainerSettings
 from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_ratio
+from oraclecheck.pruning.rounds import NestedSpace
 from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.pruning.speedup import macs
 from oraclecheck.pruning.width import width_choices
@@ -45,6 +46,9 @@ MOST_LAYERS_IN_LABEL = 4  # more would make folder names unreadable
 
 MOST_LETTERS = 200
 """Of a study's label and of a name in it, in bytes: with what follows they are names of files, which hold 255."""
+
+OPTIONAL = ("label_smoothing", "mixup", "cutmix", "gradient_clip", "lr_min")
+"""Keys of a recipe that most recipes have no need of."""
 
 MOST_THREADS = 1024  # of one process: more can exhaust a machine's memory
 
@@ -112,7 +116,9 @@ def interpret_setting(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
     shadow = shadow_network(network.description)
     ratio, layers = _layers(cfg, shadow, scheme)
     _check_ranges(cfg)
-    space = CombinationSpace.of(layers, cfg.pruning.order.name, cfg.pruning.order_seed)
+    order = cfg.pruning.order.name, cfg.pruning.order_seed
+    counts = removed_in_rounds(cfg.pipeline, ratio, layers)
+    space = NestedSpace.of(layers, *order, rounds=counts) if counts else CombinationSpace.of(layers, *order)
     checkpoint = Path(cfg.pretrain.checkpoint) if cfg.pretrain.checkpoint else None
     weights, keep = cfg.pretrain.weights, _kept(cfg.pretrain)
     pretrain = PretrainSetting(_recipe("pretrain", cfg.pretrain, given), cfg.pretrain.seed, checkpoint, weights, keep)
@@ -120,7 +126,9 @@ def interpret_setting(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
         cfg.pipeline,
         pretrain,
         _recipe("retrain", cfg.retrain, given),
-        lambda key: macs(shadow, space.unrank(0), scheme, network.input_shape, key),
+        lambda key: macs(shadow, space.shapes()[-1], scheme, network.input_shape, key),
+        counts,
+        lambda key, said: _round_recipe(key, cfg.retrain, given, said),
     )
     trainer = TrainerSettings(cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads, cfg.trainer.compile)
     preparation = interpret_preparation(cfg, source)
@@ -202,7 +210,8 @@ def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str
     if wiring != "correct":
         parts.append(wiring)
     if pipeline.name != "one_shot":
-        parts.append(pipeline.name if pipeline.epoch is None else f"{pipeline.name}_{pipeline.epoch}")
+        number = pipeline.epoch or len(pipeline.rounds) or None
+        parts.append(pipeline.name if number is None else f"{pipeline.name}_{number}")
     label = "-".join([cfg.model.name, cfg.data.name, *parts])
     _check_name("study", label)  # names of the user's layers are in it
     return label
@@ -216,16 +225,17 @@ def _kept(cfg: DictConfig) -> tuple[int, ...]:
 
 
 def _recipe(key: str, cfg: DictConfig, given: Collection[str]) -> Recipe:
-    same = (
-        "epochs",
-        "batch_size",
-        "momentum",
-        "weight_decay",
-        "label_smoothing",
-        "mixup",
-        "cutmix",
-        "gradient_clip",
-        "lr_min",
-    )
+    return _parsed(key, cfg, f"{key}.lr" not in given)
+
+
+def _round_recipe(key: str, cfg: DictConfig, given: Collection[str], said: Mapping[str, Any]) -> Recipe:
+    """The recipe of a round: that of `retrain` but for what the round itself says."""
+    own = {name: value for name, value in said.items() if name != "ratio"}
+    cut_off = "lr" not in own and "retrain.lr" not in given
+    return _parsed(key if own else "retrain", OmegaConf.merge(cfg, own), cut_off)  # type: ignore[arg-type]
+
+
+def _parsed(key: str, cfg: DictConfig, cut_off: bool) -> Recipe:
+    same = [*("epochs", "batch_size", "momentum", "weight_decay"), *OPTIONAL]
     values = {"optimizer": cfg.optimizer.name, "decay": cfg.schedule.name, **{name: cfg[name] for name in same}}
-    return parse_recipe(key, cfg.lr, cut_off=f"{key}.lr" not in given, **values).scaled(cfg.fraction)
+    return parse_recipe(key, cfg.lr, cut_off=cut_off, **values).scaled(cfg.fraction)

@@ -89,6 +89,16 @@ def _check_pipeline(request: Request) -> None:
                 f"got {others[0]}: repeat=0,1,2 trains it from several starts"
             )
         check_initialiser(request.setting.network.description)
+    if pipeline.name == "iterative":
+        if picked := [combination for combination in request.combinations if isinstance(combination, str)]:
+            raise ValueError(
+                "combo must be an index or a set for pipeline=iterative, whose combinations say in which round each "
+                f"filter goes; got {picked[0]}"
+            )
+        scheme, wiring = request.setting.pruning.scheme, request.setting.pruning.wiring
+        for key, value, rule in (("scheme", scheme, "heads"), ("wiring", wiring, "correct")):
+            if value != rule:
+                raise ValueError(f"pruning.{key} must be {rule} for pipeline=iterative; got {value}")
     if pipeline.told:
         print(f"oraclecheck: pipeline={pipeline.name}: {pipeline.told}", file=sys.stderr, flush=True)
 
@@ -101,8 +111,9 @@ def _check_engine(setting: Setting) -> None:
             shadow, network.input_shape, in_memory, data.preparation, setting.retrain.recipe, setting.trainer
         )
         # that it can be compiled too; and no worker has to
-        space, image = setting.pruning.space, torch.zeros(1, *network.input_shape, device="meta")
-        library_of(chain_of(prune(shadow, space.unrank(0), image), network.input_shape), setting.paths.cache)
+        image = torch.zeros(1, *network.input_shape, device="meta")
+        for removed in setting.pruning.space.shapes():
+            library_of(chain_of(prune(shadow, removed, image), network.input_shape), setting.paths.cache)
     if setting.engine.instead:
         print(f"oraclecheck: engine=auto takes lightning: {setting.engine.instead}", file=sys.stderr, flush=True)
 

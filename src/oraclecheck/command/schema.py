@@ -20,7 +20,7 @@ Scheme = Enum("Scheme", ["heads", "width"])
 Order = Enum("Order", ["auto", "lexicographic", "sampled"])
 Optimizer = Enum("Optimizer", ["sgd", "adamw"])
 Schedule = Enum("Schedule", ["step", "cosine"])
-PipelineName = Enum("PipelineName", ["one_shot", "scratch", "during"])
+PipelineName = Enum("PipelineName", ["one_shot", "iterative", "scratch", "during"])
 Budget = Enum("Budget", ["epochs", "flops"])
 TrainEval = Enum("TrainEval", ["plain", "augmented"])
 EngineName = Enum("EngineName", ["lightning", "lanes", "auto"])
@@ -138,6 +138,10 @@ class PretrainConfig(RecipeConfig):
 class PipelineConfig:
     """What lies between the dense network and the final metrics.
 
+    `iterative` removes filters in `rounds`: so many, or a list of them, each with the `ratio` of the original filters
+    that it removes and the `epochs` and `lr` of the retraining after it; what is left out is an equal share of the
+    pruning ratio and what `retrain` says.
+
     `during` prunes the dense network after `epoch` epochs of its training, which `divide_by_speedup` divides by how
     many times fewer multiply-accumulates the pruned network has. `pretrain.keep` are epochs of other studies, so that
     one training serves them all.
@@ -152,6 +156,7 @@ class PipelineConfig:
     divide_by_speedup: bool = False
     budget: Budget = Budget.epochs
     dense_epochs: int | None = None
+    rounds: Any = None
 
 
 @dataclass
@@ -194,8 +199,8 @@ class Config:
     """One command: a study and the combinations and repeats of it that this command runs.
 
     With `-m` so many `workers` do them; null is as many as there are places: cores, or on machines with GPUs
-    `gpu_slots` for each of these. `dry_run` shows what would be done. `rows` are lines of a printed table: values that an
-    experiment's file refers to by `row`, so that they can be swept over together.
+    `gpu_slots` for each of these. `dry_run` shows what would be done. `rows` are lines of a printed table: values
+    that an experiment's file refers to by `row`, so that they can be swept over together.
     """
 
     stage: Stage = Stage.run

@@ -76,7 +76,7 @@ def parse_schedule(key: str, text: str, epochs: int, cut_off: bool) -> Schedule:
     if starts[0] != 0 or starts != sorted(set(starts)):
         raise ValueError(f"{rule}, with ascending epochs from 0; got {text!r}")
     if starts[-1] >= epochs and not cut_off:
-        group = key.split(".")[0]
+        group = key.rpartition(".")[0]
         raise ValueError(
             f"{key} must change within the {epochs} epochs of {group}.epochs; got {text!r}: {group}.fraction scales "
             "both"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from oraclecheck.pipelines.iterative import iterative
 from oraclecheck.pipelines.one_shot import one_shot
 from oraclecheck.pipelines.scratch import scratch
 from oraclecheck.study.setting import Setting
@@ -13,6 +14,7 @@ Pipeline = Callable[..., Iterator[dict[str, Any] | Exception]]
 PIPELINES: dict[str, Pipeline] = {
     "one_shot": one_shot,
     "during": one_shot,  # of a dense network that was taken in mid-training
+    "iterative": iterative,
     "scratch": scratch,
 }
 

@@ -50,6 +50,7 @@ def pruner(setting: Setting, dense: nn.Module) -> Prune:
     network, released = setting.network, behind(setting, dense)
 
     def pruned(dense: nn.Module, removed: Removed) -> nn.Module:
+        removed = {name: tuple(sorted(filters)) for name, filters in removed.items()}
         if setting.pruning.scheme == "width":
             smaller: nn.Module = prune_width(dense, removed)
         else:
