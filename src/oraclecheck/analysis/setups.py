@@ -81,6 +81,13 @@ class Setup:
     why: tuple[str, ...] = ()
 
 
+def says_conditions(content: Mapping[str, Any]) -> bool:
+    """Whether a study's file, as `study.folder.read_studies` gives it, says what `conditions` asks."""
+    definition, config = content.get("definition", {}), content.get("config", {})
+    needed = {"model", "network", "data", "dense_hash", "pipeline", "retrain"}
+    return needed <= definition.keys() and isinstance(config.get("pretrain"), dict) and "epochs" in config["pretrain"]
+
+
 def conditions(study: str, definition: Mapping[str, Any], config: Mapping[str, Any], runs: pd.DataFrame) -> Conditions:
     """What a study compares under, from its file and its records.
 
@@ -206,7 +213,7 @@ def _spell(value: Any) -> str:
 
 
 def strictest(found: Sequence[Setup]) -> str:
-    """What two studies meet, in a line: the last of the chain, and the budgets."""
+    """What studies meet, in a few words: the last of the chain, and the budgets."""
     chain = [setup.name for setup in found if setup.name in CHAIN and setup.met]
     budgets = [setup.name for setup in found if setup.name not in CHAIN and setup.met]
     return ", ".join([*chain[-1:], *budgets]) or "none"

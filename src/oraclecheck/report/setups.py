@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from oraclecheck.analysis.setups import ASKS, PARTS, Conditions, Setup
+from oraclecheck.analysis.setups import ASKS, CHAIN, PARTS, Conditions, Setup, strictest
 from oraclecheck.report.typesetting import Layout
 
 _MET = {True: "met", False: "not met", None: "not known"}
@@ -17,6 +17,13 @@ def setups_layout(found: Sequence[Setup]) -> Layout:
         rows += [("", "", "", other) for other in others]
     title = "Comparison setups of Wang et al. (arXiv 2301.05219)"
     return Layout("setups", title, ("setup", "asks for", "", "why"), tuple(rows), left=4)
+
+
+def setups_sentence(found: Sequence[Setup]) -> str:
+    """Which setups a comparison meets, and what keeps it from the next of the chain."""
+    unmet = next((setup for setup in found if setup.name in CHAIN and not setup.met), None)
+    why = f"; {unmet.name} is {_MET[unmet.met]}: {', '.join(unmet.why)}" if unmet else ""
+    return f"Comparison setup (arXiv 2301.05219): {strictest(found)}{why}."
 
 
 def budgets_layout(studies: Sequence[Conditions]) -> Layout:
