@@ -30,7 +30,7 @@ def test_audit_says_what_two_studies_meet_and_why_not_more(pair, capsys):
 
 
 def test_report_says_what_its_comparison_is_worth(pair, capsys):
-    folders = pair("retrain.epochs=1")
+    folders = pair("retrain.epochs=1", "retrain.lr='0: 4e-2'")
     assert report([*folders, "--compare", "--out", "out", "--format", "md"]) == 0
     told = capsys.readouterr().out
     assert "Comparison setup (arXiv 2301.05219): S2; S3.1 is not met: retrain.epochs is 2 and 1." in told

@@ -52,11 +52,12 @@ def dense_path(setting: Setting) -> Path:
 
 def path_after(setting: Setting, epochs: int) -> Path:
     """Where the network is kept that was trained for so many epochs of its recipe."""
-    whole = _whole_path(setting)
+    whole = training_path(setting)
     return whole if epochs == setting.pretrain.recipe.epochs else whole.with_name(f"{whole.stem}-epoch{epochs}.pt")
 
 
-def _whole_path(setting: Setting) -> Path:
+def training_path(setting: Setting) -> Path:
+    """Where the network of the last epoch of a training is kept; whoever trains holds the lease of this path."""
     pretrain, network, trainer = setting.pretrain, setting.network, setting.trainer
     if pretrain.checkpoint:
         return pretrain.checkpoint
@@ -85,7 +86,7 @@ def dense_checkpoint(setting: Setting) -> Checkpoint | None:
     pretrain, path, model = setting.pretrain, dense_path(setting), setting.network.name
     if not pretrain.loads:
         about = {"model": model, "recipe": pretrain.recipe.described, "seed": pretrain.seed}
-        if not train_once(path, lambda: _train(setting, about), about, _whole_path(setting)):
+        if not train_once(path, lambda: _train(setting, about), about, training_path(setting)):
             return None
     elif not pretrain.checkpoint:
         fetch_weights(str(pretrain.weights), "pretrain.weights")
@@ -168,7 +169,6 @@ def _train(setting: Setting, about: Mapping[str, Any]) -> Checkpoint:
     """Train the dense network as far as it is asked for; networks of earlier epochs are put in their places."""
     data, recipe, seed = load_data(setting), setting.pretrain.recipe, setting.pretrain.seed
     wanted = setting.pipeline.epoch or recipe.epochs
-    epochs = sorted({wanted, *(epoch for epoch in setting.pretrain.keep if epoch <= recipe.epochs)})
     torch.manual_seed(derive_seed(seed, "pretrain", "initialisation"))
     network = build(setting.network.description)
     found = []
@@ -180,8 +180,14 @@ def _train(setting: Setting, about: Mapping[str, Any]) -> Checkpoint:
             save_checkpoint(path_after(setting, epoch), checkpoint, about)
 
     name, test_set = setting.network.name, test_set_hash(setting)
-    train(network, data, recipe, seed, setting.trainer, name, test_set, epochs, keep)
+    train(network, data, recipe, seed, setting.trainer, name, test_set, epochs_to_keep(setting), keep)
     return found[0]
+
+
+def epochs_to_keep(setting: Setting) -> list[int]:
+    """Numbers of epochs after which a training keeps its network; it ends with the last of them."""
+    last = setting.pretrain.recipe.epochs
+    return sorted({setting.pipeline.epoch or last, *(epoch for epoch in setting.pretrain.keep if epoch <= last)})
 
 
 def train(
