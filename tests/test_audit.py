@@ -6,7 +6,6 @@ import pytest
 from quick import QUICK
 
 from oraclecheck.audit import main
-from oraclecheck.report.command import main as report
 
 
 @pytest.fixture
@@ -15,7 +14,7 @@ def pair(command):
 
     def run(*words: str) -> list[str]:
         for out, own in (("a", ()), ("b", words)):
-            assert command(*QUICK, "logger=none", f"paths.out={out}", "combo='0-2'", *own)[0] == 0
+            assert command(*QUICK, "logger=none", f"paths.out={out}", *own)[0] == 0
         return [str(next(Path(out).glob("lenet*"))) for out in "ab"]
 
     return run
@@ -27,13 +26,6 @@ def test_audit_says_what_two_studies_meet_and_why_not_more(pair, capsys):
     told = capsys.readouterr().out
     assert "S3.1" in told and "retrain.schedule is" in told and "1.99x" in told
     assert main([*folders, "--at-least", "S3.1"]) == 0 and main([*folders, "--at-least", "S3.2"]) == 1
-
-
-def test_report_says_what_its_comparison_is_worth(pair, capsys):
-    folders = pair("retrain.epochs=1", "retrain.lr='0: 4e-2'")
-    assert report([*folders, "--compare", "--out", "out", "--format", "md"]) == 0
-    told = capsys.readouterr().out
-    assert "Comparison setup (arXiv 2301.05219): S2; S3.1 is not met: retrain.epochs is 2 and 1." in told
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from oraclecheck.analysis.setups import CHAIN, conditions, setups, strictest
+from oraclecheck.report.setups import setups_sentence
 
 DENSE, PRUNED = 400, 100
 """Multiply-accumulates: a speed-up of 4."""
@@ -39,6 +40,13 @@ def why(name: str, *studies) -> str:
 def test_equal_studies_meet_every_setup():
     assert set(met(study("a"), study("b")).values()) == {True}
     assert strictest(setups([study("a"), study("b")])) == "S4.2, SX-A, SX-B"
+
+
+def test_sentence_of_a_report_names_the_first_setup_that_is_not_met():
+    found = setups([study("a"), study("b", retrain={"epochs": 90})])
+    unmet = "S3.1 is not met: retrain.epochs is 60 and 90"
+    assert setups_sentence(found) == f"Comparison setup (arXiv 2301.05219): S2; {unmet}."
+    assert setups_sentence(setups([study("a"), study("b")])).endswith("): S4.2, SX-A, SX-B.")
 
 
 ROUNDS = [
@@ -84,11 +92,6 @@ def test_speed_up_is_not_guessed_before_there_is_a_record():
     none = study("b", runs=pd.DataFrame({"status": ["failed"], "dense_macs": [None], "pruned_macs": [None]}))
     assert met(study("a"), none)["S1"] is None and met(study("a"), none)["SX-B"] is None
     assert "the speed-up of b is not known" in why("S1", study("a"), none)
-    assert met(study("a"), study("b", dense_hash="c" * 64, runs=none and none_runs()))["S2"] is False
-
-
-def none_runs() -> pd.DataFrame:
-    return pd.DataFrame({"status": ["failed"], "dense_macs": [None], "pruned_macs": [None]})
 
 
 def scratch(epochs: int):
