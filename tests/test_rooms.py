@@ -14,7 +14,7 @@ ROOMS = (
     {"study"},
     {"pipelines", "records"},
     {"analysis", "command"},
-    {"report", "experiment"},
+    {"oracle", "report", "experiment"},
     {"sweep"},
     {"audit", "cli", "layers", "experiments", "publish", "score", "status"},
     {"__main__"},

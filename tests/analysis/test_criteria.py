@@ -8,8 +8,9 @@ import pytest
 from hand_made import study_folder
 from scipy.stats import kendalltau, ttest_1samp
 
-from oraclecheck.analysis.criteria import differences, judge, mean_differences
+from oraclecheck.analysis.criteria import differences, judge, mean_differences, mean_ranks
 from oraclecheck.analysis.criterion import ORACLE, named
+from oraclecheck.analysis.networks import across_networks
 from oraclecheck.analysis.statistics.balance import mean_of_repeats
 from oraclecheck.analysis.statistics.correlation import agreement
 from oraclecheck.analysis.statistics.permutation import difference_p, relabellings
@@ -77,3 +78,25 @@ def test_mean_difference_has_scipys_interval_over_networks(tmp_path):
     assert row["p"] == row["p_holm"] == pytest.approx(test.pvalue) and row["networks"] == 4
     assert np.isnan(mean_differences(pairs.head(2))["difference_low"].iloc[0])
     assert mean_differences(pairs.assign(dense_hash="h")).empty
+
+
+def test_ranks_of_criteria_are_those_of_their_agreements(tmp_path):
+    for number in range(3):
+        study_folder(tmp_path, f"a-1111111{number}", n=12, dense_hash=f"{number}" * 64, setting_hash="5" * 64)
+    runs = load_runs(tmp_path)
+    runs["score_up"] = runs["combo"].astype(float)
+    runs["score_down"] = -runs["combo"].astype(float)
+    generator = np.random.default_rng(0)
+    runs["score_noisy"] = runs["combo"].map(dict(enumerate(generator.normal(size=12)))).astype(float)
+    table = judge(runs, [named("noisy"), named("down"), named("up")], draws=500)
+    for _, rows in table.groupby(["study", "metric"]):
+        by_s = rows.sort_values("agreement", ascending=False)
+        assert list(by_s["rank"]) == [1, 2, 3] == list(by_s["rank_low"]) == list(by_s["rank_high"])
+        assert list(by_s["criterion"]) == ["up", "noisy", "down"]
+    spread = table.assign(agreement=table["agreement"] + np.tile([-0.3, 0.0, 0.31], len(table) // 3))
+    means = mean_ranks(spread, across_networks(spread))
+    up = means[means["criterion"] == "up"].iloc[0]
+    assert (up["rank"], up["rank_low"]) == (1, 1)
+    two = spread[spread["study"] != "a-11111112"]
+    assert mean_ranks(two, across_networks(two))["rank_low"].isna().all()
+    assert mean_ranks(two, across_networks(two))["rank"].notna().all()

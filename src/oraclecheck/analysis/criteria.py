@@ -23,7 +23,8 @@ from oraclecheck.analysis.statistics.correlation import agreement, signed
 from oraclecheck.analysis.statistics.intervals import LEAST, ends
 from oraclecheck.analysis.statistics.multiplicity import holm
 from oraclecheck.analysis.statistics.permutation import RELABELLINGS, difference_p, relabellings
-from oraclecheck.analysis.statistics.retraining_noise import difference_error
+from oraclecheck.analysis.statistics.ranking import mean_draws, noisy_draws, rank_intervals, ranks
+from oraclecheck.analysis.statistics.retraining_noise import agreement_covariance, difference_error
 from oraclecheck.analysis.tables import correlate
 from oraclecheck.records.combination_key import knows_filters
 
@@ -34,7 +35,7 @@ def judge(
     runs: pd.DataFrame, criteria: Sequence[Criterion], *, final: str = "last", metric: str = "both", draws: int = DRAWS,
     seed: int = 0,
 ) -> pd.DataFrame:  # fmt: skip
-    """One row per study, criterion and metric: the rows of `tables.correlate` for each criterion.
+    """One row per study, criterion and metric: the rows of `tables.correlate` for each criterion, and its rank.
 
     Args:
         runs: One row per record, with the columns of a record and of every criterion.
@@ -43,9 +44,51 @@ def judge(
         metric: "accuracy", "loss" or "both".
         draws: Bootstrap resamples, the same for every criterion.
         seed: Their seed.
+
+    Returns:
+        Besides the columns of `correlate`: `rank` of the criterion among these (1 for the greatest s; equal ones share
+        the best of theirs) with its 95 % interval `rank_low`, `rank_high`, from the same draws as the intervals of s:
+        combinations of a sample, retraining noise of a census; NaN where s has no interval.
     """
     asked: dict[str, Any] = {"final": final, "metric": metric, "draws": draws, "seed": seed}
-    return pd.concat([correlate(runs, criterion=each, **asked) for each in criteria], ignore_index=True)
+    table = pd.concat([correlate(runs, criterion=each, **asked) for each in criteria], ignore_index=True)
+    placed = _ranks(runs, criteria, **asked)
+    keys = zip(table["study"], table["metric"], table["criterion"], strict=True)
+    nothing = (np.nan, np.nan, np.nan)
+    found = [placed.get(key, nothing) for key in keys]
+    return table.assign(**{name: [each[i] for each in found] for i, name in enumerate(RANK)})
+
+
+RANK = ("rank", "rank_low", "rank_high")
+
+
+def mean_ranks(table: pd.DataFrame, networks: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
+    """The means over dense networks with the ranks of the criteria by them.
+
+    The interval takes the networks as the t-interval of a mean does: normally distributed, the criteria together.
+
+    Args:
+        table: From `judge`.
+        networks: Its rows of `across_networks`.
+        draws: Of the means.
+        seed: Their seed.
+
+    Returns:
+        `networks` with the columns `rank`, `rank_low` and `rank_high`, NaN for fewer than 3 networks, or where a
+        criterion has no s in one of them.
+    """
+    found = networks.assign(**dict.fromkeys(RANK, np.nan))
+    for _, group in found.groupby(["setting_hash", "final", "metric"], sort=False) if len(found) else ():
+        group = group[group["agreement"].notna()]
+        if group.empty:
+            continue
+        studies = table[(table["metric"] == group["metric"].iloc[0]) & table["study"].isin(group["studies"].iloc[0])]
+        values = studies.pivot_table(index="study", columns="criterion", values="agreement")[list(group["criterion"])]
+        found.loc[group.index, "rank"] = ranks(group["agreement"].to_numpy(float))
+        if len(values) >= LEAST_NETWORKS and values.notna().to_numpy().all():
+            ends = rank_intervals(mean_draws(values.to_numpy(float), draws, seed))
+            found.loc[group.index, "rank_low"], found.loc[group.index, "rank_high"] = ends
+    return found
 
 
 def differences(
@@ -73,23 +116,23 @@ def differences(
     """
     rows: list[dict[str, Any]] = []
     for name, study in runs.groupby("study", sort=False):
-        counted = {each.name: _counted(study, each) for each in criteria}
         of = {key: study[key].iloc[0] for key in ("setting_hash", "dense_hash")}
         told = {"study": name, **of, "final": final}
-        first = next(iter(counted.values()))
-        if first is None or any(each is None for each in counted.values()) or len(first.score) < 2:
+        counted = _all_counted(study, criteria)
+        if not counted:
             continue
+        first = counted[0]
         targets = _targets(first, seed)
         for column, word in metric_columns(final, metric).items():
             finals, higher = first.finals[column], HIGHER_IS_BETTER[word]
             if np.isnan(finals).any():
                 continue
             family = []
-            for a, b in combinations(criteria, 2):
-                one, other = (counted[each.name].score for each in (a, b))  # type: ignore[union-attr]
-                numbers = _difference((one, other), finals, higher, first.space.is_enumerated, draws, seed)
+            for (a, one), (b, other) in combinations(zip(criteria, counted, strict=True), 2):
+                scores = (one.score, other.score)
+                numbers = _difference(scores, finals, higher, first.space.is_enumerated, draws, seed)
                 numbers["p_permutation"] = (
-                    np.nan if targets is None else difference_p(one, other, mean_of_repeats(finals), targets)
+                    np.nan if targets is None else difference_p(*scores, mean_of_repeats(finals), targets)
                 )
                 pair = {"criterion_a": a.name, "criterion_b": b.name, "n": len(finals), "k": first.k}
                 family.append({**told, "metric": word, **pair, **numbers})
@@ -125,9 +168,43 @@ def mean_differences(pairs: pd.DataFrame) -> pd.DataFrame:
     return means
 
 
-def _counted(study: pd.DataFrame, criterion: Criterion) -> Counted | None:
-    runs = checked(study, criterion)
-    return None if contradiction(runs, criterion) else counted_runs(outcomes(runs[runs["picked_by"].isna()]))
+def _ranks(
+    runs: pd.DataFrame, criteria: Sequence[Criterion], *, final: str, metric: str, draws: int, seed: int
+) -> dict[tuple[str, str, str], tuple[float, float, float]]:
+    """Study, metric and criterion -> its rank and the ends of its interval."""
+    found = {}
+    for name, study in runs.groupby("study", sort=False):
+        if not (counted := _all_counted(study, criteria)):
+            continue
+        scores, finals_of = [each.score for each in counted], counted[0].finals
+        for column, word in metric_columns(final, metric).items():
+            finals, higher = finals_of[column], HIGHER_IS_BETTER[word]
+            if np.isnan(finals).any():
+                continue
+            means = mean_of_repeats(finals)
+            s = np.array([agreement(score, means, higher_is_better=higher) for score in scores])
+            if counted[0].space.is_enumerated:
+                drawn = noisy_draws(s, agreement_covariance(scores, finals), draws, seed)
+            elif len(means) >= LEAST:
+                sign = signed(1.0, higher_is_better=higher)
+                drawn = sign * kendall_draws([(score, means) for score in scores], draws, seed)
+            else:
+                drawn = np.full((1, len(s)), np.nan)
+            low, high = rank_intervals(drawn)
+            for each, *place in zip(criteria, ranks(s), low, high, strict=True):
+                found[str(name), word, each.name] = (float(place[0]), float(place[1]), float(place[2]))
+    return found
+
+
+def _all_counted(study: pd.DataFrame, criteria: Sequence[Criterion]) -> list[Counted]:
+    """What counts of a study, for each criterion; nothing if it contradicts itself, or has but one combination."""
+    found = []
+    for criterion in criteria:
+        runs = checked(study, criterion)
+        if contradiction(runs, criterion):
+            return []
+        found.append(counted_runs(outcomes(runs[runs["picked_by"].isna()])))
+    return [] if len(found[0].score) < 2 else found
 
 
 def _targets(counted: Counted, seed: int) -> NDArray[np.intp] | None:

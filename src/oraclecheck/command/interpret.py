@@ -8,16 +8,18 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from oraclecheck.command.budget import ratios_of
 from oraclecheck.command.interpret_data import interpret_preparation, interpret_source, plain
-from oraclecheck.command.interpret_pipeline import interpret_pipeline, removed_in_rounds
+from oraclecheck.command.interpret_pipeline import check_shapes, interpret_pipeline, removed_in_rounds
 from oraclecheck.command.request import Request
 from oraclecheck.command.sets import SET_LIMIT, parse_set
 from oraclecheck.criteria.additive import ADDITIVE
 from oraclecheck.data import loading
 from oraclecheck.engines.choice import choose
-from oraclecheck.engines.lanes import conditions
+from oraclecheck.engines.lanes import conditions as lanes
 from oraclecheck.engines.recipe import Recipe, parse_recipe
-from oraclecheck.engines.trainer import TF32, TrainerSettings
+from oraclecheck.engines.stacked import conditions as stacked
+from oraclecheck.engines.trainer import TF32, TrainerSettings, on_cuda
 from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_ratio
@@ -25,6 +27,7 @@ from oraclecheck.pruning.rounds import NestedSpace
 from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.pruning.speedup import macs
 from oraclecheck.pruning.width import width_choices
+from oraclecheck.records.searches import SEARCHED
 from oraclecheck.records.wandb.server import WandbSettings
 from oraclecheck.spelling import spell_number
 from oraclecheck.study.setting import (
@@ -52,13 +55,15 @@ OPTIONAL = ("label_smoothing", "mixup", "cutmix", "gradient_clip", "lr_min")
 
 MOST_THREADS = 1024  # of one process: more can exhaust a machine's memory
 
+MOST_NETWORKS = 4096  # at once: a worker claims the runs of as many
+
 MOST_REPEATS = 1_000_000_000  # their numbers are folders' names and parts of W&B's ids
 
 
 ALL = "all"
 
-COMBINATION_NAMES = (ALL, *ADDITIVE)
-"""Words that `combo=` takes beside indices: every combination, and what a criterion picks."""
+COMBINATION_NAMES = (ALL, *ADDITIVE, *SEARCHED)
+"""Words that `combo=` takes beside indices: every combination, what a criterion picks, what an exact search found."""
 
 _OF_THE_COMMAND = ("stage", "combo", "repeat", "logger", "workers", "gpu_slots", "dry_run", "row", "rows")
 """Keys that say nothing about the setting."""
@@ -108,6 +113,15 @@ def combinations_of(text: int | str, space: CombinationSpace) -> list[int | str]
 
 def interpret_setting(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
     """The setting of a composed configuration; see `interpret`."""
+    setting, budget = _setting(cfg, given), plain(cfg.pruning.budget)
+    if budget is None or cfg.stage.name == "pretrain":
+        return setting
+    counted = cfg.copy()
+    counted.pruning.ratio = ratios_of(budget, setting)
+    return _setting(counted, given)
+
+
+def _setting(cfg: DictConfig, given: Collection[str]) -> Setting:
     network = NetworkSetting(
         cfg.model.name, plain(cfg.model.network), tuple(cfg.model.input_shape), cfg.model.channels_last
     )
@@ -133,12 +147,18 @@ def interpret_setting(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
     trainer = TrainerSettings(cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads, cfg.trainer.compile)
     preparation = interpret_preparation(cfg, source)
 
-    def check_lanes() -> None:
-        in_memory = loading.in_memory(source)
-        conditions.check(shadow, network.input_shape, in_memory, preparation, retrain, trainer)
-        conditions.check_machine(trainer)
+    candidate = "stacked" if on_cuda(trainer) else "lanes"
 
-    engine = choose(cfg.engine.name.name, check_lanes)
+    def check_candidate() -> None:
+        in_memory = loading.in_memory(source)
+        if candidate == "stacked":
+            check_shapes(pipeline)
+            stacked.check(shadow, network.input_shape, in_memory, trainer)
+        else:
+            lanes.check(shadow, network.input_shape, in_memory, preparation, retrain, trainer)
+            lanes.check_machine(trainer)
+
+    networks, engine = _networks(cfg), choose(cfg.engine.name.name, candidate, check_candidate)
     return Setting(
         label=_label(cfg, ratio, scheme, wiring, pipeline),
         network=network,
@@ -146,7 +166,7 @@ def interpret_setting(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
         pruning=PruningSetting(ratio, space, scheme, wiring),
         pretrain=pretrain,
         retrain=RetrainSetting(retrain, cfg.retrain.fraction, cfg.seed),
-        engine=EngineSetting(*engine),
+        engine=EngineSetting(*engine, networks=networks if engine[0] == "stacked" else None),
         trainer=trainer,
         paths=Paths(Path(cfg.paths.out), Path(cfg.paths.cache)),
         pipeline=pipeline,
@@ -161,6 +181,18 @@ def _layers(cfg: DictConfig, shadow: nn.Module, scheme: str) -> tuple[dict[str, 
     patterns = [LayerPattern(entry.layers, entry.count, entry.type) for entry in cfg.model.prunable]
     ratios = resolve_ratio(shadow, ratio, default, patterns)
     return ratios, layer_choices(shadow, ratios)
+
+
+def _networks(cfg: DictConfig) -> int | None:
+    """How many networks are retrained at once; None for as many as memory holds."""
+    networks, engine = cfg.engine.networks, cfg.engine.name.name
+    if networks == "auto":
+        return None
+    if not isinstance(networks, int) or not 1 <= networks <= MOST_NETWORKS:
+        raise ValueError(f"engine.networks must be auto or lie in [1, {MOST_NETWORKS}]; got {networks}")
+    if engine not in ("stacked", "auto"):
+        raise ValueError(f"engine.networks must be auto for engine={engine}; got {networks}: choose engine=stacked")
+    return networks
 
 
 def _check_ranges(cfg: DictConfig) -> None:

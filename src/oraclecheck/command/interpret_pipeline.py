@@ -64,6 +64,15 @@ def interpret_pipeline(
     return PipelineSetting(name), retrain
 
 
+def check_shapes(pipeline: PipelineSetting) -> None:
+    """Refuse, with a ValueError, a pipeline whose networks an engine that stacks them cannot retrain."""
+    if pipeline.name == "iterative":
+        raise ValueError(
+            "engine must be lightning or lanes for pipeline=iterative, whose networks change their shape in every "
+            "round; got stacked"
+        )
+
+
 def removed_in_rounds(
     cfg: DictConfig, ratio: Mapping[str, float], layers: Sequence[LayerChoice]
 ) -> dict[str, tuple[int, ...]]:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import torch
 
+from oraclecheck.command.interpret_pipeline import check_shapes
 from oraclecheck.command.request import Request
 from oraclecheck.data import loading
 from oraclecheck.data.module import ModuleSource
-from oraclecheck.engines.lanes import conditions
+from oraclecheck.engines.lanes import conditions as lanes
 from oraclecheck.engines.lanes.chain import chain_of
 from oraclecheck.engines.lanes.library import library_of
+from oraclecheck.engines.stacked import conditions as stacked
 from oraclecheck.engines.trainer import check_accelerator
 from oraclecheck.networks.attention import SelfAttention
 from oraclecheck.networks.initialisation import check_initialiser
@@ -19,10 +21,12 @@ from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.pipelines.dense import dense_checkpoint, dense_path, study_if_known
 from oraclecheck.pipelines.proof import prove_pruning
 from oraclecheck.pruning.structured import prune
+from oraclecheck.records.searches import SEARCHED, not_searched, searched_pick
 from oraclecheck.records.store import record_path
 from oraclecheck.records.wandb.mirror import usable_mode
 from oraclecheck.study.definition import train_eval_indices
 from oraclecheck.study.folder import check_folder
+from oraclecheck.study.identity import DENSE
 from oraclecheck.study.setting import DataSetting, PruningSetting, Setting
 
 
@@ -53,6 +57,11 @@ def check(request: Request, *, elsewhere: bool = False) -> None:
     study = study_if_known(setting)
     if study is not None:
         check_folder(setting.paths.out / study.name, study)
+    for name in SEARCHED:
+        if name in request.combinations:
+            if study is None:
+                raise not_searched(name)
+            searched_pick(setting, study.definition[DENSE], name)
     if request.wandb:
         usable_mode(request.wandb.mode)  # if it has to be offline, say so once and not in every worker
 
@@ -95,6 +104,8 @@ def _check_pipeline(request: Request) -> None:
                 "combo must be an index or a set for pipeline=iterative, whose combinations say in which round each "
                 f"filter goes; got {picked[0]}"
             )
+        if request.setting.engine.name == "stacked":
+            check_shapes(pipeline)
         scheme, wiring = request.setting.pruning.scheme, request.setting.pruning.wiring
         for key, value, rule in (("scheme", scheme, "heads"), ("wiring", wiring, "correct")):
             if value != rule:
@@ -104,12 +115,12 @@ def _check_pipeline(request: Request) -> None:
 
 
 def _check_engine(setting: Setting) -> None:
-    data, network = setting.data, setting.network
+    data, network, trainer = setting.data, setting.network, setting.trainer
+    shadow, in_memory = shadow_network(network.description), loading.in_memory(data.source)
+    if setting.engine.name == "stacked":
+        stacked.check(shadow, network.input_shape, in_memory, trainer)
     if setting.engine.name == "lanes":
-        shadow, in_memory = shadow_network(network.description), loading.in_memory(data.source)
-        conditions.check(
-            shadow, network.input_shape, in_memory, data.preparation, setting.retrain.recipe, setting.trainer
-        )
+        lanes.check(shadow, network.input_shape, in_memory, data.preparation, setting.retrain.recipe, trainer)
         # that it can be compiled too; and no worker has to
         image = torch.zeros(1, *network.input_shape, device="meta")
         for removed in setting.pruning.space.shapes():

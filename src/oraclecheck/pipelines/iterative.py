@@ -3,7 +3,7 @@
 Feng et al., Appendix B.2. The removed sets are nested: what has gone stays away.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from oraclecheck.data.images import ImageData
@@ -17,7 +17,7 @@ from oraclecheck.study.setting import Setting
 
 
 def iterative(
-    engine: Engine, runs: Sequence[Run], dense: Dense, data: ImageData, setting: Setting, tell: Tell
+    engine: Engine, runs: Iterable[Run], dense: Dense, data: ImageData, setting: Setting, tell: Tell
 ) -> Iterator[dict[str, Any] | Exception]:
     """See `one_shot`."""
     for run in runs:

@@ -3,13 +3,13 @@
 What a record calls pruned is the network before its first step.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from torch import nn
 
 from oraclecheck.data.images import ImageData
-from oraclecheck.engines.engine import Engine, Prune, Run, Tell
+from oraclecheck.engines.engine import Engine, Run, Tell
 from oraclecheck.networks.initialisation import initialise
 from oraclecheck.pipelines.dense import Dense
 from oraclecheck.pipelines.one_shot import columns, pruner
@@ -19,31 +19,26 @@ from oraclecheck.study.setting import Setting
 
 
 def scratch(
-    engine: Engine, runs: Sequence[Run], dense: Dense, data: ImageData, setting: Setting, tell: Tell
+    engine: Engine, runs: Iterable[Run], dense: Dense, data: ImageData, setting: Setting, tell: Tell
 ) -> Iterator[dict[str, Any] | Exception]:
     """See `one_shot`."""
+    prune, seeds = pruner(setting, dense.network), []
+
+    def taken() -> Iterator[Run]:
+        for run in runs:
+            seeds.append(run.seed)
+            yield run
+
+    def start(network: nn.Module, removed: Removed) -> nn.Module:
+        """A fresh network of the pruned architecture; engines prune for a run before they take the next one.
+
+        Beside the run's seed that of the dense network counts: studies of several would else be the same networks.
+        """
+        device = next(network.parameters()).device
+        fresh = prune(network, removed).to("cpu")
+        initialise(fresh, derive_seed(seeds[-1], setting.pretrain.seed, "initialisation"))
+        return fresh.to(device)
+
     recipe, trainer = setting.retrain.recipe, setting.trainer
-    for run in runs:
-        start = starter(setting, dense.network, run.seed)
-        for result in engine([run], dense.network, start, data, recipe, trainer, tell):
-            yield result if isinstance(result, Exception) else columns(result, dense, setting)
-
-
-def starter(setting: Setting, dense: nn.Module, seed: int) -> Prune:
-    """How a setting makes a fresh network of a dense network's pruned architecture.
-
-    Args:
-        setting: Says what is pruned.
-        dense: The dense network.
-        seed: The run's. Beside it the dense network's seed counts, if it was trained here: studies of several dense
-            networks would else be the same networks.
-    """
-    prune = pruner(setting, dense)
-
-    def started(dense: nn.Module, removed: Removed) -> nn.Module:
-        device = next(dense.parameters()).device
-        network = prune(dense, removed).to("cpu")
-        initialise(network, derive_seed(seed, setting.pretrain.seed, "initialisation"))
-        return network.to(device)
-
-    return started
+    for result in engine(taken(), dense.network, start, data, recipe, trainer, tell):
+        yield result if isinstance(result, Exception) else columns(result, dense, setting)

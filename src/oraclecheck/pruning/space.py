@@ -109,6 +109,11 @@ class CombinationSpace:
             chosen.append(self._choice(layer_index, layer))
         return {layer.name: filters for layer, filters in zip(self.layers, reversed(chosen), strict=True)}
 
+    def index_at(self, place: int) -> int:
+        """The index of the combination at a place of the lexicographic order, 0-based, whatever the order is."""
+        assert 0 <= place < self.size
+        return _permute(place, self.size, self.seed, back=True) if self.order == "sampled" else place
+
 
 def combination_of(index: int, filters: int, removed: int) -> tuple[int, ...]:
     """Combination number `index` of one layer in the order of `itertools.combinations`."""
@@ -133,8 +138,8 @@ def combination_of(index: int, filters: int, removed: int) -> tuple[int, ...]:
     return tuple(chosen)
 
 
-def _permute(value: int, size: int, seed: int) -> int:
-    """Image of a value under a permutation of [0, size) keyed by the seed, any integer.
+def _permute(value: int, size: int, seed: int, *, back: bool = False) -> int:
+    """Image of a value under a permutation of [0, size) keyed by the seed, any integer; or `back`, its origin.
 
     A balanced Feistel network permutes the next even power of two; walking its cycle until the value falls below
     `size` again restricts that to a permutation of [0, size) (Black and Rogaway, "Ciphers with Arbitrary Finite
@@ -144,8 +149,11 @@ def _permute(value: int, size: int, seed: int) -> int:
     mask = (1 << half) - 1
     while True:
         left, right = value >> half, value & mask
-        for number in range(ROUNDS):
-            left, right = right, left ^ _scramble(right, half, number, seed)
+        for number in reversed(range(ROUNDS)) if back else range(ROUNDS):
+            if back:
+                left, right = right ^ _scramble(left, half, number, seed), left
+            else:
+                left, right = right, left ^ _scramble(right, half, number, seed)
         value = left << half | right
         if value < size:
             return value

@@ -65,6 +65,11 @@ def compared(row: pd.Series) -> dict[str, str]:
     }
 
 
+def regret(row: pd.Series) -> str:
+    """What the criterion's choice costs at least, in percent or nats."""
+    return _REGRET[row["metric"]](row.get("regret"))
+
+
 def _ranged(row: pd.Series, name: str, form: Callable[[float], str], *, ends: str = "") -> str:
     """A number and its interval (of the columns that begin with `ends`, else `name`), such as "0.61 [0.50, 0.71]"."""
     low, high = (row[f"{ends or name}_{end}"] for end in ("low", "high"))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from oraclecheck.records.scores import Scores
     from oraclecheck.records.wandb.server import WandbSettings
+    from oraclecheck.report.criteria import CriteriaFindings
     from oraclecheck.report.findings import Findings
 
 ALL = "all"
@@ -83,62 +84,62 @@ def _report(options: argparse.Namespace, command: str) -> int:
         from oraclecheck.records.table import load_runs
         from oraclecheck.records.wandb.report import usable_project
         from oraclecheck.report.findings import find
-        from oraclecheck.report.printing import print_findings
+        from oraclecheck.report.printing import print_criteria, print_findings
         from oraclecheck.study.folder import read_studies
 
         asked: dict[str, Any] = {"final": options.final, "metric": options.metric, "by": options.by}
         project = usable_project(options.wandb) if options.wandb is not None else None
         _check_export(options.export)
         check_columns(options.by)
+        if options.criterion == ALL and (options.compare or options.by):
+            given = "--compare" if options.compare else "--by"
+            raise ValueError(f"{given} must be used with one criterion; --criterion {ALL} compares every two in pairs")
         runs = load_runs(*options.sources)
         home, own = homes(options.sources, options.out, list(dict.fromkeys(runs["study"])))
         mend = ": name another folder with --out" if options.out is None else ""
         if options.pipelines is not None:
             return _report_pipelines(options, runs, home)
+        scored: Mapping[str, Sequence[Scores]] = {}
         if options.criterion not in (None, ORACLE.name):
-            runs, scores = with_scores(runs, options.sources)
-            if options.criterion == ALL:
-                return _report_criteria(options, runs, scores, home)
-            if options.criterion not in scores:
-                known = ", ".join(dict.fromkeys([ALL, ORACLE.name, *scores]))
+            runs, scored = with_scores(runs, options.sources)
+            if options.criterion not in (ALL, *scored):
+                known = ", ".join(dict.fromkeys([ALL, ORACLE.name, *scored]))
                 raise ValueError(f"--criterion must be one of {known}; got {options.criterion}")
-            asked["criterion"] = named(options.criterion)
-            home, own = home / options.criterion, {study: each / options.criterion for study, each in own.items()}
+            if options.criterion != ALL:
+                asked["criterion"] = named(options.criterion)
+                home, own = home / options.criterion, {study: each / options.criterion for study, each in own.items()}
         for folder in {home, *own.values()}:
             check_folder(folder, "the report's folder", mend)
     with waiting("computing the statistics"):
         if options.compare:
             asked["comparing"] = _in_order(options.sources, dict.fromkeys(runs["study"]))
         findings = find(runs, **asked, study_files=read_studies(*options.sources))
-    print_findings(findings, options.format)
+        criteria = _criteria(runs, scored, options) if options.criterion == ALL else None
+    if criteria is None:
+        print_findings(findings, options.format)
+    else:
+        print_criteria(criteria, options.format)
     try:
-        files, told = _write(findings, home, own, options.export, command)
+        files, told = _write(findings, criteria, home, own, options.export, command)
     except OSError as error:
         said = f"{error.filename} could not be written: {error.strerror}; the report's files before it are whole{mend}"
         raise ValueError(said) from None
     if options.format == "table":
         for path in told:
             print(path)
-    complete = project is None or _publish(project, findings, home, files)
+    complete = project is None or _publish(project, findings, criteria, home, files)
     lacking = findings.lacking()
     for line in lacking:
         _say(line)
     return INCOMPLETE if lacking or not complete else COMPLETE
 
 
-def _report_criteria(
-    options: argparse.Namespace, runs: "pd.DataFrame", scores: "Mapping[str, Sequence[Scores]]", home: Path
-) -> int:
-    """Judge all criteria side by side, print and write."""
-    from oraclecheck.report.criteria import find_criteria, write_criteria
-    from oraclecheck.report.printing import print_layouts
+def _criteria(
+    runs: "pd.DataFrame", scored: "Mapping[str, Sequence[Scores]]", options: argparse.Namespace
+) -> "CriteriaFindings":
+    from oraclecheck.report.criteria import find_criteria
 
-    check_folder(home, "the report's folder")
-    findings = find_criteria(runs, scores, final=options.final, metric=options.metric)
-    print_layouts(findings.layouts())
-    for path in write_criteria(findings, home):
-        print(path)
-    return COMPLETE
+    return find_criteria(runs, scored, final=options.final, metric=options.metric)
 
 
 def _report_pipelines(options: argparse.Namespace, runs: "pd.DataFrame", home: Path) -> int:
@@ -174,36 +175,56 @@ def _check_export(path: Path | None) -> None:
 
 
 def _write(
-    findings: "Findings", home: Path, own: Mapping[str, Path], export: Path | None, command: str
+    findings: "Findings",
+    criteria: "CriteriaFindings | None",
+    home: Path,
+    own: Mapping[str, Path],
+    export: Path | None,
+    command: str,
 ) -> tuple[list[Path], list[Path]]:
-    """Write everything; gives the report's files, and the paths that a user should read."""
+    """Write everything; gives the report's files, and the paths that a user should read.
+
+    Of criteria side by side that is what is said of them, and the page.
+    """
     from oraclecheck.records.runs_file import save_runs
-    from oraclecheck.report.files import write_overview, write_study
+    from oraclecheck.report.criteria import write_criteria
+    from oraclecheck.report.files import write_further, write_overview, write_study
     from oraclecheck.report.page import write_page
 
     several = len(findings.studies) > 1
     if export:
         save_runs(findings.runs, export)
     with waiting(f"drawing figures in {home}", len(findings.studies)) as done:
-        shared = list(write_overview(findings, home)) if several else []
+        shared: list[Path] = []
         single: list[Path] = []
-        for study in findings.studies:
-            single += write_study(findings, study, own[study])
-            done()
-    page = (home if several else own[findings.studies[0]]) / "index.html"
+        if criteria is not None:
+            shared += write_criteria(criteria, home)
+        else:
+            shared += write_overview(findings, home) if several else []
+            for study in findings.studies:
+                single += write_study(findings, study, own[study])
+                done()
+            shared += write_further(findings, home)
+    page = home / "index.html" if several else own[findings.studies[0]] / "index.html"
     with waiting(f"writing {page}"):
-        write_page(page, findings, command)
+        write_page(page, findings, command, criteria=criteria)
     told = sorted([page, *shared, *({path.parent for path in single} if several else single)])
     return [page, *shared, *single], [*([export] if export else []), *told]
 
 
-def _publish(project: "WandbSettings", findings: "Findings", home: Path, files: Sequence[Path]) -> bool:
+def _publish(
+    project: "WandbSettings",
+    findings: "Findings",
+    criteria: "CriteriaFindings | None",
+    home: Path,
+    files: Sequence[Path],
+) -> bool:
     """Send the report to W&B; False if it did not arrive."""
     from oraclecheck.records.wandb.report import publish
-    from oraclecheck.report.printing import json_tables
+    from oraclecheck.report.printing import json_criteria, json_tables
 
     name = findings.studies[0] if len(findings.studies) == 1 else f"{len(findings.studies)} studies"
-    tables = json_tables(findings)
+    tables = json_tables(findings) | ({} if criteria is None else json_criteria(criteria))
     summarised = ("n", "k", "agreement", "tau", "p", "ceiling", "anomaly_ratio", "counterexample_ratio")
     scalars = {
         f"{row['study']}/{row['final']}_{row['metric']}/{number}": row[number]

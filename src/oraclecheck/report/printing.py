@@ -9,6 +9,7 @@ import pandas as pd
 from rich.console import Console
 
 from oraclecheck.files import encoded
+from oraclecheck.report.criteria import CriteriaFindings
 from oraclecheck.report.findings import Findings
 from oraclecheck.report.grids import paper_grids
 from oraclecheck.report.layouts import COLUMNS, FEWER, FEWEST
@@ -30,6 +31,7 @@ def print_findings(findings: Findings, form: str) -> None:
     if form in ("md", "latex"):
         typeset = markdown if form == "md" else latex
         layouts = [*findings.compared(), findings.summary(), *findings.settings(), *findings.grids()]
+        layouts += findings.further()
         print("\n".join(typeset(layout) for layout in layouts), end="")
     elif form == "csv":
         rows = findings.comparison if findings.comparison is not None else _concatenated(findings)
@@ -44,6 +46,29 @@ def json_tables(findings: Findings) -> dict[str, list[dict[str, Any]]]:
     """The tables of a report as JSON values, unrounded; see `print_findings`."""
     parts = {"studies": findings.rows, "networks": findings.means, "comparison": findings.comparison}
     return {name: _records(rows) for name, rows in parts.items() if rows is not None}
+
+
+def print_criteria(findings: CriteriaFindings, form: str) -> None:
+    """Print what is known of several criteria on stdout.
+
+    Args:
+        findings: What is known.
+        form: As for `print_findings`; "csv" is of the criteria alone, "json" holds `criteria` and `criteria_pairs`.
+    """
+    layouts = findings.layouts()
+    if form in ("md", "latex"):
+        print("\n".join((markdown if form == "md" else latex)(layout) for layout in layouts), end="")
+    elif form == "csv":
+        print(findings.tables()["criteria"].to_csv(index=False), end="")
+    elif form == "json":
+        print(json.dumps(json_criteria(findings), indent=1, allow_nan=False))
+    else:
+        print_layouts(layouts)
+
+
+def json_criteria(findings: CriteriaFindings) -> dict[str, list[dict[str, Any]]]:
+    """The tables of several criteria as JSON values, unrounded; those of means follow those of studies."""
+    return {name: _records(rows) for name, rows in findings.tables().items()}
 
 
 def print_layouts(layouts: Sequence[Layout]) -> None:
@@ -81,5 +106,5 @@ def _print_tables(findings: Findings) -> None:
     console = Console(width=max(console.width, widths[chosen]))
     summary = summaries[chosen % len(summaries)]
     grids = paper_grids(findings.table, findings.criterion, networks=findings.networks)
-    for layout in (summary, *findings.settings(), *grids, *findings.compared()):
+    for layout in (summary, *findings.settings(), *grids, *findings.compared(), *findings.further()):
         console.print(terminal(layout))

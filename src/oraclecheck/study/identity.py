@@ -42,7 +42,7 @@ class RunIdentity:
         pipeline: What lies between the dense network and the final metrics: "one_shot"; "during", the same with a dense
             network that was taken in mid-training; "iterative", rounds of pruning and retraining, whose `removed` lists
             filters round by round; "scratch", the pruned architecture trained from a fresh start.
-        engine: "lightning" or "lanes": what retrained it. Engines add the same numbers in another order.
+        engine: "lightning", "lanes" or "stacked": what retrained it. Engines add the same numbers in another order.
         retrain_fraction: Fraction of the retraining recipe's epochs that was run.
         dense_hash: SHA-256 of the dense network's tensors.
         pretrain_seed: Seed of the dense network's training; null if it was loaded from a file.

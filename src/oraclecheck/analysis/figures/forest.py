@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from oraclecheck.analysis.figures.agreement import agreement_axis, draw_agreement, legend_keys, rows_of
-from oraclecheck.analysis.figures.lettering import POINTS, SMALL, columns_that_fit, figure_width, fitted, width_of
+from oraclecheck.analysis.figures.columns import write_columns
+from oraclecheck.analysis.figures.lettering import POINTS, SMALL, columns_that_fit, figure_width, fitted
 from oraclecheck.analysis.figures.points import typographic
 from oraclecheck.analysis.figures.print_style import FULL, given_or_new, save_figure
 from oraclecheck.analysis.metrics import metric_name
@@ -24,9 +25,6 @@ _FURTHER = 0.7
 
 _LABELS = 0.3
 """The share of a figure's width that labels may take."""
-
-_GAP = 9
-"""Points between the columns of numbers."""
 
 
 class _Line(NamedTuple):
@@ -135,15 +133,8 @@ def _write_columns(ax: Axes, lines: list[_Line], places: list[float]) -> None:
         f"{line.row['networks']:.0f} networks" if line.is_mean else f"{line.row['n']:.0f}, {line.row['k']:.0f}"
         for line in lines
     ]
-    right = float(_GAP)
-    for heading, cells in (columns | {"$n$, $k$": counts}).items():
-        for text, y, line in zip([heading, *cells], [-0.75, *places], [None, *lines], strict=True):
-            weight = "bold" if line and line.is_mean else "normal"
-            up: Any = {"va": "bottom" if line is None else "center_baseline", "size": SMALL, "weight": weight}
-            if text:
-                where: Any = {"xycoords": ax.get_yaxis_transform(), "textcoords": "offset points"}
-                ax.annotate(text, (1, y), (right, 0), annotation_clip=False, **where, **up)
-        right += max(width_of(text, weight="bold") for text in [heading, *cells] if text) + _GAP
+    columns["$n$, $k$"] = counts
+    write_columns(ax, columns, places, [line.is_mean for line in lines])
 
 
 def _height(lines: list[_Line]) -> float:
