@@ -16,7 +16,7 @@ ROOMS = (
     {"analysis", "command"},
     {"oracle", "report", "experiment"},
     {"sweep"},
-    {"cli", "layers", "experiments", "publish", "score", "status"},
+    {"audit", "cli", "layers", "experiments", "publish", "score", "status"},
     {"__main__"},
 )
 """From the ground up: a room may use those below it."""

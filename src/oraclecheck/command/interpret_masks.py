@@ -69,6 +69,12 @@ def check_engine(scheme: str, asked: str) -> None:
         )
 
 
+def check_pipeline(name: str) -> None:
+    """Refuse, with a ValueError, a pipeline that is about filters."""
+    if name != "one_shot":
+        raise ValueError(f"pipeline.name must be one_shot where pruning.scheme is {UNSTRUCTURED}; got {name}")
+
+
 def _methods(given: list[str]) -> tuple[str, ...]:
     for method in given:
         if method not in METHODS:

@@ -38,12 +38,14 @@ def one_shot(
     """
     recipe, trainer = setting.retrain.recipe, setting.trainer
     for result in engine(runs, dense.network, pruner(setting, dense.network), data, recipe, trainer, tell):
-        if isinstance(result, Exception):
-            yield result
-        else:
-            parameters, macs = parameters_and_macs(result.network, setting.network.input_shape)
-            parameters -= count_removed(result.network)  # zeros are multiplied like any number: all MACs are left
-            yield {**outcome(result), "pruned_params": parameters, "pruned_macs": macs, **dense.columns}
+        yield result if isinstance(result, Exception) else columns(result, dense, setting)
+
+
+def columns(result: Retraining, dense: Dense, setting: Setting) -> dict[str, Any]:
+    """The columns of a record that say what came of a run: those of the networks and their sizes."""
+    parameters, macs = parameters_and_macs(result.network, setting.network.input_shape)
+    parameters -= count_removed(result.network)  # zeros are multiplied like any number: all MACs are left
+    return {**outcome(result), "pruned_params": parameters, "pruned_macs": macs, **dense.columns}
 
 
 def pruner(setting: Setting, dense: nn.Module) -> Prune:
@@ -54,9 +56,10 @@ def pruner(setting: Setting, dense: nn.Module) -> Prune:
         space = setting.pruning.space
         if isinstance(space, MaskSpace):
             weights = weights_of(dense, [layer.name for layer in space.layers])
-            smaller: nn.Module = mask(dense, space.masks(weights, removed))
-        elif setting.pruning.scheme == "width":
-            smaller = prune_width(dense, removed)
+            return mask(dense, space.masks(weights, removed))
+        removed = {name: tuple(sorted(filters)) for name, filters in removed.items()}
+        if setting.pruning.scheme == "width":
+            smaller: nn.Module = prune_width(dense, removed)
         else:
             example = torch.zeros(1, *network.input_shape, device=next(dense.parameters()).device)
             if released is not None:

@@ -10,6 +10,7 @@ from oraclecheck.files import create_json, read_file
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.masks.choice import is_mask_choice, without_hash
 from oraclecheck.pruning.masks.space import MaskSpace, Space
+from oraclecheck.pruning.rounds import NestedSpace
 from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.records.record import NewerSchemaError, Record, check_schema
 from oraclecheck.records.siblings import deviation
@@ -62,7 +63,10 @@ class BegunStudy:
             check_schema(identity["schema"])
             space = _space(definition)
             common = {name: identity[name] for name in OF_STUDY}
-            first = _lists(space.unrank(0))
+            if isinstance(space, MaskSpace):
+                first: dict[str, Any] = space.unrank(0)
+            else:
+                first = {layer.name: list(range(layer.removed)) for layer in space.layers}
             check_identity({**common, "combo": 0, "removed": first, "picked_by": None, "repeat": 0, "seed": 0})
             defined = Study("", definition, space, common["data"], common["pretrain_seed"]).columns
             if flaw := deviation(common, defined, "its definition", (*SETTING, DENSE)):
@@ -95,9 +99,12 @@ class BegunStudy:
             return f"removed must be {numbered}, as its combination has it; got {spell_value(row['removed'])}"
         for layer in self.space.layers:
             chosen = row["removed"].get(layer.name, [])
-            if len(chosen) != layer.removed or chosen[-1:] >= [layer.filters]:
+            if len(chosen) != layer.removed or max(chosen, default=-1) >= layer.filters:
                 rule = f"hold {layer.removed} of the {layer.filters} filters of {layer.name}, numbered from 0"
                 return f"removed must {rule}; got {spell_value(chosen)}"
+        if isinstance(self.space, NestedSpace) and (name := self.space.flaw(row["removed"])):
+            got = spell_value(row["removed"][name])
+            return f"removed must list the filters of {name} round by round, ascending within each; got {got}"
         return None
 
     def identity(self, combination: str, repeat: str) -> dict[str, Any]:
@@ -152,7 +159,16 @@ def _space(definition: dict[str, Any]) -> Space:
                 f"layers must have two numbers for {name}, of its filters and the removed ones; got {counts!r}"
             )
         layers.append(LayerChoice(name, *counts))
-    return CombinationSpace(tuple(layers), definition["order"], order_seed or 0)
+    order = definition["order"], order_seed or 0
+    if definition["pipeline"] != "iterative":
+        return CombinationSpace(tuple(layers), *order)
+    counts = {
+        layer.name: tuple(_mapping("removed", each["removed"])[layer.name] for each in definition["rounds"])
+        for layer in layers
+    }
+    if any(sum(counts[layer.name]) != layer.removed for layer in layers):
+        raise ValueError("rounds must remove what layers say that goes in all; got other numbers of filters")
+    return NestedSpace(tuple(layers), *order, counts)
 
 
 def _mapping(name: str, value: Any) -> dict[str, Any]:
