@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from oraclecheck.pruning.combination import Removed
 from oraclecheck.pruning.masks.choice import METHOD, NOISE, SEED, MaskChoice
 from oraclecheck.pruning.masks.methods import RANDOM, BlockOptions, removed_weights
 from oraclecheck.pruning.space import CombinationSpace
@@ -96,6 +97,10 @@ class MaskSpace:
         draw, number = divmod(index - len(self._exact), len(self._drawn))
         method, noise = self._drawn[number]
         return {METHOD: method, NOISE: noise, SEED: derive_seed(self.seed, method, noise, draw)}
+
+    def shapes(self) -> list[Removed]:
+        """As for every space: the filters that its networks lack, one after the other; masked ones lack none."""
+        return [{}]
 
     def masks(self, weights: Mapping[str, Tensor], choice: Mapping[str, Any]) -> dict[str, Tensor]:
         """Layer -> mask of a combination, True where the weight goes.
