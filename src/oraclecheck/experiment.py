@@ -10,7 +10,7 @@ import traceback
 from collections import deque
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,13 @@ from oraclecheck.engines.engine import Engine, Run
 from oraclecheck.engines.trainer import device_of
 from oraclecheck.files import FileState, remove_all_remains
 from oraclecheck.pipelines.checkpoint import Checkpoint
+from oraclecheck.pipelines.choice import pipeline_of
 from oraclecheck.pipelines.dense import Dense, dense_checkpoint, load_data, measure_dense
-from oraclecheck.pipelines.one_shot import one_shot
 from oraclecheck.pipelines.proof import prove_pruning
 from oraclecheck.records.claims import Claim, Claims
 from oraclecheck.records.provenance import provenance
 from oraclecheck.records.record import Record
+from oraclecheck.records.searches import SEARCHED, searched_pick
 from oraclecheck.records.store import write_record
 from oraclecheck.records.unfinished import keep_choice
 from oraclecheck.records.wandb.mirror import WandbMirror
@@ -143,7 +144,10 @@ class StudyRuns:
                 tools = tools_of(setting.engine.name)
                 computed = provenance(device_of(setting.trainer), setting.trainer.threads, _modules(setting), tools)
                 space = setting.pruning.space
-                if isinstance(combination, str):
+                if combination in SEARCHED:
+                    removed = searched_pick(setting, self.checkpoint.hash, str(combination))
+                    keep_choice(self.folder, str(combination), removed)
+                elif isinstance(combination, str):
                     function, images = ADDITIVE[combination], data.measured_train
                     scores = filter_scores(combination, function, dense.network, images, space.layers)
                     removed = least(scores, space.layers)
@@ -151,7 +155,7 @@ class StudyRuns:
                 else:
                     removed = space.unrank(combination)
                 identity = self.study.run(combination, removed, repeat)
-                recipe, run_id = asdict(setting.retrain.recipe), f"{self.study.hash[:8]}-{combination}-{repeat}"
+                recipe, run_id = setting.retrain.recipe.described, f"{self.study.hash[:8]}-{combination}-{repeat}"
                 mirror = WandbMirror(self.request.wandb, identity, self.folder, run_id, recipe)
                 begun = BegunRun(
                     claim, (combination, repeat), Run(removed, identity["seed"]), identity, computed, mirror
@@ -177,7 +181,8 @@ class StudyRuns:
 
         try:
             try:
-                for came in one_shot(engine, runs(), self.dense, self.data, self.request.setting, tell):
+                pipeline = pipeline_of(self.request.setting)
+                for came in pipeline(engine, runs(), self.dense, self.data, self.request.setting, tell):
                     held.popleft().end(came)
             except Exception as error:
                 while held:
