@@ -10,6 +10,7 @@ import torch
 from quick import QUICK
 
 import oraclecheck as oc
+from oraclecheck.analysis.verdict import verdict
 from oraclecheck.cli import main
 from oraclecheck.pruning.masks.packed import mask_hash, read_masks
 from oraclecheck.records.columns import from_text, to_text
@@ -73,6 +74,9 @@ def test_runs_are_a_sample_of_combinations_without_filters(swept):
     assert set(table["n"]) == {9}
     assert set(table["space"]) == {"sampled"} and "repeats" not in set(table["interval"])
     assert table["p_permutation"].isna().all() and not table["note"].str.contains("filter").any()
+    assert table["note"].str.contains("masks of one method are alike").all()
+    row = {**table.iloc[0], "agreement_low": 0.5, "relation": "agrees", "agreement_missing_low": 0.5}
+    assert verdict(row)[0] == "valid" and verdict(row)[1].endswith("though those of one method are alike")
 
 
 def test_methods_alone_are_a_census_without_a_permuted_p(tmp_path):
