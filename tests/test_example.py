@@ -29,6 +29,7 @@ def test_example_runs_from_a_folder_of_images_to_a_report(command, monkeypatch, 
         "retrain.epochs=1",
         "retrain.lr='0: 1e-2'",
         "logger=none",
+        "workers=1",
     )
     assert code == 0, err
     (study,) = Path("multirun").glob("forknet-imagefolder-*")

@@ -145,6 +145,7 @@ def test_diverged_run_is_an_outcome_and_kept(command, monkeypatch):
         "retrain.epochs=3",
         "retrain.lr='0: 1e30'",
         "logger=none",
+        "workers=1",
         "combo=0,1",
     )
     code, out, _ = command(*sweep)
@@ -164,6 +165,7 @@ def test_diverging_dense_network_is_one_sentence(command):
     assert "1 of 1 runs are missing; the same command again runs only those" in err and "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_digits_recipe_is_good_enough(command):
     """The default data set's own recipes: dense test accuracy of at least 0.96, at least 0.95 after retraining."""
     assert command("logger=none", 'combo="0,60,120,180,240"')[0] == 0

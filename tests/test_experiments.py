@@ -14,7 +14,8 @@ NAMES = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 RUN_ALWAYS = ("table2_conv2_0.3", "figure3_resnet56")  # running all takes minutes
 NARROW = {"figure3_vgg19": 4, "figure3_resnet56": 4}  # filters of the first layer instead of 64 and 16
 
-TINY = ("pretrain.epochs=1", "pretrain.lr='0: 1e-2'", "retrain.epochs=1", "retrain.lr='0: 1e-2'", "logger=none")
+RECIPES = ("pretrain.epochs=1", "pretrain.lr='0: 1e-2'", "retrain.epochs=1", "retrain.lr='0: 1e-2'")
+TINY = (*RECIPES, "logger=none", "workers=1")  # in this process
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ ROOMS = (
     {"analysis", "command"},
     {"report", "experiment"},
     {"sweep"},
-    {"cli", "layers", "experiments", "score", "status"},
+    {"cli", "layers", "experiments", "publish", "score", "status"},
     {"__main__"},
 )
 """From the ground up: a room may use those below it."""

@@ -19,8 +19,9 @@ import pandas as pd
 from oraclecheck import __version__
 from oraclecheck.files import digest, file_state, read_file, write_atomically
 from oraclecheck.records.columns import NAMES
-from oraclecheck.records.frame import table_of_rows
-from oraclecheck.records.runs_file import load_parquet, write_parquet
+from oraclecheck.records.frame import rows_of, table_of_rows, values_of
+from oraclecheck.records.runs_file import RUNS_FILE, load_file, load_parquet, write_parquet
+from oraclecheck.records.siblings import deviation
 from oraclecheck.records.store import RECORD, read_record
 from oraclecheck.records.unfinished import BegunStudy, unfinished_row
 from oraclecheck.study.folder import STUDY_FILE
@@ -39,8 +40,10 @@ def load_study(study: Path) -> pd.DataFrame:
     """The runs of a study's folder, from the cache if it is up to date; complaints about records go to stderr.
 
     Raises:
-        ValueError: If the study's file does not say what its runs are.
+        ValueError: If the study's file does not say what its runs are, or not what those of `runs.parquet` are.
     """
+    if (study / RUNS_FILE).is_file():
+        return _published(study)
     begun = places(study)
     state = digest([__version__, NAMES, file_state(study / STUDY_FILE), begun])[:DIGITS]
     if (cached := _read(study / CACHE, state)) is not None:
@@ -51,6 +54,15 @@ def load_study(study: Path) -> pd.DataFrame:
     table = table_of_rows(rows)
     if len(table) >= WORTH_CACHING and not complaints:
         _write(study / CACHE, state, table)
+    return table
+
+
+def _published(study: Path) -> pd.DataFrame:
+    """The runs of a published study, which have no records."""
+    table, common = load_file(study / RUNS_FILE), BegunStudy.of(study).common
+    for row in rows_of({name: values_of(table[name]) for name in NAMES}):
+        if flaw := deviation(row, common, "its study"):
+            raise ValueError(f"{study / RUNS_FILE}: {flaw}")
     return table
 
 
