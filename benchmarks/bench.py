@@ -157,6 +157,7 @@ def main() -> None:
                 status.update(f"repeat {repeat + 1} of {REPEATS}: {name}")
                 rows.setdefault(name, []).append(measure())
     show(console, rows)
+    console.print(call(HERE / "stacking.py"), highlight=False)
     console.print(call(HERE / "analysis.py"), highlight=False)
 
 

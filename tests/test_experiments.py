@@ -43,7 +43,8 @@ def tiny(name, images, out, *, narrow=False):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if "vit" in name else name for name in NAMES]
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if "vit" in name or "resnet50" in name else name for name in NAMES],
 )
 def test_experiment_composes_to_a_study_that_can_run(name, images, out):
     config.register()
@@ -75,9 +76,28 @@ def run_twin(command, experiment, twin):
     assert code == 0, err
 
 
+def test_appendix_b1_prunes_both_convolutions_of_every_block_by_the_papers_recipe(images, out):
+    config.register()
+    with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+        (share,) = plan(["experiment=appendixB1_resnet50", f"paths.out={out}"], {"runtime": {"config_sources": []}})
+    setting = share.request().setting
+    layers = setting.pruning.space.layers
+    assert [layer.name for layer in layers] == [
+        f"layer{stage}.{block}.conv{conv}"
+        for stage, blocks in zip((1, 2, 3, 4), (3, 4, 6, 3), strict=True)
+        for block in range(blocks)
+        for conv in (1, 2)
+    ]
+    assert all(2 * layer.removed == layer.filters for layer in layers)
+    recipe = setting.retrain.recipe
+    assert (recipe.epochs, recipe.batch_size, recipe.weight_decay) == (120, 256, 1e-4)
+
+
 def test_list_says_what_each_experiment_costs(capsys):
     assert main() == 0
-    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    out = capsys.readouterr().out
+    rows = [line.split() for line in out.splitlines()]
+    assert "score multirun/resnet50_cifar-* criterion=l1,l2,taylor criterion.taylor.images=20000; then: " in out
     listed = {row[0]: row for row in rows if row and row[0] in NAMES}
     assert sorted(listed) == NAMES
     row = ["lenet5_mini", "mnist", "210", "x", "3", "=", "630", "x", "30", "=", "18,900"]  # Table A2: 30 epochs

@@ -1,5 +1,6 @@
 """Notebooks run from top to bottom where a user opens them, on small studies, and are kept without outputs."""
 
+import os
 from pathlib import Path
 
 import nbformat
@@ -8,6 +9,8 @@ import pandas as pd
 import pytest
 from nbclient import NotebookClient
 from quick import QUICK
+
+from oraclecheck.score import main as score
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
@@ -58,10 +61,20 @@ def test_notebook_about_several_networks_runs_on_two_wirings_of_each(command, tm
     assert run("04_networks.ipynb", tmp_path) == 2
 
 
+def test_notebook_about_ones_own_criterion_runs_on_a_study_with_scores(command, tmp_path, monkeypatch):
+    support = Path(__file__).parent / "support"
+    monkeypatch.setenv("PYTHONPATH", str(support), prepend=os.pathsep)  # a few digits are the study's data
+    assert command(*QUICK, "logger=none", 'combo="0-11"', 'repeat="0-1"')[0] == 0
+    (study,) = (tmp_path / "multirun").glob("lenet*/")
+    assert score([str(study), "criterion=l1"]) == 0
+    assert run("05_your_criterion.ipynb", tmp_path) == 1
+
+
 def test_every_notebook_is_run():
     assert sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")) == [
         "01_reaggregate.ipynb",
         "02_wandb.ipynb",
         "03_paper_figures.ipynb",
         "04_networks.ipynb",
+        "05_your_criterion.ipynb",
     ]

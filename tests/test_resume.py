@@ -110,6 +110,21 @@ def test_killed_sweep_is_completed_by_the_same_command(tmp_path, uninterrupted, 
     assert before == {path: path.stat().st_mtime_ns for path in before}  # what was done was not done again
 
 
+@pytest.mark.slow  # another sweep that nobody disturbs
+def test_killed_worker_loses_at_most_the_group_it_held(tmp_path):
+    stacked = (*SWEEP, *WITHOUT_WANDB, "engine=stacked", "engine.networks=4")
+    for name in ("undisturbed", "killed"):
+        (tmp_path / name).mkdir()
+    assert in_a_process(tmp_path / "undisturbed", stacked) == 0
+    undisturbed = outcomes(tmp_path / "undisturbed" / "multirun")
+    # of six runs four are done; of the others, after one of two epochs, there is nothing
+    assert in_a_process(tmp_path / "killed", stacked, ("stacked-epoch", 4, "self")) == -signal.SIGKILL
+    kept = outcomes(tmp_path / "killed" / "multirun")
+    assert len(kept) == 4 and kept.items() <= undisturbed.items()
+    assert in_a_process(tmp_path / "killed", stacked) == 0
+    assert_complete(tmp_path / "killed", undisturbed)
+
+
 def launch_joblib(folder: Path, kill: str | None = None, more: tuple[str, ...] = ()) -> subprocess.Popen:
     """Start the sweep with two joblib workers in a process group of its own; its stderr goes to a file."""
     path = os.pathsep.join([str(FAULTS), os.environ.get("PYTHONPATH", "")])

@@ -13,6 +13,7 @@ from quick import QUICK
 from scipy.stats import kendalltau
 
 from oraclecheck.command.stored_study import StoredStudy
+from oraclecheck.criteria.measuring import calibration
 from oraclecheck.records.scores import read_scores, scores_path
 from oraclecheck.records.table import load_runs
 from oraclecheck.score import main
@@ -61,6 +62,19 @@ def test_pruned_train_loss_measured_anew_is_that_of_the_records(study):
     assert main([str(study), "criterion=oracle@240,oracle"]) == 0  # as many as there are
     measured, recorded = (read_scores(scores_path(study, name)).values for name in ("oracle@240", "oracle"))
     assert measured == recorded
+
+
+def test_images_that_a_criterion_is_measured_on_are_kept(study):
+    assert main([str(study), "criterion=oracle@100,l1,train_accuracy", "criterion.train_accuracy.images=240"]) == 0
+    images = read_scores(scores_path(study, "oracle@100")).images
+    assert len(images) == 100 == len(set(images)) and images == sorted(images)
+    stored = StoredStudy.of(study)
+    chosen = calibration(stored.data, 100)
+    assert torch.equal(chosen.labels, stored.data.labels[torch.tensor(images)])
+    assert read_scores(scores_path(study, "l1")).images is None
+    assert read_scores(scores_path(study, "train_accuracy")).images is None  # all there are
+    assert main([str(study), "criterion=oracle@100"]) == 0
+    assert read_scores(scores_path(study, "oracle@100")).images == images
 
 
 def test_scoring_goes_on_where_it_stopped(study, capsys):

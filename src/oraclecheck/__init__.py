@@ -14,6 +14,8 @@ _PUBLIC = {
     "combinations_table": "oraclecheck.analysis.tables",
     "correlate": "oraclecheck.analysis.tables",
     "across_networks": "oraclecheck.analysis.networks",
+    "with_scores": "oraclecheck.records.scored_runs",
+    "judge": "oraclecheck.analysis.criteria",
     "compare": "oraclecheck.analysis.comparison",
     "compare_settings": "oraclecheck.analysis.shared_networks",
     "plot_scatter": "oraclecheck.analysis.figures.scatter",
@@ -21,6 +23,7 @@ _PUBLIC = {
     "plot_forest": "oraclecheck.analysis.figures.forest",
     "plot_complexity": "oraclecheck.analysis.figures.complexity",
     "plot_comparison": "oraclecheck.analysis.figures.comparison",
+    "plot_criteria": "oraclecheck.analysis.figures.criteria",
 }
 __all__ = [
     "across_networks",
@@ -28,13 +31,16 @@ __all__ = [
     "compare",
     "compare_settings",
     "correlate",
+    "judge",
     "load_runs",
     "plot_comparison",
     "plot_complexity",
+    "plot_criteria",
     "plot_forest",
     "plot_scatter",
     "plot_scatter_grid",
     "save_runs",
+    "with_scores",
 ]
 
 

@@ -7,11 +7,13 @@ until none is left
 import sys
 import time
 import traceback
-from collections.abc import Container, Iterator, Sequence
+from collections import deque
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra.utils import get_object
@@ -23,7 +25,7 @@ from oraclecheck.criteria.pick import least
 from oraclecheck.data.images import ImageData
 from oraclecheck.data.sources import Digits
 from oraclecheck.engines.choice import engine_of, tools_of
-from oraclecheck.engines.engine import Run
+from oraclecheck.engines.engine import Engine, Run
 from oraclecheck.engines.trainer import device_of
 from oraclecheck.files import FileState, remove_all_remains
 from oraclecheck.pipelines.checkpoint import Checkpoint
@@ -122,45 +124,108 @@ class StudyRuns:
         prove_pruning(self.request.setting, self.checkpoint)
         return measure_dense(self.request.setting, self.checkpoint, self.data)
 
-    def do(self, claims: Iterator[Claim]) -> None:
-        """Do the runs that were claimed, one after the other."""
-        for claim in claims:
-            try:
-                self._prune_and_retrain(claim)
-            finally:
-                claim.release()
+    @cached_property
+    def engine(self) -> Engine:
+        """What retrains; it keeps what it makes for the shape of these networks."""
+        setting = self.request.setting
+        return engine_of(setting.engine.name, setting.paths.cache, setting.engine.networks)
 
-    def _prune_and_retrain(self, claim: Claim) -> None:
-        """One run; whatever happens once its filters are known, it leaves its record, before W&B hears of it."""
-        dense, data, setting = self.dense, self.data, self.request.setting
-        combination, repeat = self.request.runs[claim.number]
-        with _others_go_on(combination, repeat):
-            tools = tools_of(setting.engine.name)
-            computed = provenance(device_of(setting.trainer), setting.trainer.threads, _modules(setting), tools)
-            space = setting.pruning.space
-            if isinstance(combination, str):
-                function, images = ADDITIVE[combination], data.measured_train
-                scores = filter_scores(combination, function, dense.network, images, space.layers)
-                removed = least(scores, space.layers)
-                keep_choice(self.folder, combination, removed)
-            else:
-                removed = space.unrank(combination)
-            identity = self.study.run(combination, removed, repeat)
-            recipe, run_id = asdict(setting.retrain.recipe), f"{self.study.hash[:8]}-{combination}-{repeat}"
-            mirror = WandbMirror(self.request.wandb, identity, self.folder, run_id, recipe)
-            engine = engine_of(setting.engine.name, setting.paths.cache)
-            runs = [Run(removed, identity["seed"])]
+    def do(self, claims: Iterator[Claim]) -> None:
+        """Do the runs that are claimed, as many at once as the engine takes."""
+        begun = filter(None, map(self._begin, claims))
+        for first in begun:
+            self._prune_and_retrain(first, begun)
+
+    def _begin(self, claim: Claim) -> "BegunRun | None":
+        """A run once its filters are known; None, and its claim is released, if something keeps it from that."""
+        begun = None
+        try:
+            dense, data, setting = self.dense, self.data, self.request.setting
+            combination, repeat = self.request.runs[claim.number]
+            with _others_go_on(combination, repeat):
+                tools = tools_of(setting.engine.name)
+                computed = provenance(device_of(setting.trainer), setting.trainer.threads, _modules(setting), tools)
+                space = setting.pruning.space
+                if isinstance(combination, str):
+                    function, images = ADDITIVE[combination], data.measured_train
+                    scores = filter_scores(combination, function, dense.network, images, space.layers)
+                    removed = least(scores, space.layers)
+                    keep_choice(self.folder, combination, removed)
+                else:
+                    removed = space.unrank(combination)
+                identity = self.study.run(combination, removed, repeat)
+                recipe, run_id = asdict(setting.retrain.recipe), f"{self.study.hash[:8]}-{combination}-{repeat}"
+                mirror = WandbMirror(self.request.wandb, identity, self.folder, run_id, recipe)
+                begun = BegunRun(
+                    claim, (combination, repeat), Run(removed, identity["seed"]), identity, computed, mirror
+                )
+        finally:
+            if begun is None:
+                claim.release()
+        return begun
+
+    def _prune_and_retrain(self, first: "BegunRun", others: Iterator["BegunRun"]) -> None:
+        """A run, and as many of the others as the engine takes; whatever happens, each leaves its record."""
+        held, troubles = deque([first]), list[Exception]()
+
+        def runs() -> Iterator[Run]:
+            yield first.run
+            with _kept(troubles):
+                for each in others:
+                    held.append(each)
+                    yield each.run
+
+        def tell(run: Run, entry: dict[str, float]) -> None:
+            next(each for each in held if each.run is run).mirror.log(entry)
+
+        try:
             try:
-                (came,) = one_shot(engine, runs, dense, data, setting, lambda _, entry: mirror.log(entry))
-                if isinstance(came, Exception):
-                    raise came
-                record = Record(**identity, **came, **computed)
-            except Exception:
-                record = Record(**identity, status="failed", error=traceback.format_exc(), **computed)
-            try:
-                write_record(claim.path, record)
-            finally:
-                mirror.finish(record)
+                for came in one_shot(self.engine, runs(), self.dense, self.data, self.request.setting, tell):
+                    held.popleft().end(came)
+            except Exception as error:
+                while held:
+                    held.popleft().end(error)
+        finally:
+            for each in held:
+                each.claim.release()
+        for trouble in troubles:
+            raise trouble
+
+
+@dataclass
+class BegunRun:
+    """A run that is claimed, and whose filters are known."""
+
+    claim: Claim
+    name: tuple[int | str, int]  # combination and repeat
+    run: Run
+    identity: dict[str, Any]
+    computed: dict[str, Any]  # columns that say by what
+    mirror: WandbMirror
+
+    def end(self, came: Mapping[str, Any] | Exception) -> None:
+        """Write the record, before W&B hears of it, and release the claim.
+
+        Args:
+            came: The columns that say what came of the run, or what was raised.
+        """
+        try:
+            with _others_go_on(*self.name):
+                record = self._record(came)
+                try:
+                    write_record(self.claim.path, record)
+                finally:
+                    self.mirror.finish(record)
+        finally:
+            self.claim.release()
+
+    def _record(self, came: Mapping[str, Any] | Exception) -> Record:
+        try:
+            if isinstance(came, Exception):
+                raise came
+            return Record(**self.identity, **came, **self.computed)
+        except Exception:
+            return Record(**self.identity, status="failed", error=traceback.format_exc(), **self.computed)
 
 
 @contextmanager

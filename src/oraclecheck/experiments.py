@@ -11,6 +11,9 @@ from oraclecheck.command import schema
 from oraclecheck.command.arguments import CONF, initialised
 from oraclecheck.command.overrides import values
 
+SCORED = {"appendixB1_resnet50": ("resnet50_cifar", "criterion=l1,l2,taylor criterion.taylor.images=20000")}
+"""Experiments about other criteria than the oracle -> how their studies' names begin, and what scores them."""
+
 
 def main() -> int:
     """Print the list; composing the experiments needs neither data nor torch."""
@@ -40,6 +43,14 @@ def main() -> int:
         highlight=False,
         soft_wrap=True,
     )
+    for name, (study, criteria) in SCORED.items():
+        folders = f"multirun/{study}-*"
+        console.print(
+            f"The criteria of {name}, once it has run: python -m oraclecheck.score {folders} {criteria}; then: "
+            f"python -m oraclecheck.report {folders} --criterion all",
+            highlight=False,
+            soft_wrap=True,
+        )
     return 0
 
 

@@ -135,6 +135,7 @@ def _score_study(stored: "StoredStudy", scorer: "Scorer", combo: str | None) -> 
             scores.values[each.name] = value
     if unrecorded:
         network, data = stored.network, stored.data
+        scores.images = scorer.images(data)
         begun = time.perf_counter()
         filters = filters_scores(scorer, network, data, stored.setting)
         if filters is not None:
@@ -195,7 +196,7 @@ def _begun(stored: "StoredStudy", scorer: "Scorer") -> "Scores":
     if before.criterion != described or before.study_hash != stored.study.hash:
         return scores
     scores.values, scores.seconds = before.values, before.seconds
-    scores.additive, scores.normalised = before.additive, before.normalised
+    scores.additive, scores.normalised, scores.images = before.additive, before.normalised, before.images
     return scores
 
 

@@ -9,7 +9,8 @@ from torch.nn.functional import cross_entropy
 from torchvision.transforms import v2
 
 from engines.test_callbacks import CPU, DATA, RECIPE, dense
-from oraclecheck.engines.classifier import Classifier, Mixing
+from oraclecheck.engines.classifier import Classifier
+from oraclecheck.engines.mixing import Mixing
 from oraclecheck.engines.trainer import fit
 from oraclecheck.seeds import derive_seed
 

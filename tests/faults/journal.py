@@ -16,12 +16,15 @@ def install(path: Path) -> None:
 
     prune_and_retrain, write_record = experiment.one_shot, experiment.write_record
 
-    def one_shot(retrain, runs, *arguments):
+    def noted(runs):
         for run in runs:
             append(path, "begin", run.seed)
             if _is_done_or_being_done(path, run.seed):
                 append(path, "doubled", run.seed)
-        return prune_and_retrain(retrain, runs, *arguments)
+            yield run
+
+    def one_shot(engine, runs, *arguments):
+        return prune_and_retrain(engine, noted(runs), *arguments)
 
     def write(place, record):
         try:

@@ -16,7 +16,8 @@ def install(instant: str, count: int, victim: str) -> None:
 
     Args:
         instant: "dense-rename", "record-rename", "record-renamed" (just before and after files get their names),
-            "dense-epoch", "epoch" (while training), "wandb-finish", or "time" (count is in tenths of a second).
+            "dense-epoch", "epoch", "stacked-epoch" (while training), "wandb-finish", or "time" (count is in tenths of a
+            second).
         count: Which occurrence, from 1.
         victim: "self" or "sweep".
     """
@@ -50,6 +51,7 @@ def install(instant: str, count: int, victim: str) -> None:
 PLACES = {
     "dense-epoch": ("oraclecheck.pipelines.dense", "_progress"),
     "epoch": ("oraclecheck.engines.callbacks", "History.on_train_epoch_end"),
+    "stacked-epoch": ("oraclecheck.engines.stacked.step", "Step.epoch"),
     "wandb-finish": ("wandb", "Run.finish"),
 }
 

@@ -5,9 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from hand_made import correlated
 
+from oraclecheck.analysis.criteria import mean_ranks
+from oraclecheck.analysis.networks import across_networks
 from oraclecheck.analysis.tables import combinations_table
 from oraclecheck.records.record import Record
+from oraclecheck.report.criteria import CriteriaFindings
 from oraclecheck.report.findings import Findings
 from oraclecheck.report.page import write_page
 from oraclecheck.report.page.columns import GROUPS
@@ -110,3 +114,24 @@ def write_studies(path: Path) -> Path:
     best = table.assign(final="best", agreement=table["agreement"] + 0.1)
     write_page(path, made(make_runs(), table, study_files=files, other_epoch=best), f"report {HOSTILE}")
     return path
+
+
+def make_criteria() -> CriteriaFindings:
+    """Four criteria in three dense networks, one of a hostile name."""
+    s = {"oracle": 0.4, "taylor": 0.5, HOSTILE: 0.1, "random": -0.1}
+    rows: list[dict[str, Any]] = [
+        {
+            **{"study": f"s-{network:08x}", "dense_hash": f"d{network}", "criterion": name, "rank": 1.0},
+            **{"agreement": value + 0.02 * network, "rank_low": 1.0, "rank_high": 2.0, "seconds": 0.5},
+        }
+        for network in range(3)
+        for name, value in s.items()
+    ]
+    table = correlated(*rows)
+    networks = mean_ranks(table, across_networks(table))
+    means = networks.assign(**dict.fromkeys(["ceiling", "anomaly_ratio", "regret", "seconds"], 0.9))
+    means[["rank_low", "rank_high"]] = [1.0, 2.0]
+    setting = {"setting_hash": table["setting_hash"].iloc[0], "final": "last", "metric": "accuracy", "networks": 3}
+    pair = {"criterion_a": "taylor", "criterion_b": "oracle", "difference": 0.1, "p": 0.001, "p_holm": 0.006}
+    pair |= {"difference_low": 0.08, "difference_high": 0.12}
+    return CriteriaFindings(table, means, pd.DataFrame(), pd.DataFrame([{**setting, **pair}]))

@@ -8,15 +8,17 @@ from typing import Any
 from omegaconf import DictConfig
 from torch import nn
 
+from oraclecheck.command.budget import ratios_of
 from oraclecheck.command.interpret_data import interpret_preparation, interpret_source, plain
 from oraclecheck.command.request import Request
 from oraclecheck.command.sets import SET_LIMIT, parse_set
 from oraclecheck.criteria.additive import ADDITIVE
 from oraclecheck.data import loading
 from oraclecheck.engines.choice import choose
-from oraclecheck.engines.lanes import conditions
+from oraclecheck.engines.lanes import conditions as lanes
 from oraclecheck.engines.recipe import Recipe, parse_recipe
-from oraclecheck.engines.trainer import TF32, TrainerSettings
+from oraclecheck.engines.stacked import conditions as stacked
+from oraclecheck.engines.trainer import TF32, TrainerSettings, on_cuda
 from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_ratio
@@ -44,6 +46,8 @@ MOST_LETTERS = 200
 """Of a study's label and of a name in it, in bytes: with what follows they are names of files, which hold 255."""
 
 MOST_THREADS = 1024  # of one process: more can exhaust a machine's memory
+
+MOST_NETWORKS = 4096  # at once: a worker claims the runs of as many
 
 MOST_REPEATS = 1_000_000_000  # their numbers are folders' names and parts of W&B's ids
 
@@ -101,6 +105,15 @@ def combinations_of(text: int | str, space: CombinationSpace) -> list[int | str]
 
 def interpret_setting(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
     """The setting of a composed configuration; see `interpret`."""
+    setting, budget = _setting(cfg, given), plain(cfg.pruning.budget)
+    if budget is None or cfg.stage.name == "pretrain":
+        return setting
+    counted = cfg.copy()
+    counted.pruning.ratio = ratios_of(budget, setting)
+    return _setting(counted, given)
+
+
+def _setting(cfg: DictConfig, given: Collection[str]) -> Setting:
     network = NetworkSetting(
         cfg.model.name, plain(cfg.model.network), tuple(cfg.model.input_shape), cfg.model.channels_last
     )
@@ -114,12 +127,17 @@ def interpret_setting(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
     trainer = TrainerSettings(cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads, cfg.trainer.compile)
     preparation = interpret_preparation(cfg, source)
 
-    def check_lanes() -> None:
-        shadow, in_memory = shadow_network(network.description), loading.in_memory(source)
-        conditions.check(shadow, network.input_shape, in_memory, preparation, retrain, trainer)
-        conditions.check_machine(trainer)
+    candidate = "stacked" if on_cuda(trainer) else "lanes"
 
-    engine = choose(cfg.engine.name.name, check_lanes)
+    def check_candidate() -> None:
+        shadow, in_memory = shadow_network(network.description), loading.in_memory(source)
+        if candidate == "stacked":
+            stacked.check(shadow, network.input_shape, in_memory, trainer)
+        else:
+            lanes.check(shadow, network.input_shape, in_memory, preparation, retrain, trainer)
+            lanes.check_machine(trainer)
+
+    networks, engine = _networks(cfg), choose(cfg.engine.name.name, candidate, check_candidate)
     return Setting(
         label=_label(cfg, ratio, scheme, wiring),
         network=network,
@@ -127,7 +145,7 @@ def interpret_setting(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
         pruning=PruningSetting(ratio, space, scheme, wiring),
         pretrain=PretrainSetting(pretrain, cfg.pretrain.seed, checkpoint, cfg.pretrain.weights),
         retrain=RetrainSetting(retrain, cfg.retrain.fraction, cfg.seed),
-        engine=EngineSetting(*engine),
+        engine=EngineSetting(*engine, networks=networks if engine[0] == "stacked" else None),
         trainer=trainer,
         paths=Paths(Path(cfg.paths.out), Path(cfg.paths.cache)),
     )
@@ -141,6 +159,18 @@ def _layers(cfg: DictConfig, shadow: nn.Module, scheme: str) -> tuple[dict[str, 
     patterns = [LayerPattern(entry.layers, entry.count, entry.type) for entry in cfg.model.prunable]
     ratios = resolve_ratio(shadow, ratio, default, patterns)
     return ratios, layer_choices(shadow, ratios)
+
+
+def _networks(cfg: DictConfig) -> int | None:
+    """How many networks are retrained at once; None for as many as memory holds."""
+    networks, engine = cfg.engine.networks, cfg.engine.name.name
+    if networks == "auto":
+        return None
+    if not isinstance(networks, int) or not 1 <= networks <= MOST_NETWORKS:
+        raise ValueError(f"engine.networks must be auto or lie in [1, {MOST_NETWORKS}]; got {networks}")
+    if engine not in ("stacked", "auto"):
+        raise ValueError(f"engine.networks must be auto for engine={engine}; got {networks}: choose engine=stacked")
+    return networks
 
 
 def _check_ranges(cfg: DictConfig) -> None:

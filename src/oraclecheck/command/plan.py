@@ -36,7 +36,8 @@ class Share:
     def resolve(self) -> None:
         """Put values in the place of what depends on the machine: where workers are, that may be another one."""
         OmegaConf.resolve(self.config)
-        self.config.engine.name = self.request().setting.engine.name
+        engine = self.request().setting.engine
+        self.config.engine.name, self.config.engine.networks = engine.name, engine.networks or "auto"
 
     def described(self) -> dict[str, Any]:
         """The configuration, for the study's file, but for where copies go, which may hold what is secret."""

@@ -9,9 +9,10 @@ import torch
 from oraclecheck.command.request import Request
 from oraclecheck.data import loading
 from oraclecheck.data.module import ModuleSource
-from oraclecheck.engines.lanes import conditions
+from oraclecheck.engines.lanes import conditions as lanes
 from oraclecheck.engines.lanes.chain import chain_of
 from oraclecheck.engines.lanes.library import library_of
+from oraclecheck.engines.stacked import conditions as stacked
 from oraclecheck.engines.trainer import check_accelerator
 from oraclecheck.networks.attention import SelfAttention
 from oraclecheck.networks.shadow import shadow_network
@@ -79,12 +80,12 @@ def _check_data(data: DataSetting, cache: Path) -> None:
 
 
 def _check_engine(setting: Setting) -> None:
-    data, network = setting.data, setting.network
+    data, network, trainer = setting.data, setting.network, setting.trainer
+    shadow, in_memory = shadow_network(network.description), loading.in_memory(data.source)
+    if setting.engine.name == "stacked":
+        stacked.check(shadow, network.input_shape, in_memory, trainer)
     if setting.engine.name == "lanes":
-        shadow, in_memory = shadow_network(network.description), loading.in_memory(data.source)
-        conditions.check(
-            shadow, network.input_shape, in_memory, data.preparation, setting.retrain.recipe, setting.trainer
-        )
+        lanes.check(shadow, network.input_shape, in_memory, data.preparation, setting.retrain.recipe, trainer)
         # that it can be compiled too; and no worker has to
         space, image = setting.pruning.space, torch.zeros(1, *network.input_shape, device="meta")
         library_of(chain_of(prune(shadow, space.unrank(0), image), network.input_shape), setting.paths.cache)

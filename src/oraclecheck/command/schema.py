@@ -21,7 +21,7 @@ Order = Enum("Order", ["auto", "lexicographic", "sampled"])
 Optimizer = Enum("Optimizer", ["sgd", "adamw"])
 Schedule = Enum("Schedule", ["step", "cosine"])
 TrainEval = Enum("TrainEval", ["plain", "augmented"])
-EngineName = Enum("EngineName", ["lightning", "lanes", "auto"])
+EngineName = Enum("EngineName", ["lightning", "lanes", "stacked", "auto"])
 Logger = Enum("Logger", ["wandb", "none"])
 WandbMode = Enum("WandbMode", ["offline", "online"])
 
@@ -88,9 +88,11 @@ class PruningConfig:
     """Which filters may go, how many, and how combinations are numbered.
 
     `scheme: width` makes vision transformers narrower, as the paper's released code does, instead of removing heads.
+    `budget: {criterion: l1, ratio: 0.5}` shares out one budget over the layers of `ratio` by a global threshold.
     """
 
     ratio: Any = None
+    budget: Any = None
     scheme: Scheme = Scheme.heads
     wiring: Wiring = Wiring.correct
     order: Order = Order.auto
@@ -130,9 +132,13 @@ class PretrainConfig(RecipeConfig):
 
 @dataclass
 class EngineConfig:
-    """What retrains pruned networks; every engine gives the same kind of result."""
+    """What retrains pruned networks; every engine gives the same kind of result.
+
+    The stacked one retrains so many `networks` at once; `auto` is as many as the GPU's memory holds.
+    """
 
     name: EngineName = EngineName.lightning
+    networks: int | str = "auto"
 
 
 @dataclass

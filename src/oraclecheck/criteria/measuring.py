@@ -33,15 +33,26 @@ def calibration(data: LabelledImages, images: int | None) -> LabelledImages:
     Raises:
         ValueError: If it is none.
     """
+    if not (_last and _last[0][0] is data and _last[0][1] == images):
+        indices = calibration_indices(data, images)
+        if images is None or indices is None:
+            return data
+        _last[:] = [(data, images, data.subset(torch.tensor(indices)))]
+    return _last[0][2]
+
+
+def calibration_indices(data: LabelledImages, images: int | None) -> list[int] | None:
+    """The places among `data` of the images that `calibration` chooses; None for all of them.
+
+    Raises:
+        ValueError: As `calibration`.
+    """
     if images is not None and images < 1:
         raise ValueError(f"images must be null, for all, or at least 1; got {images}")
     if images is None or images >= len(data):
-        return data
-    if not (_last and _last[0][0] is data and _last[0][1] == images):
-        labels = getattr(data, "labels", None)
-        indices = balanced([0] * len(data) if labels is None else labels.tolist(), images)
-        _last[:] = [(data, images, data.subset(torch.tensor(indices)))]
-    return _last[0][2]
+        return None
+    labels = getattr(data, "labels", None)
+    return balanced([0] * len(data) if labels is None else labels.tolist(), images)
 
 
 _last: list[tuple[LabelledImages, int, LabelledImages]] = []

@@ -11,7 +11,9 @@ from oraclecheck.pruning.combination import LayerChoice, Removed
 def least(scores: Mapping[str, Tensor], layers: Iterable[LayerChoice]) -> Removed:
     """The combination of the filters with the least scores of their layer; of equal scores the first filters go.
 
-    For an additive criterion no combination of the space has a lower score.
+    For an additive criterion no combination of the space has a lower score: how many filters a layer loses is fixed, so
+    that the choices of the layers do not depend on each other, and what a layer's scores are divided by where there
+    are several is the same for all combinations. That is so of every space there is; nothing here is greedy.
 
     Args:
         scores: Layer -> the scores of its filters, shape (filters,).

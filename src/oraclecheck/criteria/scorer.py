@@ -11,10 +11,13 @@ from hydra.utils import get_object
 from torch import nn
 
 from oraclecheck.criteria.damage import oracle, train_accuracy
+from oraclecheck.criteria.measuring import calibration_indices
 from oraclecheck.criteria.recorded import PartialAccuracy
 from oraclecheck.data.images import LabelledImages
 from oraclecheck.errors import tell
 from oraclecheck.networks.shadow import identity
+
+_OURS = "oraclecheck.criteria."
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,19 @@ class Scorer:
             return None
         loss, accuracy = runs[0]["pruned_train_loss"], runs[0]["pruned_train_accuracy"]
         return loss if found is oracle else 1 - accuracy
+
+    def images(self, data: LabelledImages) -> list[int] | None:
+        """Which of the training images one of our criteria is measured on, by index.
+
+        Args:
+            data: Training images.
+
+        Returns:
+            None for all of them, for none, and of a user's own criterion, which chooses by itself.
+        """
+        if not self.target.startswith(_OURS) or "images" not in self.options:
+            return None
+        return calibration_indices(data, self.options["images"])
 
     def ask(self, network: nn.Module, data: LabelledImages, layers: Sequence[str]) -> Any:
         """What the criterion says: filters' scores of a dense network, or the score of a pruned one.

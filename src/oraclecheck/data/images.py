@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import repeat
 from typing import Self
 
@@ -114,11 +115,16 @@ class ImageSet(LabelledImages):
 
 def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...], channels_last: bool) -> Tensor:
     """Float images as torchvision's ToTensor and Normalize give them, bit for bit."""
-    shape = (1, -1, 1, 1)
-    means = torch.tensor(mean, device=images.device).view(shape)
-    stds = torch.tensor(std, device=images.device).view(shape)
+    means, stds = _constants(mean, images.device), _constants(std, images.device)
     normalised = images.float().div_(255).sub_(means).div_(stds)
     return normalised.contiguous(memory_format=torch.channels_last) if channels_last else normalised
+
+
+@lru_cache(maxsize=16)
+def _constants(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """A number for each channel; a GPU waits for every copy, and takes none while it captures."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, device=device).view(1, -1, 1, 1)
 
 
 @dataclass(frozen=True)

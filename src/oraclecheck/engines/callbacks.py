@@ -9,6 +9,7 @@ import lightning as L
 from torch import nn
 
 from oraclecheck.data.images import ImageData
+from oraclecheck.engines.compiling import compiled_twin, copy_state
 from oraclecheck.engines.evaluation import Evaluation, evaluate
 from oraclecheck.pruning.combination import Removed
 
@@ -66,11 +67,22 @@ class Pruning(L.Callback):
 
 
 class Compiling(L.Callback):
-    """Trains through `torch.compile`; the network's parameters keep their names."""
+    """Trains a compiled twin in the place of the module's network, which gets what came of it at the end."""
+
+    def setup(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
+        """Put the twin in the network's place, pruned by now, before the optimizer exists."""
+        self._network = pl_module.network
+        self._twin, self._compiled = compiled_twin(self._network)
+        pl_module.network = self._twin
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Compile the network, pruned and on its device by now."""
-        pl_module.network.compile()
+        """Compute by what is compiled; what was measured until now was not."""
+        pl_module.network = self._compiled
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Give the network what the twin has learned, for the twin will learn something else."""
+        copy_state(self._twin, self._network)
+        pl_module.network = self._network
 
 
 class History(L.Callback):

@@ -6,22 +6,24 @@ from pathlib import Path
 from oraclecheck.engines.engine import Engine
 from oraclecheck.engines.lanes.compiler import compiler
 from oraclecheck.engines.lanes.engine import LanesEngine
+from oraclecheck.engines.stacked.engine import StackedEngine
 
 
-def choose(asked: str, check_lanes: Callable[[], None]) -> tuple[str, str | None]:
+def choose(asked: str, candidate: str, check: Callable[[], None]) -> tuple[str, str | None]:
     """The engine to take, and where `auto` was asked for why it is not the quicker one.
 
     Args:
-        asked: "lightning", "lanes" or "auto".
-        check_lanes: Raises a ValueError if the lanes engine cannot do what is to be done.
+        asked: "lightning", "lanes", "stacked" or "auto".
+        candidate: The engine that is the quickest on such a device.
+        check: Raises a ValueError if that one cannot do what is to be done.
     """
     if asked != "auto":
         return asked, None
     try:
-        check_lanes()
+        check()
     except ValueError as error:
         return "lightning", str(error)
-    return "lanes", None
+    return candidate, None
 
 
 def tools_of(name: str) -> dict[str, str]:
@@ -29,15 +31,18 @@ def tools_of(name: str) -> dict[str, str]:
     return {"c++": compiler().name} if name == "lanes" else {}
 
 
-def engine_of(name: str, cache: Path) -> Engine:
-    """The engine of this name.
+def engine_of(name: str, cache: Path, networks: int | None) -> Engine:
+    """The engine of this name, for the runs of one study.
 
     Args:
-        name: "lightning" or "lanes".
+        name: "lightning", "lanes" or "stacked".
         cache: Folder for what an engine compiles.
+        networks: How many networks it retrains at once, where it can; None for as many as memory holds.
     """
     if name == "lanes":
         return LanesEngine(cache)
+    if name == "stacked":
+        return StackedEngine(networks)
     from oraclecheck.engines.lightning import retrain  # it brings Lightning, which takes seconds
 
     return retrain

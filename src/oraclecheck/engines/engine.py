@@ -1,6 +1,6 @@
 """What every engine takes and gives: pruned networks retrained, one at a time or many at once."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,7 +38,8 @@ class Retraining:
         final_test: The same on the test set.
         history: See `callbacks.History.epochs`.
         diverged: Whether any loss was NaN or infinite.
-        seconds: Wall time of `prune` (with its evaluation), `retrain` (with the test set after each epoch) and `total`.
+        seconds: Wall time of `prune` (with its evaluation), `retrain` (with the test set after each epoch) and `total`;
+            of networks that were retrained at once, the share of each.
     """
 
     network: nn.Module
@@ -63,7 +64,7 @@ class Engine(Protocol):
 
     def __call__(
         self,
-        runs: Sequence[Run],
+        runs: Iterable[Run],
         dense: nn.Module,
         prune: Prune,
         data: ImageData,
@@ -74,7 +75,7 @@ class Engine(Protocol):
         """Prune the dense network and retrain the result, for each of several runs.
 
         Args:
-            runs: What to do.
+            runs: What to do; an engine takes as many of them as it does at once, then the next.
             dense: The dense network; it is not changed.
             prune: Gives the pruned copy of it.
             data: What networks are trained and measured on, on the device of `trainer`.

@@ -52,7 +52,7 @@ def evaluate(network: nn.Module, images: LabelledImages) -> Evaluation:
     # Made before the large activations: small tensors kept alive between them would fragment the heap.
     losses = torch.empty(len(images), device=images.device)
     correct = torch.empty(len(images), dtype=torch.bool, device=images.device)
-    with _measuring(network, images.device):
+    with measuring(network, images.device):
         for start, (batch, labels) in zip(count(step=size), images.batches(size), strict=False):
             here = slice(start, start + len(labels))
             logits = network(batch)
@@ -65,13 +65,13 @@ def evaluate(network: nn.Module, images: LabelledImages) -> Evaluation:
 
 def first_loss(network: nn.Module, images: LabelledImages) -> float:
     """Mean cross-entropy on the first batch that `evaluate` would take: little work that tells networks apart."""
-    with _measuring(network, images.device):
+    with measuring(network, images.device):
         batch, labels = next(images.batches(batch_size(images.shape)))
         return cross_entropy(network(batch), labels).item()
 
 
 @contextmanager
-def _measuring(network: nn.Module, device: torch.device) -> Iterator[None]:
+def measuring(network: nn.Module, device: torch.device) -> Iterator[None]:
     """Eval mode and IEEE float32, also within a training of another precision."""
     modes = {module: module.training for module in network.modules()}
     network.eval()

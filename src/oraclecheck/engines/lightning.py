@@ -1,7 +1,7 @@
 """The engine that retrains one network after the other with Lightning."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from torch import nn
@@ -14,7 +14,7 @@ from oraclecheck.engines.trainer import TrainerSettings, fit
 
 
 def retrain(
-    runs: Sequence[Run],
+    runs: Iterable[Run],
     dense: nn.Module,
     prune: Prune,
     data: ImageData,

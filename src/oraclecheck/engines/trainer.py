@@ -102,6 +102,11 @@ def on_cpu(settings: TrainerSettings) -> bool:
     return automatic or settings.accelerator == "cpu"
 
 
+def on_cuda(settings: TrainerSettings) -> bool:
+    """Whether they run on a CUDA device of this machine; none is opened."""
+    return settings.accelerator in ("auto", "gpu", "cuda") and torch.cuda.device_count() > 0
+
+
 @lru_cache(maxsize=4)
 def device_of(settings: TrainerSettings) -> torch.device:
     """The device that fits with these settings run on.

@@ -1,7 +1,7 @@
 """The one-shot pipeline: prune once, retrain, measure; what came of it as the columns of a record."""
 
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from statistics import fmean, stdev
 from typing import Any
 
@@ -22,7 +22,7 @@ from oraclecheck.study.setting import Setting
 
 
 def one_shot(
-    engine: Engine, runs: Sequence[Run], dense: Dense, data: ImageData, setting: Setting, tell: Tell
+    engine: Engine, runs: Iterable[Run], dense: Dense, data: ImageData, setting: Setting, tell: Tell
 ) -> Iterator[dict[str, Any] | Exception]:
     """For each run, in their order, the columns of its record that say what came of it, or the exception it raised.
 

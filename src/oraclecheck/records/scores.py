@@ -32,6 +32,8 @@ class Scores:
         versions: Package -> version, of the last command.
         device: What computed them.
         values: Combination, an index or the criterion that picked it, as its folder is called -> score.
+        images: Which of the training images that training-set metrics are measured on, by their index among them; None
+            where it is all of them, or none, or the criterion chooses by itself.
     """
 
     criterion: dict[str, Any]
@@ -42,6 +44,7 @@ class Scores:
     versions: dict[str, str]
     device: str
     values: dict[str, float]
+    images: list[int] | None = None
 
     @property
     def name(self) -> str:

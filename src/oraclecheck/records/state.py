@@ -65,7 +65,8 @@ class State:
     @property
     def rate(self) -> float | None:
         """Runs an hour, all workers together; None where nobody works or knows."""
-        return 3600 * len(self.running) / self.seconds if self.running and self.seconds else None
+        workers = {(each.host, each.process) for each in self.running}  # who does many at once takes long for each
+        return 3600 * len(workers) / self.seconds if workers and self.seconds else None
 
     @property
     def left(self) -> float | None:

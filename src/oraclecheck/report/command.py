@@ -170,7 +170,7 @@ def _write(
     """
     from oraclecheck.records.runs_file import save_runs
     from oraclecheck.report.criteria import write_criteria
-    from oraclecheck.report.files import write_overview, write_study
+    from oraclecheck.report.files import write_further, write_overview, write_study
     from oraclecheck.report.page import write_page
 
     several = len(findings.studies) > 1
@@ -186,6 +186,7 @@ def _write(
             for study in findings.studies:
                 single += write_study(findings, study, own[study])
                 done()
+            shared += write_further(findings, home)
     page = home / "index.html" if several else own[findings.studies[0]] / "index.html"
     with waiting(f"writing {page}"):
         write_page(page, findings, command, criteria=criteria)

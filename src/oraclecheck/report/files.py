@@ -11,6 +11,7 @@ import pandas as pd
 from oraclecheck.analysis.figures.comparison import save_comparison
 from oraclecheck.analysis.figures.complexity import save_complexity
 from oraclecheck.analysis.figures.forest import save_forest
+from oraclecheck.analysis.figures.partial_retraining import save_partial_retraining
 from oraclecheck.analysis.figures.scatter import save_scatter
 from oraclecheck.analysis.figures.scatter_grid import save_scatter_grid
 from oraclecheck.analysis.shared_networks import MEAN
@@ -93,6 +94,32 @@ def write_overview(findings: Findings, folder: Path) -> Iterator[Path]:
             name = "_".join([f"retraining_{metric}", *short_names(pair)])
             runs = findings.runs[findings.runs["study"].isin(pair)]
             yield from save_comparison(runs, folder / name, metric=metric, **asked)
+
+
+def write_further(findings: Findings, folder: Path) -> Iterator[Path]:
+    """Write how little retraining is enough, where variance comes from, and which more runs would decide, if known.
+
+    Args:
+        findings: Of one study or several.
+        folder: For `partial`, `components` and `more_runs` as csv, md and tex, and figures `partial_{accuracy,loss}`,
+            of several settings `partial_accuracy_1` and so on; made if absent.
+
+    Yields:
+        Each path, once it is written.
+    """
+    tables = {
+        "partial": pd.concat([findings.partial, findings.partial_means]),
+        "components": findings.components,
+        "more_runs": findings.more_runs,
+    }
+    for layout in findings.further():
+        yield _write_csv(tables[layout.name], folder / f"{layout.name}.csv")
+        yield from _typeset(layout, folder / layout.name)
+    curves = findings.partial_curves()
+    names = list(dict.fromkeys(name for _, name, *_ in curves))
+    for metric, name, partial, means, criterion in curves:
+        stem = folder / f"partial_{metric}{f'_{names.index(name) + 1}' if len(names) > 1 else ''}"
+        yield from save_partial_retraining(partial, means, criterion, stem, label=name or None)
 
 
 def _asked(findings: Findings) -> dict[str, Any]:

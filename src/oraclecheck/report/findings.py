@@ -10,7 +10,9 @@ from oraclecheck.analysis.comparison import compare
 from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.grouping import group
 from oraclecheck.analysis.metrics import FINALS, metric_columns
+from oraclecheck.analysis.more_runs import more_runs, variance_components
 from oraclecheck.analysis.networks import across_networks, unlike_settings
+from oraclecheck.analysis.partial_retraining import mean_partial_retraining, partial_retraining
 from oraclecheck.analysis.shared_networks import compare_settings
 from oraclecheck.analysis.tables import combinations_table, correlate
 from oraclecheck.analysis.words import describe, in_reading_order, varying
@@ -24,6 +26,8 @@ from oraclecheck.report.layouts import (
     studies_layout,
     study_layout,
 )
+from oraclecheck.report.more_runs import components_layout, more_runs_layout
+from oraclecheck.report.partial_retraining import partial_layout
 from oraclecheck.report.typesetting import Layout
 
 
@@ -46,6 +50,10 @@ class Findings:
         sides: Studies of A and of B in it.
         criterion: The criterion that all of this is about.
         study_files: Study -> content of its file, where it is at hand.
+        partial: Rows of `analysis.partial_retraining`, where records have a history of several epochs.
+        partial_means: Their means over dense networks.
+        components: Rows of `analysis.more_runs.variance_components`, where a setting has several dense networks.
+        more_runs: Rows of `analysis.more_runs.more_runs`, likewise.
     """
 
     runs: pd.DataFrame
@@ -61,6 +69,10 @@ class Findings:
     criterion: Criterion = ORACLE
     study_files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     other_epoch: pd.DataFrame = field(default_factory=pd.DataFrame)
+    partial: pd.DataFrame = field(default_factory=pd.DataFrame)
+    partial_means: pd.DataFrame = field(default_factory=pd.DataFrame)
+    components: pd.DataFrame = field(default_factory=pd.DataFrame)
+    more_runs: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def studies(self) -> list[str]:
@@ -90,6 +102,43 @@ class Findings:
     def settings(self) -> list[Layout]:
         """What tells settings apart that look alike in the table of studies, if there are such."""
         return [settings_layout(self.unlike)] if self.unlike else []
+
+    def further(self) -> list[Layout]:
+        """How little retraining is enough, where variance comes from, and which more runs would decide it."""
+        found = []
+        if len(self.partial):
+            found.append(partial_layout(self.partial, self.partial_means, self.table, self.networks))
+        found += [components_layout(self.components)] if len(self.components) else []
+        return [*found, more_runs_layout(self.more_runs)] if len(self.more_runs) else found
+
+    def partial_curves(self) -> list[tuple[str, str, pd.DataFrame, pd.DataFrame, pd.DataFrame]]:
+        """What a curve over the epochs is made of, for each setting (of files of points, for each study) and metric.
+
+        Returns:
+            For each its metric, its name (empty if there is no other setting), its rows of `partial` and of
+            `partial_means`, and the row of the criterion: of `networks` where there are means, else of `table`.
+        """
+        if self.partial.empty:
+            return []
+        firsts = self.table[self.table["study"].isin(self.partial["study"])].drop_duplicates("study")
+        keys = firsts["setting_hash"].where(firsts["setting_hash"].notna(), firsts["study"])
+        settings = [rows for _, rows in firsts.groupby(keys, sort=False)]
+        names = [name for name in varying(pd.concat([rows.iloc[:1] for rows in settings])) if name != "pretrain_seed"]
+        found = []
+        for rows in settings:
+            of_setting = self.partial[self.partial["study"].isin(rows["study"])]
+            for metric, partial in of_setting.groupby("metric", sort=False):
+                means, told = self.partial_means, self.table[self.table["study"] == rows["study"].iloc[0]]
+                if len(means):
+                    means = means[(means["setting_hash"] == rows["setting_hash"].iloc[0]) & (means["metric"] == metric)]
+                if len(means):
+                    told = self.networks[self.networks["setting_hash"] == rows["setting_hash"].iloc[0]]
+                elif len(rows) > 1:  # of one dense network, several times
+                    partial = partial[partial["study"] == rows["study"].iloc[0]]
+                told = told[told["metric"] == metric]
+                if len(told):
+                    found.append((str(metric), describe(rows.iloc[0], names), partial, means, told))
+        return found
 
     def compared(self) -> list[Layout]:
         """The comparison, if one was asked for."""
@@ -151,6 +200,8 @@ def find(
     rows, means = group(table, by) if by else (table, networks)
     unlike = unlike_settings(table, {study: content["definition"] for study, content in study_files.items()})
     combos = combinations_table(runs, criterion=criterion)
+    partial = partial_retraining(runs, final=final, metric=metric)
+    several = table[table["setting_hash"].isin(networks["setting_hash"])]
     return Findings(
         runs=runs,
         combos=combos,
@@ -165,6 +216,10 @@ def find(
         criterion=criterion,
         study_files=study_files,
         other_epoch=_at_other_epoch(runs, asked),
+        partial=partial,
+        partial_means=mean_partial_retraining(partial),
+        components=variance_components(runs, several, criterion),
+        more_runs=more_runs(runs, several, criterion),
     )
 
 

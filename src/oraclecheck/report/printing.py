@@ -31,6 +31,7 @@ def print_findings(findings: Findings, form: str) -> None:
     if form in ("md", "latex"):
         typeset = markdown if form == "md" else latex
         layouts = [*findings.compared(), findings.summary(), *findings.settings(), *findings.grids()]
+        layouts += findings.further()
         print("\n".join(typeset(layout) for layout in layouts), end="")
     elif form == "csv":
         rows = findings.comparison if findings.comparison is not None else _concatenated(findings)
@@ -105,5 +106,5 @@ def _print_tables(findings: Findings) -> None:
     console = Console(width=max(console.width, widths[chosen]))
     summary = summaries[chosen % len(summaries)]
     grids = paper_grids(findings.table, findings.criterion, networks=findings.networks)
-    for layout in (summary, *findings.settings(), *grids, *findings.compared()):
+    for layout in (summary, *findings.settings(), *grids, *findings.compared(), *findings.further()):
         console.print(terminal(layout))

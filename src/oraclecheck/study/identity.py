@@ -40,7 +40,7 @@ class RunIdentity:
         repeat: Which retraining of the combination this is.
         seed: Seed of this run's training order.
         pipeline: "one_shot": what lies between the dense network and the final metrics.
-        engine: "lightning" or "lanes": what retrained it. Engines add the same numbers in another order.
+        engine: "lightning", "lanes" or "stacked": what retrained it. Engines add the same numbers in another order.
         retrain_fraction: Fraction of the retraining recipe's epochs that was run.
         dense_hash: SHA-256 of the dense network's tensors.
         pretrain_seed: Seed of the dense network's training; null if it was loaded from a file.

@@ -70,8 +70,9 @@ class RetrainSetting:
 class EngineSetting:
     """What retrains pruned networks."""
 
-    name: str  # "lightning" or "lanes"
+    name: str  # "lightning", "lanes" or "stacked"
     instead: str | None = None  # why it is not the quicker one, where "auto" was asked for
+    networks: int | None = None  # how many the stacked engine retrains at once; None for as many as memory holds
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from mixed_sweep import mixed_sweep
-from page_studies import HOSTILE, write_studies
+from page_studies import HOSTILE, made, make_criteria, make_runs, make_table, write_studies
 
 from oraclecheck.report.findings import find
 from oraclecheck.report.page import write_page
@@ -297,6 +297,52 @@ def test_every_control_and_region_has_a_name(chrome):
 
 def test_page_had_no_errors_whatever_was_done_with_it(chrome):
     assert [entry for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+@pytest.fixture(scope="module")
+def judged(browser, tmp_path_factory):
+    """The page of three criteria in three dense networks."""
+    path = tmp_path_factory.mktemp("judged") / "index.html"
+    runs = make_runs()
+    write_page(path, made(runs, make_table(), study_files={}), criteria=make_criteria())
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", WIDE)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+    browser.get(path.as_uri())
+    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#plot .point"))
+    return browser
+
+
+def test_criteria_stand_in_rows_that_are_a_figure(judged):
+    judged.find_element(By.CSS_SELECTOR, "nav a[href='#criteria']").click()
+    rows = judged.find_elements(By.CSS_SELECTOR, "#criteria .criteria tbody tr")
+    assert [row.find_element(By.TAG_NAME, "th").text for row in rows] == ["taylor", "oracle", HOSTILE, "random"]
+    assert all(row.is_displayed() for row in rows)
+    first = rows[0].find_elements(By.TAG_NAME, "td")
+    assert [cell.text for cell in first][1:4] == ["0.52", "[0.47, 0.57]", "1 (1–2)"]
+
+    def middles(selector):
+        found = judged.find_elements(By.CSS_SELECTOR, f"#criteria .criteria tbody {selector}")
+        return [box["x"] + box["width"] / 2 for box in (each.rect for each in found)]
+
+    estimates, ceilings = middles(".estimate"), middles(".ceiling")
+    assert (
+        estimates == sorted(estimates, reverse=True)
+        and max(ceilings) - min(ceilings) < 0.5 < ceilings[0] - estimates[0]
+    )
+    assert len(middles(".network")) == 12
+
+
+def test_differences_of_criteria_unfold(judged):
+    cell = judged.find_element(By.CSS_SELECTOR, "#criteria .differences tbody tr:nth-child(2) td:nth-child(2)")
+    assert not cell.is_displayed()
+    judged.find_element(By.CSS_SELECTOR, "#criteria details summary").click()
+    assert cell.is_displayed() and cell.text == "−0.10"
+    assert cell.get_attribute("title").startswith("s of oracle minus s of taylor: −0.10, 95 % [−0.12, −0.08]")
+    assert int(cell.value_of_css_property("font-weight")) >= 600
+    judged.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", WIDE | {"width": 390, "height": 844, "mobile": True})
+    wait(judged, lambda: judged.execute_script("return document.documentElement.scrollWidth") == 390)
+    assert not [entry for entry in judged.get_log("browser") if entry["level"] == "SEVERE"]
+    assert judged.execute_script("return window.hacked === undefined && document.images.length === 0")
 
 
 @pytest.fixture(scope="module")

@@ -67,6 +67,42 @@ def _direction(score: Array) -> Array:
         return np.sign(differences) / np.sqrt(np.count_nonzero(differences) / 2)
 
 
+def joint_error(partial: Array, finals: Array) -> tuple[float, float]:
+    """Standard error of tau-b between two metrics of the same retrainings, the combinations being fixed.
+
+    Retraining a combination moves both of its means together. As in `_of_the_mean`, what half a difference between two
+    repeats does to the numerator of tau, in both metrics at once, estimates the variance.
+
+    Args:
+        partial: One metric, shape (n, k), finite, such as that after a part of the retraining.
+        finals: The other.
+
+    Returns:
+        Standard error and degrees of freedom; a NaN error for k = 1, or where all means of a metric are tied.
+    """
+    k, n = finals.shape[1], len(finals)
+    means = [mean_of_repeats(values) for values in (partial, finals)]
+    untied = [np.count_nonzero(_rank_differences(each)) / 2 for each in means]
+    if k < 2 or n < 2 or min(untied) == 0:
+        return float("nan"), _MOST_FREEDOM
+    moves = []
+    for r, q in combinations(range(k), 2):
+        halves = [(values[:, r] - values[:, q]) / np.sqrt(k) / 2 for values in (partial, finals)]
+        up, down = (_joint_numerators(means, [side * half for half in halves]) for side in (1, -1))
+        moves.append((up - down) / np.sqrt(2))
+    variances = np.square(moves).mean(axis=0)
+    error = np.sqrt(variances.sum() / (untied[0] * untied[1]))
+    spread = n * variances.var(ddof=1)
+    return float(error), float(2 * variances.sum() ** 2 / spread) if spread else _MOST_FREEDOM
+
+
+def _joint_numerators(means: Sequence[Array], shifts: Sequence[Array]) -> Array:
+    """Concordant minus discordant pairs of each combination with all others, were it alone moved in both metrics."""
+    signs = [np.sign((mean + shift)[:, None] - mean) for mean, shift in zip(means, shifts, strict=True)]
+    product = signs[0] * signs[1]
+    return product.sum(axis=1) - np.diagonal(product)
+
+
 def agreement_covariance(scores: Sequence[Array], finals: Array) -> Array:
     """Covariance of the agreements of criteria with the same retrainings, from retraining noise alone.
 

@@ -6,7 +6,7 @@ float32 numbers are in another order.
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class LanesEngine:
 
     def __call__(
         self,
-        runs: Sequence[Run],
+        runs: Iterable[Run],
         dense: nn.Module,
         prune: Prune,
         data: ImageData,

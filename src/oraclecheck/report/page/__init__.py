@@ -16,10 +16,12 @@ from oraclecheck.analysis.criterion import Criterion
 from oraclecheck.analysis.verdict import tally
 from oraclecheck.analysis.words import describe, varying
 from oraclecheck.files import encoded, write_atomically
-from oraclecheck.report.criteria import CriteriaFindings
+from oraclecheck.report.criteria import NOTES, CriteriaFindings
 from oraclecheck.report.findings import Findings
 from oraclecheck.report.page.bundle import packed, script
 from oraclecheck.report.page.columns import GROUPS
+from oraclecheck.report.page.criteria import criteria_tables
+from oraclecheck.report.page.curves import curves
 from oraclecheck.report.page.gaps import gaps
 from oraclecheck.report.page.grids import grids
 from oraclecheck.report.page.numbers import lacking, numbers
@@ -60,7 +62,15 @@ def write_page(path: Path, findings: Findings, command: str = "", *, criteria: C
     environment = Environment(loader=FileSystemLoader(_HERE), **options)
     environment.filters["formula"] = _formula
     environment.tests["known"] = pd.notna
+    tables, further = criteria_tables(criteria), findings.further()
+    sections = {"Verdicts": True, "Criteria": tables, "Scatter": True, "Numbers": True, "Runs": True}
+    sections |= {"Further": further, "Settings": True, "Methods": True}
     html = environment.get_template("page.html.jinja").render(
+        sections=[name for name, there in sections.items() if there],
+        further=further,
+        curves=curves(findings),
+        criteria_tables=tables,
+        criteria_notes=NOTES,
         criterion=criterion,
         studies=studies,
         in_common=in_common(table),
