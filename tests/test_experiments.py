@@ -10,11 +10,18 @@ from oraclecheck.command.plan import plan
 from oraclecheck.command.preflight import check
 from oraclecheck.experiments import main
 
-NAMES = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+ALL_NAMES = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+ROWS = [name for name in ALL_NAMES if name.startswith(("confusing_", "twin_"))]
+"""Tables whose rows are pipelines and recipes, each with studies of its own."""
+
+NAMES = [name for name in ALL_NAMES if name not in ROWS]
 RUN_ALWAYS = ("table2_conv2_0.3", "figure3_resnet56")  # running all takes minutes
 NARROW = {"figure3_vgg19": 4, "figure3_resnet56": 4}  # filters of the first layer instead of 64 and 16
 
 RECIPES = ("pretrain.epochs=1", "pretrain.lr='0: 1e-2'", "retrain.epochs=1", "retrain.lr='0: 1e-2'")
+NO_FILES = {"runtime": {"config_sources": []}}
+"""Hydra's own configuration of a command, as far as it is asked for."""
+
 TINY = (*RECIPES, "logger=none", "workers=1")  # in this process
 
 
@@ -49,7 +56,7 @@ def tiny(name, images, out, *, narrow=False):
 def test_experiment_composes_to_a_study_that_can_run(name, images, out):
     config.register()
     with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-        (share,) = plan(tiny(name, images, out, narrow=True), {"runtime": {"config_sources": []}})
+        (share,) = plan(tiny(name, images, out, narrow=True), NO_FILES)
         part = share.request()
         check(part)
     pruning = part.setting.pruning
@@ -69,6 +76,45 @@ def test_experiment_and_its_twin_run_two_combinations(command, images, out, name
 def test_experiment_and_its_twin_run_two_combinations_at_full_width(command, images, out, name, wiring):
     twin = "pruning.scheme=width" if "vit" in name and wiring == "released_code" else f"pruning.wiring={wiring}"
     run_twin(command, tiny(name, images, out), twin)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_row_of_a_table_composes_to_studies_that_can_run(name, images, out):
+    config.register()
+    data = ["data=imagefolder", f"data.train={images / 'train'}", f"data.test={images / 'test'}"]
+    data = ["data=digits"] if name in ("twin_table4", "twin_tableA3") else [*data, "model.input_shape=[3,32,32]"]
+    with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+        shares = plan(
+            [f"experiment={name}", *data, f"paths.out={out}", "logger=none"], {"runtime": {"config_sources": []}}
+        )
+        settings = [share.request().setting for share in shares]
+    rows = {share.config.row for share in shares}
+    assert rows == {*shares[0].config.rows}
+    assert len({setting.label for setting in settings}) == len(rows)
+    kinds = {setting.pipeline.name for setting in settings}
+    assert kinds == {
+        "confusing_table5": {"during"},
+        "confusing_table4": {"scratch", "during"},
+        "twin_table4": {"scratch", "during"},
+        "twin_tableA3": {"iterative", "one_shot"},
+    }.get(name, {"scratch", "one_shot"})
+
+
+def test_rows_of_table_4_spend_what_their_names_say(images, out):
+    """S4.2 and SX-A: as many epochs as scratch; SX-B: as many FLOPs, to half an epoch of the dense network."""
+    config.register()
+    with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+        shares = plan(
+            ["experiment=twin_table4", f"paths.out={out}", "data=digits"], {"runtime": {"config_sources": []}}
+        )
+        for share in shares:
+            setting = share.request().setting
+            taken, after = setting.pipeline.epoch or 0, setting.retrain.recipe.epochs
+            if setting.pipeline.told:
+                speedup = 448_700 / (225_700 if share.config.pruning.ratio == 0.5 else 47_300)
+                assert abs(taken * speedup + after - 16) <= speedup / 2
+            else:
+                assert taken + after == 16
 
 
 def run_twin(command, experiment, twin):
@@ -98,9 +144,12 @@ def test_list_says_what_each_experiment_costs(capsys):
     out = capsys.readouterr().out
     rows = [line.split() for line in out.splitlines()]
     assert "score multirun/resnet50_cifar-* criterion=l1,l2,taylor criterion.taylor.images=20000; then: " in out
-    listed = {row[0]: row for row in rows if row and row[0] in NAMES}
-    assert sorted(listed) == NAMES
+    listed = {row[0]: row for row in rows if row and row[0] in ALL_NAMES}
+    assert sorted(listed) == ALL_NAMES
     row = ["lenet5_mini", "mnist", "210", "x", "3", "=", "630", "x", "30", "=", "18,900"]  # Table A2: 30 epochs
     assert listed["table2_conv1_0.4"][1:12] == row
     assert listed["figureA6_conv1"][8:12] == ["x", "3", "=", "2,268"]  # 252 x 3 retrainings of a tenth of them
+    # 12 rows of Table 4 at 6 ratios
+    assert "".join(listed["confusing_table4"][3:]).startswith("72x1x3=216x30to120=16,200")
+    assert listed["tableA3_LR1"][3:11] == ["160", "x", "1", "=", "160", "x", "120", "="]
     assert listed["figure3_resnet18"][1:8] == ["resnet18", "imagenet", "160", "x", "1", "=", "160"]

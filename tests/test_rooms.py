@@ -14,9 +14,9 @@ ROOMS = (
     {"study"},
     {"pipelines", "records"},
     {"analysis", "command"},
-    {"report", "experiment"},
+    {"oracle", "report", "experiment"},
     {"sweep"},
-    {"cli", "layers", "experiments", "publish", "score", "status"},
+    {"audit", "cli", "layers", "experiments", "publish", "score", "status"},
     {"__main__"},
 )
 """From the ground up: a room may use those below it."""

@@ -10,7 +10,7 @@ import traceback
 from collections import deque
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,13 @@ from oraclecheck.engines.engine import Engine, Run
 from oraclecheck.engines.trainer import device_of
 from oraclecheck.files import FileState, remove_all_remains
 from oraclecheck.pipelines.checkpoint import Checkpoint
+from oraclecheck.pipelines.choice import pipeline_of
 from oraclecheck.pipelines.dense import Dense, dense_checkpoint, load_data, measure_dense
-from oraclecheck.pipelines.one_shot import one_shot
 from oraclecheck.pipelines.proof import prove_pruning
 from oraclecheck.records.claims import Claim, Claims
 from oraclecheck.records.provenance import provenance
 from oraclecheck.records.record import Record
+from oraclecheck.records.searches import SEARCHED, searched_pick
 from oraclecheck.records.store import write_record
 from oraclecheck.records.unfinished import keep_choice
 from oraclecheck.records.wandb.mirror import WandbMirror
@@ -124,17 +125,14 @@ class StudyRuns:
         prove_pruning(self.request.setting, self.checkpoint)
         return measure_dense(self.request.setting, self.checkpoint, self.data)
 
-    @cached_property
-    def engine(self) -> Engine:
-        """What retrains; it keeps what it makes for the shape of these networks."""
-        setting = self.request.setting
-        return engine_of(setting.engine.name, setting.paths.cache, setting.engine.networks)
-
     def do(self, claims: Iterator[Claim]) -> None:
         """Do the runs that are claimed, as many at once as the engine takes."""
+        setting = self.request.setting
+        engine: Engine | None = None  # of this study alone: what it holds of a GPU goes with it
         begun = filter(None, map(self._begin, claims))
         for first in begun:
-            self._prune_and_retrain(first, begun)
+            engine = engine or engine_of(setting.engine.name, setting.paths.cache, setting.engine.networks)
+            self._prune_and_retrain(engine, first, begun)
 
     def _begin(self, claim: Claim) -> "BegunRun | None":
         """A run once its filters are known; None, and its claim is released, if something keeps it from that."""
@@ -146,7 +144,10 @@ class StudyRuns:
                 tools = tools_of(setting.engine.name)
                 computed = provenance(device_of(setting.trainer), setting.trainer.threads, _modules(setting), tools)
                 space = setting.pruning.space
-                if isinstance(combination, str):
+                if combination in SEARCHED:
+                    removed = searched_pick(setting, self.checkpoint.hash, str(combination))
+                    keep_choice(self.folder, str(combination), removed)
+                elif isinstance(combination, str):
                     function, images = ADDITIVE[combination], data.measured_train
                     scores = filter_scores(combination, function, dense.network, images, space.layers)
                     removed = least(scores, space.layers)
@@ -154,7 +155,7 @@ class StudyRuns:
                 else:
                     removed = space.unrank(combination)
                 identity = self.study.run(combination, removed, repeat)
-                recipe, run_id = asdict(setting.retrain.recipe), f"{self.study.hash[:8]}-{combination}-{repeat}"
+                recipe, run_id = setting.retrain.recipe.described, f"{self.study.hash[:8]}-{combination}-{repeat}"
                 mirror = WandbMirror(self.request.wandb, identity, self.folder, run_id, recipe)
                 begun = BegunRun(
                     claim, (combination, repeat), Run(removed, identity["seed"]), identity, computed, mirror
@@ -164,7 +165,7 @@ class StudyRuns:
                 claim.release()
         return begun
 
-    def _prune_and_retrain(self, first: "BegunRun", others: Iterator["BegunRun"]) -> None:
+    def _prune_and_retrain(self, engine: Engine, first: "BegunRun", others: Iterator["BegunRun"]) -> None:
         """A run, and as many of the others as the engine takes; whatever happens, each leaves its record."""
         held, troubles = deque([first]), list[Exception]()
 
@@ -180,7 +181,8 @@ class StudyRuns:
 
         try:
             try:
-                for came in one_shot(self.engine, runs(), self.dense, self.data, self.request.setting, tell):
+                pipeline = pipeline_of(self.request.setting)
+                for came in pipeline(engine, runs(), self.dense, self.data, self.request.setting, tell):
                     held.popleft().end(came)
             except Exception as error:
                 while held:

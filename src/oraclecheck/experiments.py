@@ -1,9 +1,12 @@
 """The experiments in conf/experiment: `make experiments` lists what each costs and the command that runs it."""
 
+import math
 import sys
+from typing import Any
 
 from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
@@ -23,17 +26,24 @@ def main() -> int:
     with initialised():
         for name in sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")):
             cfg = compose("config", overrides=[f"experiment={name}"], return_hydra_config=True)
-            combinations, repeats = (_count(key, cfg.hydra.sweeper.params[key]) for key in ("combo", "repeat"))
-            retrainings, epochs = combinations * repeats, max(1, round(cfg.retrain.fraction * cfg.retrain.epochs))
+            params = cfg.hydra.sweeper.params
+            swept = {key: len(_values(key, values)) for key, values in params.items()}
+            combinations, repeats = swept.pop("combo", 1), swept.pop("repeat", 1)
+            studies = math.prod(swept.values())
+            retrainings = combinations * repeats * studies
+            rows = _values("row", params["row"]) if "row" in params else [cfg.row]
+            epochs = [_epochs(cfg, row) for row in rows]
+            in_all = retrainings * sum(epochs) // len(rows)
+            each = "".join(dict.fromkeys((str(min(epochs)), f" to {max(epochs)}" * (min(epochs) < max(epochs)))))
             table.add_row(
                 name,
                 cfg.model.name,
                 cfg.data.name,
-                f"{combinations} x {repeats} = {retrainings:,}",
-                f"x {epochs} = {retrainings * epochs:,}",
+                f"{f'{studies} x ' * (studies > 1)}{combinations} x {repeats} = {retrainings:,}",
+                f"x {each} = {in_all:,}",
                 f"python -m oraclecheck -m experiment={name}",
             )
-            all_retrainings, all_epochs = all_retrainings + retrainings, all_epochs + retrainings * epochs
+            all_retrainings, all_epochs = all_retrainings + retrainings, all_epochs + in_all
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
     console.print(
@@ -54,8 +64,18 @@ def main() -> int:
     return 0
 
 
-def _count(key: str, swept: object) -> int:
-    return len(values(OverridesParser.create().parse_override(f"{key}={swept}")))
+def _epochs(cfg: DictConfig, row: str | None) -> int:
+    """Epochs that a retraining of an experiment takes, in one of its rows if it has any."""
+    cfg.row = row  # what refers to it follows
+    rounds, own = cfg.pipeline.rounds, cfg.retrain.epochs
+    each = [own]
+    if cfg.pipeline.name.name == "iterative":
+        each = [own] * rounds if isinstance(rounds, int) else [said.get("epochs", own) for said in rounds]
+    return sum(max(1, round(cfg.retrain.fraction * epochs)) for epochs in each)
+
+
+def _values(key: str, swept: object) -> list[Any]:
+    return values(OverridesParser.create().parse_override(f"{key}={swept}"))
 
 
 if __name__ == "__main__":

@@ -377,3 +377,12 @@ def test_recorded_size_is_what_floats_and_json_can_hold():
     half = [LayerChoice(str(i), 64, 32) for i in range(20)]  # C(64, 32) is 1.8e18
     assert CombinationSpace(tuple(half[:16])).recorded_size == math.comb(64, 32) ** 16
     assert CombinationSpace(tuple(half)).recorded_size is None
+
+
+@pytest.mark.parametrize(("filters", "removed", "seed"), [(10, 5, 0), (4, 2, 7), (3, 1, -1), (12, 6, 3)])
+def test_place_of_a_sampled_combination_leads_back_to_its_index(filters, removed, seed):
+    layers = (LayerChoice("conv1", filters, removed), LayerChoice("conv2", 5, 2))
+    sampled, listed = CombinationSpace(layers, "sampled", seed), CombinationSpace(layers)
+    for place in range(0, listed.size, 1 + listed.size // 300):
+        assert sampled.unrank(sampled.index_at(place)) == listed.unrank(place)
+        assert listed.index_at(place) == place

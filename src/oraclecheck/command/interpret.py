@@ -5,11 +5,12 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from oraclecheck.command.budget import ratios_of
 from oraclecheck.command.interpret_data import interpret_preparation, interpret_source, plain
+from oraclecheck.command.interpret_pipeline import check_shapes, interpret_pipeline, removed_in_rounds
 from oraclecheck.command.request import Request
 from oraclecheck.command.sets import SET_LIMIT, parse_set
 from oraclecheck.criteria.additive import ADDITIVE
@@ -22,8 +23,11 @@ from oraclecheck.engines.trainer import TF32, TrainerSettings, on_cuda
 from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_ratio
+from oraclecheck.pruning.rounds import NestedSpace
 from oraclecheck.pruning.space import CombinationSpace
+from oraclecheck.pruning.speedup import macs
 from oraclecheck.pruning.width import width_choices
+from oraclecheck.records.searches import SEARCHED
 from oraclecheck.records.wandb.server import WandbSettings
 from oraclecheck.spelling import spell_number
 from oraclecheck.study.setting import (
@@ -31,6 +35,7 @@ from oraclecheck.study.setting import (
     EngineSetting,
     NetworkSetting,
     Paths,
+    PipelineSetting,
     PretrainSetting,
     PruningSetting,
     RetrainSetting,
@@ -45,6 +50,9 @@ MOST_LAYERS_IN_LABEL = 4  # more would make folder names unreadable
 MOST_LETTERS = 200
 """Of a study's label and of a name in it, in bytes: with what follows they are names of files, which hold 255."""
 
+OPTIONAL = ("label_smoothing", "mixup", "cutmix", "gradient_clip", "lr_min")
+"""Keys of a recipe that most recipes have no need of."""
+
 MOST_THREADS = 1024  # of one process: more can exhaust a machine's memory
 
 MOST_NETWORKS = 4096  # at once: a worker claims the runs of as many
@@ -54,10 +62,10 @@ MOST_REPEATS = 1_000_000_000  # their numbers are folders' names and parts of W&
 
 ALL = "all"
 
-COMBINATION_NAMES = (ALL, *ADDITIVE)
-"""Words that `combo=` takes beside indices: every combination, and what a criterion picks."""
+COMBINATION_NAMES = (ALL, *ADDITIVE, *SEARCHED)
+"""Words that `combo=` takes beside indices: every combination, what a criterion picks, what an exact search found."""
 
-_OF_THE_COMMAND = ("stage", "combo", "repeat", "logger", "workers", "gpu_slots", "dry_run")
+_OF_THE_COMMAND = ("stage", "combo", "repeat", "logger", "workers", "gpu_slots", "dry_run", "row", "rows")
 """Keys that say nothing about the setting."""
 
 
@@ -119,19 +127,32 @@ def _setting(cfg: DictConfig, given: Collection[str]) -> Setting:
     )
     source = interpret_source(cfg)
     scheme, wiring = cfg.pruning.scheme.name, cfg.pruning.wiring.name
-    ratio, layers = _layers(cfg, shadow_network(network.description), scheme)
+    shadow = shadow_network(network.description)
+    ratio, layers = _layers(cfg, shadow, scheme)
     _check_ranges(cfg)
-    space = CombinationSpace.of(layers, cfg.pruning.order.name, cfg.pruning.order_seed)
+    order = cfg.pruning.order.name, cfg.pruning.order_seed
+    counts = removed_in_rounds(cfg.pipeline, ratio, layers)
+    space = NestedSpace.of(layers, *order, rounds=counts) if counts else CombinationSpace.of(layers, *order)
     checkpoint = Path(cfg.pretrain.checkpoint) if cfg.pretrain.checkpoint else None
-    pretrain, retrain = _recipe("pretrain", cfg.pretrain, given), _recipe("retrain", cfg.retrain, given)
+    weights, keep = cfg.pretrain.weights, _kept(cfg.pretrain)
+    pretrain = PretrainSetting(_recipe("pretrain", cfg.pretrain, given), cfg.pretrain.seed, checkpoint, weights, keep)
+    pipeline, retrain = interpret_pipeline(
+        cfg.pipeline,
+        pretrain,
+        _recipe("retrain", cfg.retrain, given),
+        lambda key: macs(shadow, space.shapes()[-1], scheme, network.input_shape, key),
+        counts,
+        lambda key, said: _round_recipe(key, cfg.retrain, given, said),
+    )
     trainer = TrainerSettings(cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads, cfg.trainer.compile)
     preparation = interpret_preparation(cfg, source)
 
     candidate = "stacked" if on_cuda(trainer) else "lanes"
 
     def check_candidate() -> None:
-        shadow, in_memory = shadow_network(network.description), loading.in_memory(source)
+        in_memory = loading.in_memory(source)
         if candidate == "stacked":
+            check_shapes(pipeline)
             stacked.check(shadow, network.input_shape, in_memory, trainer)
         else:
             lanes.check(shadow, network.input_shape, in_memory, preparation, retrain, trainer)
@@ -139,15 +160,16 @@ def _setting(cfg: DictConfig, given: Collection[str]) -> Setting:
 
     networks, engine = _networks(cfg), choose(cfg.engine.name.name, candidate, check_candidate)
     return Setting(
-        label=_label(cfg, ratio, scheme, wiring),
+        label=_label(cfg, ratio, scheme, wiring, pipeline),
         network=network,
         data=DataSetting(cfg.data.name, source, preparation, cfg.data.classes),
         pruning=PruningSetting(ratio, space, scheme, wiring),
-        pretrain=PretrainSetting(pretrain, cfg.pretrain.seed, checkpoint, cfg.pretrain.weights),
+        pretrain=pretrain,
         retrain=RetrainSetting(retrain, cfg.retrain.fraction, cfg.seed),
         engine=EngineSetting(*engine, networks=networks if engine[0] == "stacked" else None),
         trainer=trainer,
         paths=Paths(Path(cfg.paths.out), Path(cfg.paths.cache)),
+        pipeline=pipeline,
     )
 
 
@@ -208,7 +230,7 @@ def parse_repeats(values: Sequence[int | str]) -> list[int]:
     return repeats
 
 
-def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str) -> str:
+def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str, pipeline: PipelineSetting) -> str:
     if cfg.study is not None:
         return cfg.study
     parts = [f"{layer}_{value:g}" for layer, value in ratio.items()]
@@ -219,12 +241,33 @@ def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str
         parts.insert(0, scheme)
     if wiring != "correct":
         parts.append(wiring)
+    if pipeline.name != "one_shot":
+        number = pipeline.epoch or len(pipeline.rounds) or None
+        parts.append(pipeline.name if number is None else f"{pipeline.name}_{number}")
     label = "-".join([cfg.model.name, cfg.data.name, *parts])
     _check_name("study", label)  # names of the user's layers are in it
     return label
 
 
+def _kept(cfg: DictConfig) -> tuple[int, ...]:
+    """The epochs of pretraining after which the network is kept besides; those that it does not come to are not."""
+    if any(epoch < 1 for epoch in cfg.keep):
+        raise ValueError(f"pretrain.keep must be numbers of epochs, at least 1; got {min(cfg.keep)}")
+    return tuple(sorted(set(cfg.keep)))
+
+
 def _recipe(key: str, cfg: DictConfig, given: Collection[str]) -> Recipe:
-    same = ("epochs", "batch_size", "momentum", "weight_decay", "label_smoothing", "mixup", "cutmix", "gradient_clip")
+    return _parsed(key, cfg, f"{key}.lr" not in given)
+
+
+def _round_recipe(key: str, cfg: DictConfig, given: Collection[str], said: Mapping[str, Any]) -> Recipe:
+    """The recipe of a round: that of `retrain` but for what the round itself says."""
+    own = {name: value for name, value in said.items() if name != "ratio"}
+    cut_off = "lr" not in own and "retrain.lr" not in given
+    return _parsed(key if own else "retrain", OmegaConf.merge(cfg, own), cut_off)  # type: ignore[arg-type]
+
+
+def _parsed(key: str, cfg: DictConfig, cut_off: bool) -> Recipe:
+    same = [*("epochs", "batch_size", "momentum", "weight_decay"), *OPTIONAL]
     values = {"optimizer": cfg.optimizer.name, "decay": cfg.schedule.name, **{name: cfg[name] for name in same}}
-    return parse_recipe(key, cfg.lr, cut_off=f"{key}.lr" not in given, **values).scaled(cfg.fraction)
+    return parse_recipe(key, cfg.lr, cut_off=cut_off, **values).scaled(cfg.fraction)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from oraclecheck.command.interpret_pipeline import check_shapes
 from oraclecheck.command.request import Request
 from oraclecheck.data import loading
 from oraclecheck.data.module import ModuleSource
@@ -15,14 +16,17 @@ from oraclecheck.engines.lanes.library import library_of
 from oraclecheck.engines.stacked import conditions as stacked
 from oraclecheck.engines.trainer import check_accelerator
 from oraclecheck.networks.attention import SelfAttention
+from oraclecheck.networks.initialisation import check_initialiser
 from oraclecheck.networks.shadow import shadow_network
 from oraclecheck.pipelines.dense import dense_checkpoint, dense_path, study_if_known
 from oraclecheck.pipelines.proof import prove_pruning
 from oraclecheck.pruning.structured import prune
+from oraclecheck.records.searches import SEARCHED, not_searched, searched_pick
 from oraclecheck.records.store import record_path
 from oraclecheck.records.wandb.mirror import usable_mode
 from oraclecheck.study.definition import train_eval_indices
 from oraclecheck.study.folder import check_folder
+from oraclecheck.study.identity import DENSE
 from oraclecheck.study.setting import DataSetting, PruningSetting, Setting
 
 
@@ -47,11 +51,17 @@ def check(request: Request, *, elsewhere: bool = False) -> None:
     if setting.pretrain.loads and not dense_path(setting).is_file():
         dense_checkpoint(setting)
     prove_pruning(setting)
+    _check_pipeline(request)
     _check_engine(setting)
     _check_wiring(setting)
     study = study_if_known(setting)
     if study is not None:
         check_folder(setting.paths.out / study.name, study)
+    for name in SEARCHED:
+        if name in request.combinations:
+            if study is None:
+                raise not_searched(name)
+            searched_pick(setting, study.definition[DENSE], name)
     if request.wandb:
         usable_mode(request.wandb.mode)  # if it has to be offline, say so once and not in every worker
 
@@ -79,6 +89,31 @@ def _check_data(data: DataSetting, cache: Path) -> None:
         )
 
 
+def _check_pipeline(request: Request) -> None:
+    pipeline = request.setting.pipeline
+    if pipeline.name == "scratch":
+        if others := [combination for combination in request.combinations if combination != 0]:
+            raise ValueError(
+                "combo must be 0 for pipeline=scratch, whose network depends on how many filters go and not on which; "
+                f"got {others[0]}: repeat=0,1,2 trains it from several starts"
+            )
+        check_initialiser(request.setting.network.description)
+    if pipeline.name == "iterative":
+        if picked := [combination for combination in request.combinations if isinstance(combination, str)]:
+            raise ValueError(
+                "combo must be an index or a set for pipeline=iterative, whose combinations say in which round each "
+                f"filter goes; got {picked[0]}"
+            )
+        if request.setting.engine.name == "stacked":
+            check_shapes(pipeline)
+        scheme, wiring = request.setting.pruning.scheme, request.setting.pruning.wiring
+        for key, value, rule in (("scheme", scheme, "heads"), ("wiring", wiring, "correct")):
+            if value != rule:
+                raise ValueError(f"pruning.{key} must be {rule} for pipeline=iterative; got {value}")
+    if pipeline.told:
+        print(f"oraclecheck: pipeline={pipeline.name}: {pipeline.told}", file=sys.stderr, flush=True)
+
+
 def _check_engine(setting: Setting) -> None:
     data, network, trainer = setting.data, setting.network, setting.trainer
     shadow, in_memory = shadow_network(network.description), loading.in_memory(data.source)
@@ -87,8 +122,9 @@ def _check_engine(setting: Setting) -> None:
     if setting.engine.name == "lanes":
         lanes.check(shadow, network.input_shape, in_memory, data.preparation, setting.retrain.recipe, trainer)
         # that it can be compiled too; and no worker has to
-        space, image = setting.pruning.space, torch.zeros(1, *network.input_shape, device="meta")
-        library_of(chain_of(prune(shadow, space.unrank(0), image), network.input_shape), setting.paths.cache)
+        image = torch.zeros(1, *network.input_shape, device="meta")
+        for removed in setting.pruning.space.shapes():
+            library_of(chain_of(prune(shadow, removed, image), network.input_shape), setting.paths.cache)
     if setting.engine.instead:
         print(f"oraclecheck: engine=auto takes lightning: {setting.engine.instead}", file=sys.stderr, flush=True)
 

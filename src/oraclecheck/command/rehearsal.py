@@ -4,7 +4,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from statistics import fmean
 
@@ -18,7 +18,7 @@ from oraclecheck.engines.classifier import Classifier
 from oraclecheck.engines.evaluation import batch_size
 from oraclecheck.engines.recipe import Recipe
 from oraclecheck.networks.shadow import build
-from oraclecheck.pipelines.dense import dense_path, load_data, study_if_known
+from oraclecheck.pipelines.dense import dense_path, epochs_to_keep, load_data, study_if_known
 from oraclecheck.pipelines.one_shot import pruner
 from oraclecheck.records.state import State, Watch, runs_of
 from oraclecheck.records.store import RECORD
@@ -102,9 +102,12 @@ def _cost(request: Request, study: str, state: State) -> Cost:
     removed = setting.pruning.space.unrank(0)
     pruned = pruner(setting, network)(network, removed)
     images = len(data.train), len(data.test)
-    record = RECORD_BYTES + 150 * setting.retrain.recipe.epochs + images[1] / 6
-    run = _seconds(setting, pruned, setting.retrain.recipe, evaluations=2)
-    dense = 0.0 if trained else _seconds(setting, network, setting.pretrain.recipe, evaluations=0)
+    recipe, rounds = setting.retrain.recipe, setting.pipeline.rounds
+    recipe = replace(recipe, epochs=sum(each.epochs for each in rounds) or recipe.epochs)
+    record = RECORD_BYTES + 150 * recipe.epochs + images[1] / 6
+    run = _seconds(setting, pruned, recipe, evaluations=2 * max(1, len(rounds)))
+    pretrain = replace(setting.pretrain.recipe, epochs=epochs_to_keep(setting)[-1])
+    dense = 0.0 if trained else _seconds(setting, network, pretrain, evaluations=0)
     return Cost(run, dense, record, from_records=False)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oraclecheck.command.sets import spell_set
-from oraclecheck.pipelines.dense import dense_path, study_if_known
+from oraclecheck.pipelines.dense import study_if_known, training_path
 from oraclecheck.records.asked import Asked
 from oraclecheck.records.store import is_done, record_path
 from oraclecheck.records.wandb.server import WandbSettings
@@ -56,7 +56,7 @@ class Request:
             return
         setting, out = self.setting, self.setting.paths.out
         asked = Asked(
-            setting.label, dense_path(setting).name, spell_set(self.combinations), spell_set(list(self.repeats))
+            setting.label, training_path(setting).name, spell_set(self.combinations), spell_set(list(self.repeats))
         )
         key, study = study_of(setting, "").hash, study_if_known(setting)
         if study is None or not (out / study.name).is_dir():

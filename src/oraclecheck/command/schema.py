@@ -20,6 +20,8 @@ Scheme = Enum("Scheme", ["heads", "width"])
 Order = Enum("Order", ["auto", "lexicographic", "sampled"])
 Optimizer = Enum("Optimizer", ["sgd", "adamw"])
 Schedule = Enum("Schedule", ["step", "cosine"])
+PipelineName = Enum("PipelineName", ["one_shot", "iterative", "scratch", "during"])
+Budget = Enum("Budget", ["epochs", "flops"])
 TrainEval = Enum("TrainEval", ["plain", "augmented"])
 EngineName = Enum("EngineName", ["lightning", "lanes", "stacked", "auto"])
 Logger = Enum("Logger", ["wandb", "none"])
@@ -103,6 +105,8 @@ class PruningConfig:
 class RecipeConfig:
     """How a network is trained; `lr` is `epoch: rate` pairs, 0-based, as the papers write them.
 
+    It may also be the second paper's rule, "halving 1e-2 to 1e-5 +60": 60 of the epochs go to the first stage alone.
+    `schedule: cosine` falls from its one rate to `lr_min`.
     `fraction` scales epochs and schedule; `epochs` alone cuts the schedule off. `mixup` and `cutmix` are the alphas of
     their Beta distributions, `gradient_clip` the largest norm of a gradient.
     """
@@ -115,6 +119,7 @@ class RecipeConfig:
     weight_decay: float = 1e-4
     optimizer: Optimizer = Optimizer.sgd
     schedule: Schedule = Schedule.step
+    lr_min: float = 0.0
     label_smoothing: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
@@ -128,6 +133,32 @@ class PretrainConfig(RecipeConfig):
     seed: int = 0
     weights: str | None = None
     checkpoint: str | None = None
+    keep: list[int] = field(default_factory=list)
+
+
+@dataclass
+class PipelineConfig:
+    """What lies between the dense network and the final metrics.
+
+    `iterative` removes filters in `rounds`: so many, or a list of them, each with the `ratio` of the original filters
+    that it removes and the `epochs` and `lr` of the retraining after it; what is left out is an equal share of the
+    pruning ratio and what `retrain` says.
+
+    `during` prunes the dense network after `epoch` epochs of its training, which `divide_by_speedup` divides by how
+    many times fewer multiply-accumulates the pruned network has. `pretrain.keep` are epochs of other studies, so that
+    one training serves them all.
+
+    `scratch` trains the pruned architecture from a fresh start, by `retrain` for as many epochs as `retrain.epochs` and
+    the `dense_epochs` (null: those of `pretrain`) make together, or with `budget: flops` for as many
+    multiply-accumulates.
+    """
+
+    name: PipelineName = PipelineName.one_shot
+    epoch: int | None = None
+    divide_by_speedup: bool = False
+    budget: Budget = Budget.epochs
+    dense_epochs: int | None = None
+    rounds: Any = None
 
 
 @dataclass
@@ -174,7 +205,8 @@ class Config:
     """One command: a study and the combinations and repeats of it that this command runs.
 
     With `-m` so many `workers` do them; null is as many as there are places: cores, or on machines with GPUs
-    `gpu_slots` for each of these. `dry_run` shows what would be done.
+    `gpu_slots` for each of these. `dry_run` shows what would be done. `rows` are lines of a printed table: values
+    that an experiment's file refers to by `row`, so that they can be swept over together.
     """
 
     stage: Stage = Stage.run
@@ -185,11 +217,14 @@ class Config:
     repeat: int | str = 0
     seed: int = 0
     study: str | None = None
+    row: str | None = None
+    rows: dict[str, Any] = field(default_factory=dict)
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     pruning: PruningConfig = field(default_factory=PruningConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     retrain: RecipeConfig = field(default_factory=RecipeConfig)
+    pipeline: PipelineConfig = field(default_factory=PipelineConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)

@@ -2,11 +2,11 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import lightning as L
-from torch import nn
+from torch import Tensor, nn
 
 from oraclecheck.data.images import ImageData
 from oraclecheck.engines.compiling import compiled_twin, copy_state
@@ -136,3 +136,24 @@ class History(L.Callback):
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Evaluate on the training set, while the network is still on its device."""
         self.train = evaluate(pl_module.network, self.data.measured_train)
+
+
+class Keeping(L.Callback):
+    """Keeps the network as it is after some epochs of a fit, and ends it after the last of them.
+
+    Args:
+        epochs: How many epochs each of the kept networks has been trained for.
+        on_kept: Called with each of these numbers and the network's state dict, on the CPU.
+    """
+
+    def __init__(self, epochs: Collection[int], on_kept: Callable[[int, dict[str, Tensor]], None]) -> None:
+        self.epochs, self.on_kept = epochs, on_kept
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Hand the network over."""
+        done = trainer.current_epoch + 1
+        if done in self.epochs and not trainer.should_stop:  # a loss that is not finite ends a fit
+            state = pl_module.network.state_dict()
+            self.on_kept(done, {name: tensor.detach().cpu().clone() for name, tensor in state.items()})
+        if done == max(self.epochs):
+            trainer.should_stop = True

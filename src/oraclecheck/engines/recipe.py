@@ -1,8 +1,10 @@
 """Training recipes: how long, how fast and how large the steps are."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+from oraclecheck.engines.schedule import Schedule, parse_schedule
 
 MOST = 1_000_000_000
 """Epochs and images of a batch: more overflow torch's integers."""
@@ -19,16 +21,17 @@ class Recipe:
         momentum: In [0, 1), without Nesterov's correction; AdamW's first beta.
         weight_decay: At least 0, on all parameters.
         optimizer: "sgd", or "adamw" with 0.999 as its second beta.
-        decay: "step": the rates of the schedule; "cosine": its only rate falls to 0 along half a cosine.
+        decay: "step": the rates of the schedule; "cosine": its only rate falls to `lr_min` along half a cosine.
         label_smoothing: In [0, 1), of the loss that is trained; no metric knows it.
         mixup: Alpha of the Beta distribution that images are mixed by; 0 for none.
         cutmix: Alpha of the Beta distribution that patches are sized by; 0 for none.
         gradient_clip: Largest norm of the gradient of all parameters; None for any.
+        lr_min: What a cosine falls to, at the end of the last epoch.
     """
 
     epochs: int
     batch_size: int
-    schedule: tuple[tuple[int, float], ...]
+    schedule: Schedule
     momentum: float
     weight_decay: float
     optimizer: str = "sgd"
@@ -37,11 +40,22 @@ class Recipe:
     mixup: float = 0.0
     cutmix: float = 0.0
     gradient_clip: float | None = None
+    lr_min: float = 0.0
 
     def rate(self, epoch: int) -> float:
         """Learning rate of a 0-based epoch."""
         rate = next(rate for start, rate in reversed(self.schedule) if start <= epoch)
-        return rate * (1 + math.cos(math.pi * epoch / self.epochs)) / 2 if self.decay == "cosine" else rate
+        if self.decay != "cosine":
+            return rate
+        return self.lr_min + (rate - self.lr_min) * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What defines it, for what is identified by it; a least rate of 0 is left unsaid."""
+        described = asdict(self)
+        if not self.lr_min:
+            del described["lr_min"]
+        return described
 
     def scaled(self, fraction: float) -> "Recipe":
         """The recipe with a fraction of its epochs, its schedule shrunk with them (Feng et al., Appendix E).
@@ -63,7 +77,7 @@ def parse_recipe(key: str, lr: str, cut_off: bool = False, **values: Any) -> Rec
 
     Args:
         key: The configuration group, `pretrain` or `retrain`, for messages.
-        lr: `epoch: rate` pairs such as "0: 1e-2, 20: 1e-3".
+        lr: A schedule, see `parse_schedule`.
         cut_off: Whether rates that the epochs do not reach are dropped, and not refused.
         **values: The other fields of `Recipe`.
 
@@ -86,28 +100,11 @@ def parse_recipe(key: str, lr: str, cut_off: bool = False, **values: Any) -> Rec
     ):
         if not holds:
             raise ValueError(f"{key}.{name} must {rule}; got {value}")
-    schedule = _parse_schedule(f"{key}.lr", lr, recipe.epochs, cut_off)
+    schedule = parse_schedule(f"{key}.lr", lr, recipe.epochs, cut_off)
     if recipe.decay == "cosine" and len(schedule) > 1:
         raise ValueError(f'{key}.lr must be one rate, such as "0: 1e-3", where {key}.schedule is cosine; got {lr!r}')
+    if recipe.lr_min and recipe.decay != "cosine":
+        raise ValueError(f"{key}.lr_min must be 0 unless {key}.schedule is cosine; got {recipe.lr_min}")
+    if not 0 <= recipe.lr_min <= schedule[0][1]:
+        raise ValueError(f"{key}.lr_min must lie in [0, {schedule[0][1]}], below the first rate; got {recipe.lr_min}")
     return replace(recipe, schedule=schedule)
-
-
-def _parse_schedule(key: str, text: str, epochs: int, cut_off: bool) -> tuple[tuple[int, float], ...]:
-    rule = f'{key} must be epoch: rate pairs such as "0: 1e-2, 20: 1e-3"'
-    try:
-        pairs: list[tuple[Any, Any]] = [tuple(pair.split(":")) for pair in text.split(",")]  # type: ignore[misc]
-        schedule = tuple((int(epoch), float(rate)) for epoch, rate in pairs)
-    except ValueError:
-        raise ValueError(f"{rule}; got {text!r}") from None
-    starts = [epoch for epoch, _ in schedule]
-    if starts[0] != 0 or starts != sorted(set(starts)):
-        raise ValueError(f"{rule}, with ascending epochs from 0; got {text!r}")
-    if starts[-1] >= epochs and not cut_off:
-        group = key.split(".")[0]
-        raise ValueError(
-            f"{key} must change within the {epochs} epochs of {group}.epochs; got {text!r}: {group}.fraction scales "
-            "both"
-        )
-    if not all(0 < rate < math.inf for _, rate in schedule):
-        raise ValueError(f"{rule}, with positive rates; got {text!r}")
-    return tuple((epoch, rate) for epoch, rate in schedule if epoch < epochs)

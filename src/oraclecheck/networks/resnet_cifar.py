@@ -53,6 +53,10 @@ class ResNetCIFAR(nn.Module):
         self.layer2 = _stage(width, 2 * width, depth // 6, stride=2)
         self.layer3 = _stage(2 * width, 4 * width, depth // 6, stride=2)
         self.fc = nn.Linear(4 * width, classes)
+        self.initialise()
+
+    def initialise(self) -> None:
+        """Draw the weights of a fresh start; see `initialisation`."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight)

@@ -34,6 +34,10 @@ class VGG19(nn.Module):
                 layers[f"pool{block}"] = nn.MaxPool2d(2)
         self.features = nn.Sequential(layers)
         self.classifier = nn.Linear(channels, classes)
+        self.initialise()
+
+    def initialise(self) -> None:
+        """Draw the weights of a fresh start; see `initialisation`."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)

@@ -4,15 +4,15 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from oraclecheck.data import loading
 from oraclecheck.data.images import ImageData
@@ -43,7 +43,21 @@ class Dense:
 
 
 def dense_path(setting: Setting) -> Path:
-    """Where the dense network of this recipe, the user's checkpoint or torchvision's weights are kept."""
+    """Where the dense network of this recipe, the user's checkpoint or torchvision's weights are kept.
+
+    The network that a pipeline takes in mid-training lies beside that of the last epoch.
+    """
+    return path_after(setting, setting.pipeline.epoch or setting.pretrain.recipe.epochs)
+
+
+def path_after(setting: Setting, epochs: int) -> Path:
+    """Where the network is kept that was trained for so many epochs of its recipe."""
+    whole = training_path(setting)
+    return whole if epochs == setting.pretrain.recipe.epochs else whole.with_name(f"{whole.stem}-epoch{epochs}.pt")
+
+
+def training_path(setting: Setting) -> Path:
+    """Where the network of the last epoch of a training is kept; whoever trains holds the lease of this path."""
     pretrain, network, trainer = setting.pretrain, setting.network, setting.trainer
     if pretrain.checkpoint:
         return pretrain.checkpoint
@@ -52,7 +66,7 @@ def dense_path(setting: Setting) -> Path:
     recipe = {
         "network": identity(network.description),
         "data": data_identity(setting),
-        "recipe": asdict(pretrain.recipe),
+        "recipe": pretrain.recipe.described,
         "seed": pretrain.seed,
         "channels_last": network.channels_last,
         "precision": trainer.precision,
@@ -71,8 +85,8 @@ def dense_checkpoint(setting: Setting) -> Checkpoint | None:
     """
     pretrain, path, model = setting.pretrain, dense_path(setting), setting.network.name
     if not pretrain.loads:
-        about = {"model": model, "recipe": asdict(pretrain.recipe), "seed": pretrain.seed}
-        if not train_once(path, lambda: _train(setting), about):
+        about = {"model": model, "recipe": pretrain.recipe.described, "seed": pretrain.seed}
+        if not train_once(path, lambda: _train(setting, about), about, training_path(setting)):
             return None
     elif not pretrain.checkpoint:
         fetch_weights(str(pretrain.weights), "pretrain.weights")
@@ -101,7 +115,9 @@ def _load(setting: Setting) -> Checkpoint:
     return load_checkpoint(dense_path(setting), shadow_network(network.description), key, network.name)
 
 
-def train_once(path: Path, train: Callable[[], Checkpoint], about: Mapping[str, Any]) -> bool:
+def train_once(
+    path: Path, train: Callable[[], Checkpoint], about: Mapping[str, Any], training: Path | None = None
+) -> bool:
     """Train the network at `path` if it is not there and nobody else does; gives whether it is there now.
 
     It is created once and never replaced: where a process that trains it was cut off from the folder, the network of
@@ -111,6 +127,7 @@ def train_once(path: Path, train: Callable[[], Checkpoint], about: Mapping[str, 
         path: Where it is kept; its name identifies the recipe.
         train: Trains it; called only if it is not there.
         about: What else its file says.
+        training: Path of the network of the last epoch: the networks of a training are of one process. None: `path`.
 
     Raises:
         ValueError: If training diverges or the file cannot be written.
@@ -120,7 +137,7 @@ def train_once(path: Path, train: Callable[[], Checkpoint], about: Mapping[str, 
     if path.absolute() in _failures:  # the other studies of a sweep need not try again
         raise _failures[path.absolute()]
     path.parent.mkdir(parents=True, exist_ok=True)
-    lease = _lease(path)
+    lease = _lease(training or path)
     if not lease.take():
         return False
     try:
@@ -148,17 +165,43 @@ _failures: dict[Path, Exception] = {}
 """Dense networks whose training failed in this process."""
 
 
-def _train(setting: Setting) -> Checkpoint:
+def _train(setting: Setting, about: Mapping[str, Any]) -> Checkpoint:
+    """Train the dense network as far as it is asked for; networks of earlier epochs are put in their places."""
     data, recipe, seed = load_data(setting), setting.pretrain.recipe, setting.pretrain.seed
+    wanted = setting.pipeline.epoch or recipe.epochs
     torch.manual_seed(derive_seed(seed, "pretrain", "initialisation"))
     network = build(setting.network.description)
-    return train(network, data, recipe, seed, setting.trainer, setting.network.name, test_set_hash(setting))
+    found = []
+
+    def keep(epoch: int, checkpoint: Checkpoint) -> None:
+        if epoch == wanted:
+            found.append(checkpoint)
+        else:
+            save_checkpoint(path_after(setting, epoch), checkpoint, about)
+
+    name, test_set = setting.network.name, test_set_hash(setting)
+    train(network, data, recipe, seed, setting.trainer, name, test_set, epochs_to_keep(setting), keep)
+    return found[0]
+
+
+def epochs_to_keep(setting: Setting) -> list[int]:
+    """Numbers of epochs after which a training keeps its network; it ends with the last of them."""
+    last = setting.pretrain.recipe.epochs
+    return sorted({setting.pipeline.epoch or last, *(epoch for epoch in setting.pretrain.keep if epoch <= last)})
 
 
 def train(
-    network: nn.Module, data: ImageData, recipe: Recipe, seed: int, trainer: TrainerSettings, model: str, test_set: str
-) -> Checkpoint:
-    """Train a network to be the dense one; that of the last epoch.
+    network: nn.Module,
+    data: ImageData,
+    recipe: Recipe,
+    seed: int,
+    trainer: TrainerSettings,
+    model: str,
+    test_set: str,
+    epochs: Sequence[int],
+    keep: Callable[[int, Checkpoint], None],
+) -> None:
+    """Train a network to be the dense one.
 
     Args:
         network: Initialised; trained in place.
@@ -168,23 +211,28 @@ def train(
         trainer: Device, precision, threads.
         model: The network's name, for messages.
         test_set: Hash of what decides the metrics of its history.
+        epochs: Numbers of epochs after which the network is kept; training ends after the last of them.
+        keep: Is given each of these numbers and the network as it is then.
 
     Raises:
         ValueError: If training diverges.
     """
-    from oraclecheck.engines.callbacks import History  # it brings Lightning, which takes seconds
+    from oraclecheck.engines.callbacks import History, Keeping  # it brings Lightning, which takes seconds
 
-    history = History(data, _progress(model, recipe.epochs))
+    history = History(data, _progress(model, epochs[-1]))
+
+    def kept(epoch: int, state: dict[str, Tensor]) -> None:
+        tensors = {name: tensor.contiguous() for name, tensor in state.items()}
+        keep(epoch, Checkpoint(tensors, list(history.epochs), test_set))
+
     if data.train.channels_last:
         network = network.to(memory_format=torch.channels_last)
-    trained = fit(network, data.train, recipe, derive_seed(seed, "pretrain", "order"), trainer, [history])
+    fit(network, data.train, recipe, derive_seed(seed, "pretrain", "order"), trainer, [history, Keeping(epochs, kept)])
     if history.diverged:
         raise ValueError(
             f"pretrain.lr must let the dense {model} learn; with {recipe.schedule} its loss became NaN or infinite "
             f"in epoch {len(history.epochs) - 1}"
         )
-    state = {name: tensor.contiguous() for name, tensor in trained.state_dict().items()}
-    return Checkpoint(state, history.epochs, test_set)
 
 
 def _progress(model: str, epochs: int) -> Callable[[dict[str, float]], None]:

@@ -36,11 +36,13 @@ def one_shot(
     """
     recipe, trainer = setting.retrain.recipe, setting.trainer
     for result in engine(runs, dense.network, pruner(setting, dense.network), data, recipe, trainer, tell):
-        if isinstance(result, Exception):
-            yield result
-        else:
-            parameters, macs = parameters_and_macs(result.network, setting.network.input_shape)
-            yield {**outcome(result), "pruned_params": parameters, "pruned_macs": macs, **dense.columns}
+        yield result if isinstance(result, Exception) else columns(result, dense, setting)
+
+
+def columns(result: Retraining, dense: Dense, setting: Setting) -> dict[str, Any]:
+    """The columns of a record that say what came of a run: those of the networks and their sizes."""
+    parameters, macs = parameters_and_macs(result.network, setting.network.input_shape)
+    return {**outcome(result), "pruned_params": parameters, "pruned_macs": macs, **dense.columns}
 
 
 def pruner(setting: Setting, dense: nn.Module) -> Prune:
@@ -48,6 +50,7 @@ def pruner(setting: Setting, dense: nn.Module) -> Prune:
     network, released = setting.network, behind(setting, dense)
 
     def pruned(dense: nn.Module, removed: Removed) -> nn.Module:
+        removed = {name: tuple(sorted(filters)) for name, filters in removed.items()}
         if setting.pruning.scheme == "width":
             smaller: nn.Module = prune_width(dense, removed)
         else:

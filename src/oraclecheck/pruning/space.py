@@ -12,6 +12,7 @@ import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Self
 
 from oraclecheck.pruning.combination import LayerChoice, Removed
 from oraclecheck.spelling import SPELT_OUT, spell_number
@@ -53,16 +54,27 @@ class CombinationSpace:
             raise ValueError(f"layers must be named once each; got {repeated} more than once")
 
     @classmethod
-    def of(cls, layers: Iterable[LayerChoice], order: str = "auto", seed: int = 0) -> "CombinationSpace":
-        """Space of some layers, its order also "auto": lexicographic up to `ENUMERATION_LIMIT` combinations."""
-        enumerated = cls(tuple(layers))
+    def of(cls, layers: Iterable[LayerChoice], order: str = "auto", seed: int = 0, **others: Any) -> Self:
+        """Space of some layers, its order also "auto": lexicographic up to `ENUMERATION_LIMIT` combinations.
+
+        The `others` are what a subclass has besides.
+        """
+        enumerated = cls(tuple(layers), **others)
         if order == "auto":
             order = "lexicographic" if enumerated.size <= ENUMERATION_LIMIT else "sampled"
-        return cls(enumerated.layers, order, seed)
+        return cls(enumerated.layers, order, seed, **others)
 
     @cached_property
     def _layer_sizes(self) -> tuple[int, ...]:
-        return tuple(math.comb(layer.filters, layer.removed) for layer in self.layers)
+        return tuple(self._size_of(layer) for layer in self.layers)
+
+    def _size_of(self, layer: LayerChoice) -> int:
+        """Ways to choose in one layer."""
+        return math.comb(layer.filters, layer.removed)
+
+    def _choice(self, index: int, layer: LayerChoice) -> tuple[int, ...]:
+        """Way number `index` to choose in one layer."""
+        return combination_of(index, layer.filters, layer.removed)
 
     @cached_property
     def size(self) -> int:
@@ -73,6 +85,10 @@ class CombinationSpace:
     def recorded_size(self) -> int | None:
         """The size, or None from 10^300 on: neither floats nor JSON parsers hold such a number."""
         return self.size if self.size < 10**300 else None
+
+    def shapes(self) -> list[Removed]:
+        """For every shape that networks are retrained in a combination that has it, the first filters of each layer."""
+        return [{layer.name: tuple(range(layer.removed)) for layer in self.layers}]
 
     def unrank(self, index: int) -> Removed:
         """Combination with this index, at the same cost for every index.
@@ -90,21 +106,26 @@ class CombinationSpace:
         chosen: list[tuple[int, ...]] = []
         for layer, layer_size in zip(reversed(self.layers), reversed(self._layer_sizes), strict=True):
             index, layer_index = divmod(index, layer_size)
-            chosen.append(_unrank_layer(layer_index, layer))
+            chosen.append(self._choice(layer_index, layer))
         return {layer.name: filters for layer, filters in zip(self.layers, reversed(chosen), strict=True)}
 
+    def index_at(self, place: int) -> int:
+        """The index of the combination at a place of the lexicographic order, 0-based, whatever the order is."""
+        assert 0 <= place < self.size
+        return _permute(place, self.size, self.seed, back=True) if self.order == "sampled" else place
 
-def _unrank_layer(index: int, layer: LayerChoice) -> tuple[int, ...]:
+
+def combination_of(index: int, filters: int, removed: int) -> tuple[int, ...]:
     """Combination number `index` of one layer in the order of `itertools.combinations`."""
-    missing = layer.removed
+    missing = removed
     if missing == 0:
         return ()
     chosen = []
     # Combinations that begin with the candidate: C(behind, missing - 1). It is carried from candidate to candidate by
     # one exact multiplication and division; a fresh binomial at each step would cost the square of the layer's width.
-    beginning = math.comb(layer.filters - 1, missing - 1)
-    for candidate in range(layer.filters):
-        behind = layer.filters - 1 - candidate
+    beginning = math.comb(filters - 1, missing - 1)
+    for candidate in range(filters):
+        behind = filters - 1 - candidate
         if index < beginning:
             chosen.append(candidate)
             missing -= 1
@@ -117,8 +138,8 @@ def _unrank_layer(index: int, layer: LayerChoice) -> tuple[int, ...]:
     return tuple(chosen)
 
 
-def _permute(value: int, size: int, seed: int) -> int:
-    """Image of a value under a permutation of [0, size) keyed by the seed, any integer.
+def _permute(value: int, size: int, seed: int, *, back: bool = False) -> int:
+    """Image of a value under a permutation of [0, size) keyed by the seed, any integer; or `back`, its origin.
 
     A balanced Feistel network permutes the next even power of two; walking its cycle until the value falls below
     `size` again restricts that to a permutation of [0, size) (Black and Rogaway, "Ciphers with Arbitrary Finite
@@ -128,8 +149,11 @@ def _permute(value: int, size: int, seed: int) -> int:
     mask = (1 << half) - 1
     while True:
         left, right = value >> half, value & mask
-        for number in range(ROUNDS):
-            left, right = right, left ^ _scramble(right, half, number, seed)
+        for number in reversed(range(ROUNDS)) if back else range(ROUNDS):
+            if back:
+                left, right = right ^ _scramble(left, half, number, seed), left
+            else:
+                left, right = right, left ^ _scramble(right, half, number, seed)
         value = left << half | right
         if value < size:
             return value

@@ -18,7 +18,7 @@ class Asked:
 
     Attributes:
         label: First part of the name of the study's folder.
-        dense: Name of the dense network's file.
+        dense: Name of the dense network's file, that of the last epoch where one in mid-training is taken.
         combo: Set of combinations, as `combo=` takes it.
         repeat: Set of repeats.
     """

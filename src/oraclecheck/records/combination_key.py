@@ -14,19 +14,24 @@ def combination_keys(table: pd.DataFrame) -> list[Key]:
     Numbers depend on how a study orders its space; removed filters do not, so they are the key wherever they are known:
     layers with their removed filters, sorted. A file of points knows only numbers, and then the number is the key.
 
+    Iterative pruning has more: in which round a filter goes; the filters of each layer are listed round by round.
+
     Args:
         table: With the columns `removed` (layer -> its removed filters in any order, empty or None where a source does
-            not say) and `combo` (None where a criterion picked the combination).
+            not say), `combo` (None where a criterion picked the combination) and maybe `pipeline`.
 
     Raises:
         ValueError: If neither is known.
     """
-    return [_key(removed, combo) for removed, combo in zip(table["removed"], table["combo"], strict=True)]
+    pipelines = table["pipeline"] if "pipeline" in table else [None] * len(table)
+    rows = zip(table["removed"], table["combo"], pipelines, strict=True)
+    return [_key(removed, combo, pipeline == "iterative") for removed, combo, pipeline in rows]
 
 
-def _key(removed: Any, combo: Any) -> Key:
+def _key(removed: Any, combo: Any, in_rounds: bool) -> Key:
     if isinstance(removed, Mapping) and removed:
-        return tuple((str(layer), tuple(sorted(removed[layer]))) for layer in sorted(removed))
+        order: Any = tuple if in_rounds else sorted
+        return tuple((str(layer), tuple(order(removed[layer]))) for layer in sorted(removed))
     if pd.isna(combo):
         raise ValueError("a combination must have its removed filters or its number (columns removed and combo)")
     return (int(combo),)

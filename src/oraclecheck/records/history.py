@@ -1,4 +1,4 @@
-"""The epochs of a run: one entry each, all alike."""
+"""The epochs of a run, and the rounds of one that was pruned iteratively: one entry each, all alike."""
 
 import math
 import sys
@@ -11,6 +11,19 @@ from oraclecheck.spelling import spell_value
 
 EPOCH = ("epoch", "lr", "train_loss", "test_loss", "test_accuracy")
 """What an entry of the history has."""
+
+ROUND = (
+    "epochs",
+    "params",
+    "macs",
+    *(
+        f"{network}_{images}_{metric}"
+        for network in ("pruned", "retrained")
+        for images in ("train", "test")
+        for metric in ("loss", "accuracy")
+    ),
+)
+"""What a round has: of the network right after its pruning, and of the same after its retraining."""
 
 MOST = sys.float_info.max
 """The greatest number that is finite."""
@@ -62,4 +75,25 @@ def _flaw(number: int, entry: Any, status: str) -> tuple[str, Any] | None:
         if not 0 <= value <= (1 if name == "test_accuracy" else MOST) and not infinite:
             what = "a fraction in [0, 1]" if name == "test_accuracy" else "a finite number of at least 0"
             return f"hold {what} as {name}", value
+    return None
+
+
+def rounds_flaw(row: Mapping[str, Any]) -> str | None:
+    """The first thing in a run's rounds that no pruning leaves.
+
+    Args:
+        row: With `rounds`, `history` and `status`.
+    """
+    rounds = row["rounds"]
+    for number, entry in enumerate(rounds):
+        if not isinstance(entry, dict) or entry.keys() != set(ROUND):
+            return f"rounds must hold {', '.join(ROUND)} for every round; got {spell_value(entry)} for round {number}"
+        for name, value in entry.items():
+            infinite = row["status"] == "diverged" and (value != value or value == math.inf)
+            numeric = isinstance(value, int | float) and not isinstance(value, bool)
+            if not numeric or (not 0 <= value <= (1 if name.endswith("accuracy") else MOST) and not infinite):
+                what = "a fraction in [0, 1]" if name.endswith("accuracy") else "a number of at least 0"
+                return f"rounds must hold {what} as {name}; got {spell_value(value)} for round {number}"
+    if rounds and sum(entry["epochs"] for entry in rounds) != len(row["history"]):
+        return f"rounds must have the {len(row['history'])} epochs of history; got other numbers of them"
     return None

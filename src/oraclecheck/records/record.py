@@ -46,6 +46,10 @@ class Record(RunIdentity):
         device: What computed it.
         threads: torch's threads.
         started_at: UTC, ISO 8601.
+        rounds: Of iterative pruning, an entry for each round; else none, and the file has no such column. The networks
+            whose losses and accuracies are measured are `pruned`, right after its pruning, and `retrained`; beside them
+            `epochs` and the pruned network's `params` and `macs`. The columns above are then those of the last round;
+            the history is that of all rounds.
     """
 
     status: str
@@ -84,6 +88,7 @@ class Record(RunIdentity):
     device: str | None = None
     threads: int | None = None
     started_at: str | None = None
+    rounds: list = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Refuse, with a ValueError, columns of a wrong type or value, and an outcome that contradicts the metrics."""
@@ -94,7 +99,10 @@ class Record(RunIdentity):
 
 def to_json(record: Record) -> dict[str, Any]:
     """A record as a JSON-serialisable mapping."""
-    return encoded(vars(record))
+    content = encoded(vars(record))
+    if not record.rounds:
+        del content["rounds"]
+    return content
 
 
 def from_json(content: Any) -> Record:

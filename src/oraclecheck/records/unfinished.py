@@ -8,6 +8,7 @@ from typing import Any
 
 from oraclecheck.files import create_json, read_file
 from oraclecheck.pruning.combination import LayerChoice
+from oraclecheck.pruning.rounds import NestedSpace
 from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.records.record import NewerSchemaError, Record, check_schema
 from oraclecheck.records.siblings import deviation
@@ -86,9 +87,12 @@ class BegunStudy:
             return flaw
         for layer in self.space.layers:
             chosen = row["removed"].get(layer.name, [])
-            if len(chosen) != layer.removed or chosen[-1:] >= [layer.filters]:
+            if len(chosen) != layer.removed or max(chosen, default=-1) >= layer.filters:
                 rule = f"hold {layer.removed} of the {layer.filters} filters of {layer.name}, numbered from 0"
                 return f"removed must {rule}; got {spell_value(chosen)}"
+        if isinstance(self.space, NestedSpace) and (name := self.space.flaw(row["removed"])):
+            got = spell_value(row["removed"][name])
+            return f"removed must list the filters of {name} round by round, ascending within each; got {got}"
         return None
 
     def identity(self, combination: str, repeat: str) -> dict[str, Any]:
@@ -132,7 +136,16 @@ def _space(definition: dict[str, Any]) -> CombinationSpace:
                 f"layers must have two numbers for {name}, of its filters and the removed ones; got {counts!r}"
             )
         layers.append(LayerChoice(name, *counts))
-    return CombinationSpace(tuple(layers), definition["order"], order_seed or 0)
+    order = definition["order"], order_seed or 0
+    if definition["pipeline"] != "iterative":
+        return CombinationSpace(tuple(layers), *order)
+    counts = {
+        layer.name: tuple(_mapping("removed", each["removed"])[layer.name] for each in definition["rounds"])
+        for layer in layers
+    }
+    if any(sum(counts[layer.name]) != layer.removed for layer in layers):
+        raise ValueError("rounds must remove what layers say that goes in all; got other numbers of filters")
+    return NestedSpace(tuple(layers), *order, counts)
 
 
 def _mapping(name: str, value: Any) -> dict[str, Any]:

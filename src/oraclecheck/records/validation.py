@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import Any
 
 from oraclecheck.pruning.combination import MOST_FILTERS
-from oraclecheck.records.history import MOST, history_flaw
+from oraclecheck.records.history import MOST, history_flaw, rounds_flaw
 from oraclecheck.spelling import spell_value
 from oraclecheck.study.identity import RunIdentity
 
@@ -67,7 +67,7 @@ def flaw_of(row: Row) -> str | None:
         value = row[name]
         if value is not None and not low <= value <= high and (flaw := _number(name, value, row["status"])):
             return flaw
-    return _words(row) or _index(row) or _layers(row) or history_flaw(row)
+    return _words(row) or _index(row) or _layers(row) or history_flaw(row) or rounds_flaw(row)
 
 
 def gap_of(row: Row) -> str | None:
@@ -146,6 +146,8 @@ def _layers(row: Row) -> str | None:
             rule = "be a list of filters' indices for {}"
         elif filters and not 0 <= min(filters) <= max(filters) < MOST_FILTERS:
             rule = f"lie in 0..{MOST_FILTERS - 1} for {{}}"
+        elif row["pipeline"] == "iterative":  # round by round
+            rule = "be distinct filters of {}" if len(set(filters)) < len(filters) else None
         elif filters != sorted(set(filters)):
             rule = "be distinct filters of {} in ascending order"
         if rule:

@@ -57,6 +57,7 @@ def _parser() -> _Parser:
     add = parser.add_argument
     kinds = "a study, multirun/<study>; a folder of studies; wandb:ENTITY/PROJECT[/GROUP]; a CSV or Parquet file"
     compared = "compare two studies, or two settings over the dense networks that both have"
+    pipelines = "compare pipelines over pruning ratios, with the one of this name or with scratch"
     place = "where to write; default: report/ in the study, or here if there is none"
     add("sources", nargs="+", metavar="SOURCE", help=kinds)
     add("--out", type=Path, metavar="DIR", help=place)
@@ -66,6 +67,7 @@ def _parser() -> _Parser:
     add("--format", choices=FORMATS, default="table", help="what to print")
     add("--export", type=Path, metavar="FILE", help="also write the runs to FILE, .parquet or .csv")
     add("--compare", action="store_true", help=compared)
+    add("--pipelines", nargs="?", const=True, metavar="ROW", help=pipelines)
     add("--criterion", metavar="NAME", help="judge this one, by its stored scores; all: side by side")
     add("--wandb", metavar="[ENTITY/]PROJECT", help="also send the report to this W&B project")
     return parser
@@ -95,6 +97,8 @@ def _report(options: argparse.Namespace, command: str) -> int:
         runs = load_runs(*options.sources)
         home, own = homes(options.sources, options.out, list(dict.fromkeys(runs["study"])))
         mend = ": name another folder with --out" if options.out is None else ""
+        if options.pipelines is not None:
+            return _report_pipelines(options, runs, home)
         scored: Mapping[str, Sequence[Scores]] = {}
         if options.criterion not in (None, ORACLE.name):
             runs, scored = with_scores(runs, options.sources)
@@ -136,6 +140,20 @@ def _criteria(
     from oraclecheck.report.criteria import find_criteria
 
     return find_criteria(runs, scored, final=options.final, metric=options.metric)
+
+
+def _report_pipelines(options: argparse.Namespace, runs: "pd.DataFrame", home: Path) -> int:
+    """Compare pipelines over pruning ratios, print and write."""
+    from oraclecheck.report.pipelines import find_pipelines, write_pipelines
+    from oraclecheck.report.printing import print_layouts
+
+    check_folder(home, "the report's folder")
+    baseline = None if options.pipelines is True else options.pipelines
+    findings = find_pipelines(runs, final=options.final, baseline=baseline)
+    print_layouts(findings.layouts())
+    for path in write_pipelines(findings, home):
+        print(path)
+    return COMPLETE
 
 
 def _in_order(sources: Sequence[str], studies: Iterable[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,7 @@ from oraclecheck.analysis.metrics import FINALS, metric_columns
 from oraclecheck.analysis.more_runs import more_runs, variance_components
 from oraclecheck.analysis.networks import across_networks, unlike_settings
 from oraclecheck.analysis.partial_retraining import mean_partial_retraining, partial_retraining
+from oraclecheck.analysis.setups import conditions, says_conditions, setups
 from oraclecheck.analysis.shared_networks import compare_settings
 from oraclecheck.analysis.tables import combinations_table, correlate
 from oraclecheck.analysis.words import describe, in_reading_order, varying
@@ -28,6 +30,7 @@ from oraclecheck.report.layouts import (
 )
 from oraclecheck.report.more_runs import components_layout, more_runs_layout
 from oraclecheck.report.partial_retraining import partial_layout
+from oraclecheck.report.setups import setups_sentence
 from oraclecheck.report.typesetting import Layout
 
 
@@ -144,12 +147,28 @@ class Findings:
         """The comparison, if one was asked for."""
         if self.comparison is None:
             return []
+        setup = self._setup()
         firsts = self.table[self.table["study"].isin([side[0] for side in self.sides])].drop_duplicates("study")
         told = {row["study"]: describe(row, varying(firsts)) for _, row in firsts.iterrows()}
         if "networks" in self.comparison:
-            return [networks_comparison_layout(self.comparison, [told[side[0]] or side[0] for side in self.sides])]
+            labels = [told[side[0]] or side[0] for side in self.sides]
+            return [networks_comparison_layout(self.comparison, labels, setup)]
         labels = [f"{told[name]} ({name})" if told[name] else name for (name,) in self.sides]
-        return [comparison_layout(self.comparison, labels)]
+        return [comparison_layout(self.comparison, labels, setup)]
+
+    def _setup(self) -> str:
+        """Which comparison setups A and B meet, where their studies' files say so; else nothing."""
+        dense = self.runs.drop_duplicates("study").set_index("study").get("dense_hash", pd.Series(dtype=object))
+        pairs = list(product(*self.sides))
+        pair = next((pair for pair in pairs if dense.get(pair[0]) == dense.get(pair[1])), pairs[0])
+        files = [self.study_files.get(study, {}) for study in pair]
+        if not all(says_conditions(content) for content in files):
+            return ""
+        of_study = [
+            conditions(study, content["definition"], content["config"], self.runs[self.runs["study"] == study])
+            for study, content in zip(pair, files, strict=True)
+        ]
+        return setups_sentence(setups(of_study))
 
     def lacking(self) -> list[str]:
         """What the numbers lack, a sentence for each study that lacks something."""

@@ -125,22 +125,23 @@ def combinations_layout(
     return Layout("combinations", title, headings, tuple(rows), left=len(label))
 
 
-def comparison_layout(comparison: pd.DataFrame, labels: Sequence[str]) -> Layout:
+def comparison_layout(comparison: pd.DataFrame, labels: Sequence[str], setup: str = "") -> Layout:
     """Two studies over the same combinations (rows of `comparison.compare`), a column a metric.
 
     Args:
         comparison: See above.
         labels: What A and B are called.
+        setup: A sentence on what the comparison is worth.
     """
     first = comparison.iloc[0]
     title = f"A: {labels[0]}, B: {labels[1]}: {first['n']} combinations in both"
     alone = f"left out: {first['only_a']} combinations only in A, {first['only_b']} only in B"
     notes = [alone] if first["only_a"] or first["only_b"] else []
     columns = [compared(row) for _, row in comparison.iterrows()]
-    return _by_metric("comparison", title, comparison, columns, [*notes, *comparison["note"]])
+    return _by_metric("comparison", title, comparison, columns, [*notes, *comparison["note"], setup])
 
 
-def networks_comparison_layout(comparison: pd.DataFrame, labels: Sequence[str]) -> Layout:
+def networks_comparison_layout(comparison: pd.DataFrame, labels: Sequence[str], setup: str = "") -> Layout:
     """Two settings over the dense networks that they share (rows of `shared_networks.compare_settings`).
 
     A row for each network and metric, and one for each mean over networks.
@@ -148,6 +149,7 @@ def networks_comparison_layout(comparison: pd.DataFrame, labels: Sequence[str]) 
     Args:
         comparison: See above.
         labels: What A and B are called.
+        setup: A sentence on what the comparison is worth.
     """
     is_mean = comparison["study_a"] == MEAN
     m = int(comparison.loc[is_mean, "networks"].iloc[0])
@@ -165,7 +167,7 @@ def networks_comparison_layout(comparison: pd.DataFrame, labels: Sequence[str]) 
         "Pairs of studies of one dense network, over the combinations that both have. A mean's interval is over the "
         "networks, and so is its p (t-test of a mean difference of 0); a pair's is over its combinations or repeats."
     )
-    notes = dict.fromkeys([explained, *comparison["note"]])
+    notes = dict.fromkeys([explained, *comparison["note"], setup])
     return Layout("comparison", title, heads, tuple(rows), tuple(note for note in notes if note), left=2)
 
 

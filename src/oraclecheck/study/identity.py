@@ -35,11 +35,13 @@ class RunIdentity:
         order: "lexicographic" or "sampled": how combinations are numbered.
         space_size: Number of combinations there are; null from 10^300 on.
         combo: Index of the combination; null where a criterion picked it.
-        removed: Layer -> indices of its removed filters, in the dense numbering.
+        removed: Layer -> indices of its removed filters, in the dense numbering, ascending.
         picked_by: Criterion that picked the combination, else null; such records stay out of every statistic.
         repeat: Which retraining of the combination this is.
         seed: Seed of this run's training order.
-        pipeline: "one_shot": what lies between the dense network and the final metrics.
+        pipeline: What lies between the dense network and the final metrics: "one_shot"; "during", the same with a dense
+            network that was taken in mid-training; "iterative", rounds of pruning and retraining, whose `removed` lists
+            filters round by round; "scratch", the pruned architecture trained from a fresh start.
         engine: "lightning", "lanes" or "stacked": what retrained it. Engines add the same numbers in another order.
         retrain_fraction: Fraction of the retraining recipe's epochs that was run.
         dense_hash: SHA-256 of the dense network's tensors.

@@ -1,6 +1,6 @@
 """A setting: everything that is fixed while combinations, repeats and dense networks vary, as plain, checked values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class PretrainSetting:
     seed: int
     checkpoint: Path | None  # to load instead
     weights: str | None  # torchvision's, to load unless there is a checkpoint
+    keep: tuple[int, ...] = ()  # epochs after which the network is kept besides; no part of what a study is
 
     @property
     def loads(self) -> bool:
@@ -64,6 +65,26 @@ class RetrainSetting:
     recipe: Recipe  # already scaled
     fraction: float  # what it was scaled by
     seed: int  # base of the retraining seeds
+
+
+@dataclass(frozen=True)
+class PipelineSetting:
+    """What lies between the dense network and the final metrics."""
+
+    name: str = "one_shot"  # or "iterative", "scratch", "during"
+    epoch: int | None = None  # of "during": for how many epochs the dense network was trained when it is pruned
+    rounds: tuple[Recipe, ...] = ()  # of "iterative": the recipe after each pruning; the last one is that of `retrain`
+    counts: dict[str, tuple[int, ...]] = field(default_factory=dict)  # layer -> filters removed in each round
+    told: str = ""  # what was computed, for whoever waits
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What a study's definition says of it beside its name."""
+        if self.rounds:
+            counts = [{layer: counts[i] for layer, counts in self.counts.items()} for i in range(len(self.rounds))]
+            rounds = zip(counts, self.rounds, strict=True)
+            return {"rounds": [{"removed": removed, "retrain": recipe.described} for removed, recipe in rounds]}
+        return {} if self.epoch is None else {"pipeline_epoch": self.epoch}
 
 
 @dataclass(frozen=True)
@@ -96,3 +117,4 @@ class Setting:
     engine: EngineSetting
     trainer: TrainerSettings
     paths: Paths
+    pipeline: PipelineSetting = field(default_factory=PipelineSetting)

@@ -56,8 +56,10 @@ def to_display(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 def to_summary(record: Record) -> dict[str, Any]:
     """W&B's summary of a run; what the record has not, the summary has not."""
-    columns = vars(record).items()
-    return {name: _to_wandb(name, value) for name, value in columns if name not in IDENTITY and value is not None}
+    columns = {name: value for name, value in vars(record).items() if name not in IDENTITY and value is not None}
+    if not record.rounds:
+        del columns["rounds"]
+    return {name: _to_wandb(name, value) for name, value in columns.items()}
 
 
 def rows_of(runs: Iterable[Any]) -> list[dict[str, Any]]:

@@ -121,7 +121,9 @@ GROUPS: dict[str, tuple[Column, ...]] = {
             "begun with the first of them, which are no random sample. sampled: a random sample of them."),
         Column("space_size", "Space size", "count", ON_DEMAND, "How many combinations there are."),
         Column("pipeline", "Pipeline", "text", ON_DEMAND,
-            "What lies between the dense network and the final metrics; one_shot: prune once, retrain."),
+            "What lies between the dense network and the final metrics; one_shot: prune once, retrain; during: the "
+            "same with a dense network in mid-training; iterative: in rounds; scratch: the pruned architecture from a "
+            "fresh start."),
         Column("engine", "Engine", "text", ON_DEMAND,
             "What retrained the networks: lightning, or lanes, which adds the same numbers in another order."),
         Column("retrain_fraction", "Retraining", "share", ON_DEMAND, "Share of the recipe's epochs that was run."),

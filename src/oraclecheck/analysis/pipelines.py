@@ -1,0 +1,134 @@
+"""Pipelines over equal pruning ratios, as Tables 4 to 8 of Wang et al. (arXiv 2301.05219) put them side by side.
+
+A row of theirs is a way to come to a pruned network, with a mean and a standard deviation for each pruning ratio. Here
+the studies of a row differ in their dense network alone, and these are its sample; a row of one study at a ratio has
+its repeats as the sample.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import ttest_ind, ttest_rel
+
+from oraclecheck.analysis.metrics import FINALS
+from oraclecheck.analysis.statistics.multiplicity import holm
+from oraclecheck.analysis.trainability import first_stage, trainability_accuracy
+from oraclecheck.analysis.words import as_text
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the studies of a row came to at a ratio: one value for each dense network or repeat, by its number."""
+
+    values: dict[int, float]
+    of_networks: bool
+
+
+def pipelines_table(runs: pd.DataFrame, *, final: str = "last", baseline: str | None = None) -> pd.DataFrame:
+    """Final test accuracy of every row at every ratio, and how far each is from a baseline's.
+
+    Every run with an outcome counts, also of combinations that a criterion picked; those of a study and repeat are
+    averaged, those that diverged count as having learnt nothing (accuracy 0).
+
+    Args:
+        runs: Runs of several studies, with the columns of a record.
+        final: "last" or "best".
+        baseline: The row that others are compared with; None for the one that is trained from scratch, else the first.
+
+    Returns:
+        A row for each pipeline and ratio: `row`, `pruning_ratio` (text), `pipeline`, `speedup`, `epochs` (of the runs'
+        history), `n` (dense networks or repeats), `sample` ("networks" or "repeats"), `mean`, `sd` (n - 1; NaN for
+        one), `trainability` (mean over the sample; NaN where there is no first stage), `stage` (its epochs), `schedule`
+        (rates by epoch, text), `baseline`, `difference` (mean minus the baseline's), `low`, `high` (95 % t-interval, in
+        pairs where both have the same networks or repeats, else Welch's), `p` and `p_holm` (over all differences of
+        the table).
+
+    Raises:
+        ValueError: If there is no run with an outcome, or no row is called like the baseline.
+    """
+    runs = runs[runs["status"].isin(["ok", "diverged"])]
+    if runs.empty:
+        raise ValueError("pipelines need runs with an outcome to be compared; got none")
+    ratios = runs["pruning_ratio"].map(as_text)
+    named = runs.assign(_row=[row_name(*each) for each in zip(runs["study"], runs["pruning_ratio"], strict=True)])
+    rows: list[dict[str, Any]] = []
+    samples: dict[tuple[str, str], Sample] = {}
+    for (row, ratio), part in named.groupby([named["_row"], ratios], sort=False):
+        samples[str(row), str(ratio)] = sample = _sample(part, f"{FINALS[final]}_test_accuracy")
+        rows.append({"row": row, "pruning_ratio": ratio, **_described(part), **_summary(sample)})
+    names = list(dict.fromkeys(each["row"] for each in rows))
+    scratch = next((each["row"] for each in rows if each["pipeline"] == "scratch"), names[0])
+    chosen = scratch if baseline is None else baseline
+    if chosen not in names:
+        raise ValueError(f"--pipelines must name a row, one of {', '.join(names)}; got {chosen}")
+    for each in rows:
+        own, base = samples[each["row"], each["pruning_ratio"]], samples.get((chosen, each["pruning_ratio"]))
+        each |= {"baseline": chosen, **(_nothing() if base is None or base is own else _difference(own, base))}
+    table = pd.DataFrame(rows)
+    table["p_holm"] = holm(table["p"])
+    return table
+
+
+def row_name(study: str, ratios: dict[str, float]) -> str:
+    """A study's label, without the ratios that the label of a study says if nobody has given it one."""
+    label = study.rpartition("-")[0] or study
+    for ratio in dict.fromkeys(ratios.values()):
+        label = label.replace(f"_{ratio:g}", "")
+    return label
+
+
+def _sample(part: pd.DataFrame, metric: str) -> Sample:
+    accuracy = part[metric].where(part["status"] == "ok", 0.0).astype(float)
+    of_networks = part["study"].nunique() > 1
+    unit = part["pretrain_seed"] if of_networks and part["pretrain_seed"].notna().all() else part["repeat"]
+    if of_networks and unit is not part["pretrain_seed"]:
+        unit = pd.Series(pd.factorize(part["study"])[0], index=part.index)
+    return Sample({int(key): float(each.mean()) for key, each in accuracy.groupby(unit.astype(int))}, of_networks)
+
+
+def _described(part: pd.DataFrame) -> dict[str, Any]:
+    first = part.iloc[0]
+    rates = [entry["lr"] for entry in first["history"]]
+    learnt = [value for history in part["history"] if (value := trainability_accuracy(history)) is not None]
+    known = not pd.isna(first["dense_macs"]) and not pd.isna(first["pruned_macs"])
+    return {
+        "pipeline": first["pipeline"],
+        "speedup": float(first["dense_macs"] / first["pruned_macs"]) if known else np.nan,
+        "epochs": len(rates),
+        "trainability": float(np.mean(learnt)) if learnt and first["pipeline"] != "iterative" else np.nan,
+        "stage": first_stage(first["history"]),
+        "schedule": _schedule(rates),
+    }
+
+
+def _schedule(rates: Sequence[float]) -> str:
+    """Rates by the epoch that they begin in, and the number of epochs: equal texts are equal schedules."""
+    starts = [epoch for epoch in range(len(rates)) if epoch == 0 or rates[epoch] != rates[epoch - 1]]
+    return ", ".join(f"{epoch}: {rates[epoch]:g}" for epoch in starts) + f"; {len(rates)}"
+
+
+def _summary(sample: Sample) -> dict[str, Any]:
+    values = np.array(list(sample.values.values()))
+    kind = "networks" if sample.of_networks else "repeats"
+    spread = float(values.std(ddof=1)) if len(values) > 1 else np.nan
+    return {"n": len(values), "sample": kind, "mean": float(values.mean()), "sd": spread}
+
+
+def _nothing() -> dict[str, float]:
+    return dict.fromkeys(("difference", "low", "high", "p"), np.nan)
+
+
+def _difference(sample: Sample, base: Sample) -> dict[str, float]:
+    shared = sorted(sample.values.keys() & base.values.keys())
+    paired = sample.of_networks == base.of_networks and len(shared) == len(sample.values) == len(base.values)
+    keys = (shared, shared) if paired else (list(sample.values), list(base.values))
+    a, b = (np.array([each.values[key] for key in own]) for each, own in zip((sample, base), keys, strict=True))
+    found = {**_nothing(), "difference": float(a.mean() - b.mean())}
+    if min(len(a), len(b)) < 2 or not (np.ptp(a - b) if paired else np.ptp(a) + np.ptp(b)) > 0:
+        return found
+    test = ttest_rel(a, b) if paired else ttest_ind(a, b, equal_var=False)
+    interval = test.confidence_interval(0.95)
+    return {**found, "low": float(interval.low), "high": float(interval.high), "p": float(test.pvalue)}
