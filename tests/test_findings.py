@@ -46,7 +46,9 @@ def by_hand() -> dict[tuple[str, str, str], list[tuple[float, float]]]:
         )
         ratios = json.loads(ratio)
         cell = f"{data} {'/'.join(ratios)} {'/'.join(dict.fromkeys(str(value) for value in ratios.values()))}"
-        means = runs.groupby("combo")[["pruned_train_loss", "final_test_accuracy", "final_test_loss"]].mean()
+        means = (
+            runs.groupby("combo")[["pruned_train_loss", "final_test_accuracy", "final_test_loss"]].mean().round(12)
+        )  # averages of the same counts of images are ties
         score = means["pruned_train_loss"]
         both = -kendalltau(score, means["final_test_accuracy"])[0], kendalltau(score, means["final_test_loss"])[0]
         found.setdefault((cell, f"{100 * share:g} %", wiring.replace("_", " ")), []).append(both)
