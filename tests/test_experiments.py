@@ -82,7 +82,11 @@ def test_experiment_and_its_twin_run_two_combinations_at_full_width(command, ima
 def test_every_row_of_a_table_composes_to_studies_that_can_run(name, images, out):
     config.register()
     data = ["data=imagefolder", f"data.train={images / 'train'}", f"data.test={images / 'test'}"]
-    data = ["data=digits"] if name in ("twin_table4", "twin_tableA3") else [*data, "model.input_shape=[3,32,32]"]
+    data = (
+        ["data=digits"]
+        if name in ("twin_table4", "twin_table5", "twin_tableA3")
+        else [*data, "model.input_shape=[3,32,32]"]
+    )
     with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
         shares = plan(
             [f"experiment={name}", *data, f"paths.out={out}", "logger=none"], {"runtime": {"config_sources": []}}
@@ -94,6 +98,7 @@ def test_every_row_of_a_table_composes_to_studies_that_can_run(name, images, out
     kinds = {setting.pipeline.name for setting in settings}
     assert kinds == {
         "confusing_table5": {"during"},
+        "twin_table5": {"during"},
         "confusing_table4": {"scratch", "during"},
         "twin_table4": {"scratch", "during"},
         "twin_tableA3": {"iterative", "one_shot"},
