@@ -82,15 +82,11 @@ def test_experiment_and_its_twin_run_two_combinations_at_full_width(command, ima
 def test_every_row_of_a_table_composes_to_studies_that_can_run(name, images, out):
     config.register()
     data = ["data=imagefolder", f"data.train={images / 'train'}", f"data.test={images / 'test'}"]
-    data = (
-        ["data=digits"]
-        if name in ("twin_table4", "twin_table5", "twin_tableA3")
-        else [*data, "model.input_shape=[3,32,32]"]
-    )
+    is_lenet = name in ("twin_table4", "twin_table5", "twin_tableA3")
+    data = ["data=digits"] if is_lenet else [*data, "model.input_shape=[3,32,32]"]
     with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-        shares = plan(
-            [f"experiment={name}", *data, f"paths.out={out}", "logger=none"], {"runtime": {"config_sources": []}}
-        )
+        one = [f"paths.out={out}", "pruning.ratio=0.5", "pretrain.seed=0"]
+        shares = plan([f"experiment={name}", *data, *one], NO_FILES)
         settings = [share.request().setting for share in shares]
     rows = {share.config.row for share in shares}
     assert rows == {*shares[0].config.rows}
@@ -109,9 +105,8 @@ def test_rows_of_table_4_spend_what_their_names_say(images, out):
     """S4.2 and SX-A: as many epochs as scratch; SX-B: as many FLOPs, to half an epoch of the dense network."""
     config.register()
     with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-        shares = plan(
-            ["experiment=twin_table4", f"paths.out={out}", "data=digits"], {"runtime": {"config_sources": []}}
-        )
+        one = [f"paths.out={out}", "data=digits", "pretrain.seed=0"]
+        shares = plan(["experiment=twin_table4", *one], NO_FILES)
         for share in shares:
             setting = share.request().setting
             taken, after = setting.pipeline.epoch or 0, setting.retrain.recipe.epochs
@@ -130,7 +125,7 @@ def run_twin(command, experiment, twin):
 def test_appendix_b1_prunes_both_convolutions_of_every_block_by_the_papers_recipe(images, out):
     config.register()
     with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-        (share,) = plan(["experiment=appendixB1_resnet50", f"paths.out={out}"], {"runtime": {"config_sources": []}})
+        (share,) = plan(["experiment=appendixB1_resnet50", f"paths.out={out}"], NO_FILES)
     setting = share.request().setting
     layers = setting.pruning.space.layers
     assert [layer.name for layer in layers] == [

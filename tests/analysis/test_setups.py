@@ -133,3 +133,9 @@ def test_pretraining_of_a_loaded_network_is_not_guessed():
 
 def test_fraction_of_the_pretraining_is_what_counts():
     assert study("a", pretrain={"fraction": 0.25}).epochs["pretraining"] == 25
+
+
+@pytest.mark.parametrize("content", [{}, {"pipeline": "one_shot", "retrain": 3}, {"pipeline": [], "retrain": {}}])
+def test_file_that_no_sweep_wrote_is_a_sentence(content):
+    with pytest.raises(ValueError, match=r"^s must have the file that a sweep wrote; "):
+        conditions("s", content, {"pretrain": {}}, pd.DataFrame())

@@ -26,7 +26,7 @@ def the_record(combination: str = "0", repeat: int = 0) -> dict:
     return json.loads(the_path(combination, repeat).read_text())
 
 
-@pytest.mark.parametrize("engine", ["lightning", "lanes"])
+@pytest.mark.parametrize("engine", ["lightning", pytest.param("lanes", marks=pytest.mark.slow)])
 def test_record_holds_every_round(command, engine):
     assert command(*QUICK, *ITERATIVE, f"engine={engine}", "combo=1234")[0] == 0
     record = the_record("1234")

@@ -20,7 +20,7 @@ def the_record(repeat: int = 0) -> dict:
     return json.loads(next(Path("multirun").glob(f"lenet*/0/{repeat}/record.json")).read_text())
 
 
-@pytest.mark.parametrize("engine", ["lightning", "lanes"])
+@pytest.mark.parametrize("engine", ["lightning", pytest.param("lanes", marks=pytest.mark.slow)])
 def test_scratch_trains_the_pruned_architecture_from_a_start_of_each_repeat(command, engine):
     assert command(*QUICK, *ALONE, f"engine={engine}", "repeat='0,1'")[0] == 0
     first, second = the_record(0), the_record(1)
