@@ -7,7 +7,7 @@ the tensors of their states, of the norm of the difference over the norm.
 import argparse
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,6 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import nn
 
 from oraclecheck.data.augmentation import Augmentation
@@ -68,8 +66,7 @@ def difference(one: nn.Module, other: nn.Module) -> float:
     return max(((a - b).double().norm() / a.double().norm()).item() for a, b in zip(ours, theirs, strict=True))
 
 
-def rows(images: int, engines: dict[str, Engine]) -> Table:
-    table = Table("network", "recipe", "steps", *engines)
+def rows(images: int, engines: dict[str, Engine]) -> Iterator[tuple[str, ...]]:
     for network, (make, channels, layer) in NETWORKS.items():
         runs = [replace(run, removed={layer: (run.seed, run.seed + 3)}) for run in RUNS]
         for augmented, named in ((False, "SGD"), (True, "SGD, label smoothing, clipping"), (False, "AdamW, cosine")):
@@ -85,8 +82,7 @@ def rows(images: int, engines: dict[str, Engine]) -> Table:
                 pairs = zip(expected, engine(runs, dense, pruned, data, recipe, CPU), strict=True)
                 cells.append(f"{max(difference(a.network, b.network) for a, b in pairs):.0e}")
             steps = recipe.epochs * -(-images // recipe.batch_size)
-            table.add_row(network, named + ", crops" * augmented, str(steps), *cells)
-    return table
+            yield network, named + ", crops" * augmented, str(steps), *cells
 
 
 def pruned_at(network: nn.Module, removed: Removed, example: torch.Tensor) -> nn.Module:
@@ -109,7 +105,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         engines: dict[str, Engine] = {"lanes": LanesEngine(Path(folder))}
         engines |= {f"stacked, {k} at once": StackedEngine(k) for k in (1, 3, 7)}
-        Console(width=150).print("difference from the Lightning engine's networks", rows(images, engines))
+        print(" | ".join(["network", "recipe", "steps", *engines]))
+        for row in rows(images, engines):
+            print(" | ".join(row), flush=True)
 
 
 if __name__ == "__main__":

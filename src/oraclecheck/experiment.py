@@ -125,17 +125,14 @@ class StudyRuns:
         prove_pruning(self.request.setting, self.checkpoint)
         return measure_dense(self.request.setting, self.checkpoint, self.data)
 
-    @cached_property
-    def engine(self) -> Engine:
-        """What retrains; it keeps what it makes for the shape of these networks."""
-        setting = self.request.setting
-        return engine_of(setting.engine.name, setting.paths.cache, setting.engine.networks)
-
     def do(self, claims: Iterator[Claim]) -> None:
         """Do the runs that are claimed, as many at once as the engine takes."""
+        setting = self.request.setting
+        engine: Engine | None = None  # of this study alone: what it holds of a GPU goes with it
         begun = filter(None, map(self._begin, claims))
         for first in begun:
-            self._prune_and_retrain(first, begun)
+            engine = engine or engine_of(setting.engine.name, setting.paths.cache, setting.engine.networks)
+            self._prune_and_retrain(engine, first, begun)
 
     def _begin(self, claim: Claim) -> "BegunRun | None":
         """A run once its filters are known; None, and its claim is released, if something keeps it from that."""
@@ -168,7 +165,7 @@ class StudyRuns:
                 claim.release()
         return begun
 
-    def _prune_and_retrain(self, first: "BegunRun", others: Iterator["BegunRun"]) -> None:
+    def _prune_and_retrain(self, engine: Engine, first: "BegunRun", others: Iterator["BegunRun"]) -> None:
         """A run, and as many of the others as the engine takes; whatever happens, each leaves its record."""
         held, troubles = deque([first]), list[Exception]()
 
@@ -185,7 +182,7 @@ class StudyRuns:
         try:
             try:
                 pipeline = pipeline_of(self.request.setting)
-                for came in pipeline(self.engine, runs(), self.dense, self.data, self.request.setting, tell):
+                for came in pipeline(engine, runs(), self.dense, self.data, self.request.setting, tell):
                     held.popleft().end(came)
             except Exception as error:
                 while held:

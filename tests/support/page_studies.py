@@ -135,3 +135,17 @@ def make_criteria() -> CriteriaFindings:
     pair = {"criterion_a": "taylor", "criterion_b": "oracle", "difference": 0.1, "p": 0.001, "p_holm": 0.006}
     pair |= {"difference_low": 0.08, "difference_high": 0.12}
     return CriteriaFindings(table, means, pd.DataFrame(), pd.DataFrame([{**setting, **pair}]))
+
+
+def make_partial() -> pd.DataFrame:
+    """Agreement after each of ten epochs with the end, of the first study."""
+    rows: list[dict[str, Any]] = [
+        {
+            **{"study": "plain", "setting_hash": None, "dense_hash": "d", "final": "last", "metric": metric},
+            **{"n": 5, "k": 2, "epochs": 10, "epoch": epoch, "tau": epoch / 10, "tau_other": epoch / 20},
+            **{"tau_low": epoch / 10 - 0.1, "tau_high": min(1.0, epoch / 10 + 0.1)},
+        }
+        for metric in ("accuracy", "loss")
+        for epoch in range(1, 11)
+    ]
+    return pd.DataFrame(rows)

@@ -1,5 +1,6 @@
 """`engine=stacked` on the command line."""
 
+import gc
 import json
 from pathlib import Path
 
@@ -60,6 +61,8 @@ def test_records_come_when_a_group_ends_and_a_failing_one_costs_its_own_runs(com
     assert statuses == ["ok", "ok", "ok", "failed"] and "RuntimeError: out of luck" in err
     monkeypatch.undo()
     assert command(*STACKED, 'combo="0-3"')[0] == 0
+    gc.collect()
+    assert not [each for each in gc.get_objects() if type(each) is step.Step]  # a GPU's memory is the next study's
     assert {record["status"] for record in records().values()} == {"ok"}
 
 

@@ -38,17 +38,18 @@ ADAMW = replace(
 
 
 class Normalised(nn.Module):
-    """BatchNorm, a residual sum, ReLUs in place, a parameter that is frozen and one that nothing uses."""
+    """BatchNorm, one of them in eval mode, a residual sum, ReLUs in place, parameters that are frozen or not used."""
 
     def __init__(self) -> None:
         super().__init__()
         self.conv1, self.bn1 = nn.Conv2d(1, 10, 5, stride=3, bias=False), nn.BatchNorm2d(10)
         self.conv2, self.bn2 = nn.Conv2d(10, 10, 3, padding=1, bias=False), nn.BatchNorm2d(10)
         self.relu, self.classifier = nn.ReLU(inplace=True), nn.Linear(10, 10)
+        self.frozen = nn.BatchNorm2d(10).eval()
         self.unused, self.scale = nn.Parameter(torch.ones(3)), nn.Parameter(torch.tensor(0.5), requires_grad=False)
 
     def forward(self, x):
-        x = self.relu(self.bn1(self.conv1(x)))
+        x = self.relu(self.frozen(self.bn1(self.conv1(x))))
         return self.classifier(self.relu(self.scale * x + self.bn2(self.conv2(x))).mean((2, 3)))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from mixed_sweep import mixed_sweep
-from page_studies import HOSTILE, made, make_criteria, make_runs, make_table, write_studies
+from page_studies import HOSTILE, made, make_criteria, make_partial, make_runs, make_table, write_studies
 
 from oraclecheck.report.findings import find
 from oraclecheck.report.page import write_page
@@ -301,10 +301,10 @@ def test_page_had_no_errors_whatever_was_done_with_it(chrome):
 
 @pytest.fixture(scope="module")
 def judged(browser, tmp_path_factory):
-    """The page of three criteria in three dense networks."""
+    """The page of four criteria in three dense networks, and of how soon retraining tells how it ends."""
     path = tmp_path_factory.mktemp("judged") / "index.html"
-    runs = make_runs()
-    write_page(path, made(runs, make_table(), study_files={}), criteria=make_criteria())
+    findings = made(make_runs(), make_table(), study_files={}, partial=make_partial())
+    write_page(path, findings, criteria=make_criteria())
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", WIDE)
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
     browser.get(path.as_uri())
@@ -332,10 +332,26 @@ def test_criteria_stand_in_rows_that_are_a_figure(judged):
     assert len(middles(".network")) == 12
 
 
+def test_curves_rise_to_the_end_of_the_retraining(judged):
+    judged.find_element(By.CSS_SELECTOR, "nav a[href='#further']").click()
+    curves = judged.find_elements(By.CSS_SELECTOR, "#further svg.curve")
+    assert [curve.get_attribute("aria-label").partition(":")[0] for curve in curves] == [
+        "test accuracy, one dense network",
+        "test loss, one dense network",
+    ]
+    for curve in curves:
+        line, other, box = (curve.find_element(By.CSS_SELECTOR, name).rect for name in (".tau", ".other", ".band"))
+        assert line["width"] > 200 and line["y"] < other["y"] and box["height"] > line["height"] > other["height"]
+    cells = judged.find_elements(By.CSS_SELECTOR, "#further tbody tr:first-child td")
+    assert "0.10 [0.00, 0.20]" in [cell.text for cell in cells]
+
+
 def test_differences_of_criteria_unfold(judged):
     cell = judged.find_element(By.CSS_SELECTOR, "#criteria .differences tbody tr:nth-child(2) td:nth-child(2)")
     assert not cell.is_displayed()
-    judged.find_element(By.CSS_SELECTOR, "#criteria details summary").click()
+    summary = judged.find_element(By.CSS_SELECTOR, "#criteria details summary")
+    judged.execute_script("arguments[0].scrollIntoView({block: 'center'})", summary)
+    summary.click()
     assert cell.is_displayed() and cell.text == "−0.10"
     assert cell.get_attribute("title").startswith("s of oracle minus s of taylor: −0.10, 95 % [−0.12, −0.08]")
     assert int(cell.value_of_css_property("font-weight")) >= 600

@@ -22,7 +22,7 @@ class Stack:
         device: Where the tensors lie.
 
     Attributes:
-        template: The network without its tensors; whether it is in training mode decides what all do.
+        template: The network without its tensors; its modules' modes, at first the network's, decide what all do.
         trained: The parameters that are trained, each of shape (size, ...), or in a stack of one (...).
     """
 

@@ -1,7 +1,7 @@
 """One step of training for every network of a stack, on images that are all on the device."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 
 import torch
@@ -62,7 +62,7 @@ class Step:
         for each in dict.fromkeys(self._batches):
             self._number.zero_()
             self._mix(each)
-            with self._training():
+            with float32_arithmetic(tf32=self._precision == TF32):
                 work, before = partial(self._train, each), next(iter(self._steps.values()), None)
                 self._steps[each] = Captured(work, device, self._number.zero_, before)
 
@@ -99,7 +99,7 @@ class Step:
         self._sizes.copy_(self._optimizer.sizes(rate, self._taken, len(self._batches)))
         self._number.zero_()
         self._losses.zero_()
-        with self._training():
+        with float32_arithmetic(tf32=self._precision == TF32):
             for size in self._batches:
                 self._mix(size)
                 self._steps[size]()
@@ -108,12 +108,6 @@ class Step:
     def losses(self) -> list[float]:
         """Mean of the epoch's batch losses, of each network; non-finite as soon as one of them is."""
         return [loss / len(self._batches) for loss in self._losses.tolist()]
-
-    @contextmanager
-    def _training(self) -> Iterator[None]:
-        self.stack.template.train()
-        with float32_arithmetic(tf32=self._precision == TF32):
-            yield
 
     def _train(self, size: int) -> None:
         """Take one step on the next batch, of this size."""

@@ -51,7 +51,7 @@ def _table(setting: Setting, metric: str) -> dict[str, Any]:
         "networks": int(shown["networks"].iloc[0]) if several else 1,
         "from": float(start),
         "to": float(end),
-        "ticks": [float(tick) for tick in np.round(np.arange(start, end + 0.1, 0.2 if end - start < 1.5 else 0.4), 1)],
+        "ticks": _ticks(float(start), float(end)),
         "ceiling": _number(ceilings.mean() if len(ceilings) else np.nan),
         "ceiling_low": _number(low),
         "ceiling_high": _number(high),
@@ -59,6 +59,12 @@ def _table(setting: Setting, metric: str) -> dict[str, Any]:
         "rows": [{**row, "cells": [row["cells"][name] for name in headings]} for row in rows],
         "differences": _differences(setting.pairs, metric, list(shown["criterion"])),
     }
+
+
+def _ticks(start: float, end: float) -> list[float]:
+    """Multiples of a round number, 0 among them, few enough for their labels."""
+    step = 0.2 if end - start < 1.5 else 0.4
+    return [float(tick) for tick in np.round(step * np.arange(np.ceil(start / step), end / step + 0.01), 1)]
 
 
 def _row(row: pd.Series, studies: pd.DataFrame) -> dict[str, Any]:
