@@ -124,7 +124,7 @@ def _conditions(study: str, definition: Mapping[str, Any], config: Mapping[str, 
         "S3.1": {"retrain.epochs": retrain.pop("epochs")},
         "S3.2": {"retrain": retrain},
         "S4.1": {"epochs while pruning": epochs[1]},
-        "S4.2": {"rounds": {str(i): each for i, each in enumerate(rounds)}},
+        "S4.2": {"rounds before the last": len(rounds), "rounds": {str(i): each for i, each in enumerate(rounds)}},
     }
     return Conditions(
         study,
@@ -175,7 +175,10 @@ def setups(studies: Sequence[Conditions]) -> list[Setup]:
 
 
 def _differing(values: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [f"{key} is {_both(map(_spell, each))}" for key, each in differences(values).items()]
+    found = differences(values)
+    if "rounds before the last" in found:  # then no round of one has a counterpart to be compared with
+        found = {"rounds before the last": found["rounds before the last"]}
+    return [f"{key} is {_both(map(_spell, each))}" for key, each in found.items()]
 
 
 def _speedups(studies: Sequence[Conditions]) -> tuple[bool, list[str]]:
