@@ -50,15 +50,20 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int, str]] = {
 
 
 def digits(images: int, channels: int, augmented: bool) -> ImageData:
-    """Digits, in so many equal channels."""
+    """Digits in so many channels, with noise.
+
+    The black around a digit is one number for all its pixels: where rounding moves it across a ReLU's zero, the
+    gradients of all of them jump at once, and networks drift apart within a few steps whatever engine trains them.
+    """
     train, train_labels, test, test_labels = Digits().read()
-    constants = (0.13,) * channels, (0.31,) * channels
-    sets = (
-        ImageSet(part[:images].repeat(1, channels, 1, 1), labels[:images], *constants)
-        for part, labels in ((train, train_labels), (test, test_labels))
-    )
+    generator, constants = torch.Generator().manual_seed(0), ((0.13,) * channels, (0.31,) * channels)
+    sets = []
+    for part, labels in ((train, train_labels), (test, test_labels)):
+        clean = part[:images].repeat(1, channels, 1, 1) // 2
+        noise = torch.randint(0, 128, clean.shape, dtype=torch.uint8, generator=generator)
+        sets.append(ImageSet(clean + noise, labels[:images], *constants))
     data = ImageData(*sets)
-    return replace(data, train=replace(data.train, augmentation=Augmentation(4))) if augmented else data
+    return replace(data, train=replace(data.train, augmentation=Augmentation(flip=True))) if augmented else data
 
 
 def difference(one: nn.Module, other: nn.Module) -> float:
@@ -82,7 +87,7 @@ def rows(images: int, engines: dict[str, Engine]) -> Iterator[tuple[str, ...]]:
                 pairs = zip(expected, engine(runs, dense, pruned, data, recipe, CPU), strict=True)
                 cells.append(f"{max(difference(a.network, b.network) for a, b in pairs):.0e}")
             steps = recipe.epochs * -(-images // recipe.batch_size)
-            yield network, named + ", crops" * augmented, str(steps), *cells
+            yield network, named + ", flips" * augmented, str(steps), *cells
 
 
 def pruned_at(network: nn.Module, removed: Removed, example: torch.Tensor) -> nn.Module:

@@ -1,7 +1,7 @@
 """Training through torch.compile."""
 
 import json
-from functools import partial
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ RUNS = [Run({"conv1": removed}, 3) for removed in ((0, 1), (2, 5), (0, 1))]
 
 def test_second_combination_compiles_nothing_and_is_trained_as_if_alone(monkeypatch):
     """With dynamo's tracing, without a compiler: that would take half a minute."""
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    monkeypatch.setattr(torch.nn.Module, "compile", partialmethod(torch.nn.Module.compile, backend="eager"))
     monkeypatch.setattr(compiling, "_twins", [])
     counters.clear()
     found, compiled = [], []

@@ -51,12 +51,12 @@ def test_search_agrees_with_records_and_its_picks_are_retrained(out, capsys):
     found = table(out)
     assert list(found.columns) == ["index", "score"] and sorted(found["index"]) == list(range(450))
     assert "all 450 combinations on 240 images, by kernels: " in printed
-    combos = 'combo="0-9,200,oracle,oracle-worst,l1"'
+    combos = 'combo="0,200,oracle,oracle-worst"'
     assert sweep([*QUICK, LAYERS, f"paths.out={out}", combos]) == 0
     runs = load_runs(out)
     scores = found.set_index("index")["score"]
     numbered = runs[runs["picked_by"].isna()]
-    assert len(numbered) == 11
+    assert len(numbered) == 2
     for row in numbered.itertuples():
         assert scores[row.combo] == pytest.approx(row.pruned_train_loss, rel=1e-6)
     picked = runs.dropna(subset="picked_by").set_index("picked_by")
@@ -73,7 +73,7 @@ def test_released_wiring_is_searched_as_it_is_wired(out):
     wired = [*QUICK, "pruning.ratio={conv1: 0.2}", "pruning.wiring=released_code", f"paths.out={out}"]
     assert main(wired) == 0
     scores = table(out).set_index("index")["score"]
-    assert sweep([*wired, 'combo="0,3,44"']) == 0
+    assert sweep([*wired, 'combo="3,44"']) == 0
     for row in load_runs(out).itertuples():
         assert scores[row.combo] == pytest.approx(row.pruned_train_loss, rel=1e-6)
 
@@ -149,7 +149,7 @@ def test_network_that_is_no_chain_is_searched_too(tmp_path, capsys):
     words = [*QUICK, *network, "pruning.ratio={conv2: 0.5}"]
     assert main(words) == 0
     assert "each pruned network from its first pruned layer on" in capsys.readouterr().out
-    assert sweep([*words, 'combo="0-5,oracle"']) == 0
+    assert sweep([*words, 'combo="0,oracle"']) == 0
     scores, runs = table(tmp_path / "own").set_index("index")["score"], load_runs(tmp_path / "own")
     for row in runs[runs["picked_by"].isna()].itertuples():
         assert scores[row.combo] == pytest.approx(row.pruned_train_loss, rel=1e-6)
@@ -218,8 +218,9 @@ def test_full_disk_is_one_sentence_and_what_was_searched_stays(out, monkeypatch,
         patch.setattr("oraclecheck.oracle.searching.write_search", full)
         assert main(words) == 2
     err = capsys.readouterr().err
-    assert err.count("\n") == 1 and "paths.out must have room for the search's file" in err
-    assert "No space left on device" in err
+    said = err.splitlines()[-1]  # after how far it is, on a slow machine
+    assert said.startswith("oraclecheck: paths.out must have room for the search's file; ")
+    assert said.endswith("cannot be written: No space left on device")
     with monkeypatch.context() as patch:
         patch.setattr(search.Sums, "add", None)  # nothing is added up again
         assert main(words) == 0

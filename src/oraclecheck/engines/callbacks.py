@@ -9,7 +9,7 @@ import lightning as L
 from torch import Tensor, nn
 
 from oraclecheck.data.images import ImageData
-from oraclecheck.engines.compiling import compiled_twin, copy_state
+from oraclecheck.engines.compiling import compiled_twin, copy_state, switch
 from oraclecheck.engines.evaluation import Evaluation, evaluate
 from oraclecheck.pruning.combination import Removed
 
@@ -77,10 +77,11 @@ class Compiling(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Compute by what is compiled; what was measured until now was not."""
-        pl_module.network = self._compiled
+        switch(self._twin, self._compiled)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Give the network what the twin has learned, for the twin will learn something else."""
+        switch(self._twin, None)
         copy_state(self._twin, self._network)
         pl_module.network = self._network
 

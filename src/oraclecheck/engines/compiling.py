@@ -12,13 +12,14 @@ MOST = 2
 """Networks kept: a dense one, and the shape that all combinations of a study have."""
 
 _twins: list[tuple[Any, nn.Module, Any]] = []
-"""Structures, each with a network of it and the same network compiled."""
+"""Structures, each with a network of it, and what computes it where it is compiled."""
 
 
 def compiled_twin(network: nn.Module) -> tuple[nn.Module, Any]:
-    """A copy of a network, and that copy compiled: made where its structure is new, else one that gets other weights.
+    """A copy of a network, and what it has to be told to be compiled: made where its structure is new.
 
-    Torch compiles what it has not seen, which includes another network of the same shape; after a few it gives up.
+    Torch compiles what it has not seen, which includes another network of the same shape; after a few it gives up. So a
+    copy is kept and given other weights.
 
     Args:
         network: What is copied; it is not changed.
@@ -27,12 +28,18 @@ def compiled_twin(network: nn.Module) -> tuple[nn.Module, Any]:
     known = next((each for each in _twins if each[0] == key), None)
     if known is None:
         twin = copy.deepcopy(network)
-        known = key, twin, torch.compile(twin)
+        twin.compile()
+        known = key, twin, twin._compiled_call_impl
         _twins[:] = [*_twins[1 - MOST :], known]
-    else:
-        copy_state(network, known[1])
-        known[1].zero_grad()
+    copy_state(network, known[1])
+    known[1].zero_grad()
+    switch(known[1], None)
     return known[1:]
+
+
+def switch(twin: nn.Module, compiled: Any) -> None:
+    """Have a twin compute by what was compiled for it, or by itself: by what is None."""
+    twin._compiled_call_impl = compiled
 
 
 @torch.no_grad()

@@ -10,9 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from oraclecheck.files import digest, encoded, write_atomically
 from oraclecheck.networks.shadow import identity
 from oraclecheck.pruning.combination import Removed
@@ -26,7 +23,6 @@ SEARCHED = (ORACLE, WORST)
 
 ROWS = 1_000_000  # of a part of the file, all that is held in memory of it
 _METADATA = b"oraclecheck"
-_SCHEMA = pa.schema([("index", pa.int64()), ("score", pa.float64())])
 
 
 @dataclass(frozen=True)
@@ -87,7 +83,11 @@ def write_search(path: Path, search: Search, parts: Iterable[tuple[list[int], li
         search: What it is of.
         parts: Indices and scores, so many at a time as are to be in memory.
     """
-    schema = _SCHEMA.with_metadata({_METADATA: json.dumps(encoded(asdict(search)))})
+    import pyarrow as pa  # workers, who need none of this, import this module too
+    import pyarrow.parquet as pq
+
+    columns = pa.schema([("index", pa.int64()), ("score", pa.float64())])
+    schema = columns.with_metadata({_METADATA: json.dumps(encoded(asdict(search)))})
 
     def write(file: BinaryIO) -> None:
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
@@ -104,6 +104,8 @@ def read_search(path: Path) -> Search:
         FileNotFoundError: If there is none.
         ValueError: If it is none of ours.
     """
+    import pyarrow.parquet as pq
+
     try:
         return Search(**json.loads(pq.read_schema(path).metadata[_METADATA]))
     except (ValueError, KeyError, TypeError) as error:  # pyarrow's are ValueErrors
@@ -117,6 +119,8 @@ def extremes(path: Path, count: int, *, worst: bool = False) -> list[tuple[int, 
 
     Of equal scores the one whose row comes first counts as the better.
     """
+    import pyarrow.parquet as pq
+
     found: list[tuple[float, int, int]] = []
     row = 0
     with pq.ParquetFile(path) as file:

@@ -22,6 +22,7 @@ from oraclecheck.engines.stacked import step
 from oraclecheck.engines.stacked.bfloat16 import bfloat16
 from oraclecheck.engines.stacked.engine import StackedEngine
 from oraclecheck.engines.trainer import TrainerSettings
+from oraclecheck.networks.lenet import LeNet5Mini
 
 REMOVED = [
     {"conv1": (0, 3, 5), "conv2": (1, 2)},
@@ -242,6 +243,19 @@ def test_evaluations_of_a_combination_are_shared_by_its_repeats():
     repeats = [Run(REMOVED[0], seed) for seed in (1, 2)]
     first, second = retrain("LeNet5-Mini, SGD", repeats, networks=2)
     assert first.pruned_train is second.pruned_train and first.history != second.history
+
+
+def test_networks_that_are_made_anew_for_each_repeat_are_each_measured():
+    made = []
+
+    def fresh(network, removed):
+        made.append(removed)
+        torch.manual_seed(len(made))
+        return prune_as_said(LeNet5Mini(), removed)
+
+    repeats = [Run(REMOVED[0], seed) for seed in (1, 2)]
+    first, second = retrain((dense, fresh, DATA, RECIPE), repeats, networks=2)
+    assert first.pruned_train.loss != second.pruned_train.loss
 
 
 def test_group_that_memory_cannot_hold_is_halved_and_loses_no_run(monkeypatch, capsys):

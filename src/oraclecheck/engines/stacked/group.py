@@ -5,7 +5,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from oraclecheck.data.images import ImageData, ImageSet
 from oraclecheck.engines.engine import Prune, Retraining, Run, Tell
@@ -14,6 +15,7 @@ from oraclecheck.engines.recipe import Recipe
 from oraclecheck.engines.stacked.conditions import INSTEAD
 from oraclecheck.engines.stacked.evaluation import evaluate_stack
 from oraclecheck.engines.stacked.step import Step
+from oraclecheck.pruning.combination import Removed
 
 Measured = tuple[Evaluation, Evaluation]
 """A network on the training set and on the test set."""
@@ -54,7 +56,7 @@ class Task:
         self.data, self.recipe, self.precision = data, recipe, precision
         self._dense, self._prune = dense, prune
         self._tell = tell or (lambda run, entry: None)
-        self._last: tuple[Run, Measured] | None = None
+        self._last: tuple[Removed, list[Tensor], Measured] | None = None
 
     def begin(self, run: Run) -> Member:
         """Prune the dense network and measure the result alone, bit for bit as the Lightning engine does.
@@ -63,9 +65,12 @@ class Task:
         """
         start = time.perf_counter()
         network = self._prune(self._dense, run.removed)
-        if self._last is None or self._last[0].removed != run.removed:  # repeats come one after the other
-            self._last = run, self._measure(network)
-        train, test = self._last[1]
+        state = [tensor.clone() for tensor in network.state_dict().values()]
+        last = self._last
+        # repeats come one after the other; they begin with equal networks, unless these are made anew for each
+        if last is None or last[0] != run.removed or not all(map(torch.equal, last[1], state)):
+            last = self._last = run.removed, state, self._measure(network)
+        train, test = last[2]
         self._tell(run, {**train.columns("pruned_train"), **test.columns("pruned_test")})
         return Member(run, network, (train, test), {"prune": time.perf_counter() - start})
 
