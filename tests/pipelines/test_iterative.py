@@ -124,7 +124,7 @@ def test_combinations_of_the_same_filters_in_other_rounds_are_two(command):
         (("pipeline.rounds=[{epochs: 1, lr: '0: 1, 5: 2'}, {}]",), "within the 1 epochs of pipeline.rounds.0.epochs"),
         (("combo=l1",), "combo must be an index or a set for pipeline=iterative"),
         (("pruning.wiring=released_code",), "pruning.wiring must be correct for pipeline=iterative"),
-        (("+pipeline.budget=flops",), "pipeline.budget must be left out unless pipeline=scratch; got flops"),
+        (("pipeline.budget=flops",), "pipeline.budget must be left out unless pipeline=scratch; got flops"),
     ],
 )
 def test_rounds_that_cannot_be_done_are_refused_before_training(command, words, says):
