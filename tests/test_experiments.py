@@ -16,6 +16,7 @@ ROWS = [name for name in ALL_NAMES if name.startswith(("confusing_", "twin_"))]
 
 NAMES = [name for name in ALL_NAMES if name not in ROWS]
 RUN_ALWAYS = ("table2_conv2_0.3", "figure3_resnet56")  # running all takes minutes
+TWINS = [name for name in NAMES if not name.startswith("unstructured")]
 NARROW = {"figure3_vgg19": 4, "figure3_resnet56": 4}  # filters of the first layer instead of 64 and 16
 
 RECIPES = ("pretrain.epochs=1", "pretrain.lr='0: 1e-2'", "retrain.epochs=1", "retrain.lr='0: 1e-2'")
@@ -41,7 +42,7 @@ def tiny(name, images, out, *, narrow=False):
     overrides = [f"experiment={name}", *TINY, f"paths.out={out}"]
     if narrow and name in NARROW:
         overrides += [f"+model.network.width={NARROW[name]}"]
-    if name.startswith(("table2", "complexity", "figureA6_conv")):
+    if name.startswith(("table2", "complexity", "figureA6_conv", "unstructured_lenet")):
         return [*overrides, "data=digits"]
     overrides += ["data=imagefolder", f"data.train={images / 'train'}", f"data.test={images / 'test'}"]
     if "vit" in name:
@@ -71,7 +72,7 @@ def test_experiment_and_its_twin_run_two_combinations(command, images, out, name
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in RUN_ALWAYS or name in NARROW])
+@pytest.mark.parametrize("name", [name for name in TWINS if name not in RUN_ALWAYS or name in NARROW])
 @pytest.mark.parametrize("wiring", ["correct", "released_code"])
 def test_experiment_and_its_twin_run_two_combinations_at_full_width(command, images, out, name, wiring):
     twin = "pruning.scheme=width" if "vit" in name and wiring == "released_code" else f"pruning.wiring={wiring}"

@@ -31,6 +31,7 @@ from oraclecheck.files import FileState, remove_all_remains
 from oraclecheck.pipelines.checkpoint import Checkpoint
 from oraclecheck.pipelines.choice import pipeline_of
 from oraclecheck.pipelines.dense import Dense, dense_checkpoint, load_data, measure_dense
+from oraclecheck.pipelines.masks import with_masks
 from oraclecheck.pipelines.proof import prove_pruning
 from oraclecheck.records.claims import Claim, Claims
 from oraclecheck.records.provenance import provenance
@@ -149,11 +150,11 @@ class StudyRuns:
                     keep_choice(self.folder, str(combination), removed)
                 elif isinstance(combination, str):
                     function, images = ADDITIVE[combination], data.measured_train
-                    scores = filter_scores(combination, function, dense.network, images, space.layers)
-                    removed = least(scores, space.layers)
+                    scores = filter_scores(combination, function, dense.network, images, setting.pruning.layers)
+                    removed = least(scores, setting.pruning.layers)
                     keep_choice(self.folder, combination, removed)
                 else:
-                    removed = space.unrank(combination)
+                    removed = with_masks(space.unrank(combination), space, dense.network, claim.path.parent.parent)
                 identity = self.study.run(combination, removed, repeat)
                 recipe, run_id = setting.retrain.recipe.described, f"{self.study.hash[:8]}-{combination}-{repeat}"
                 mirror = WandbMirror(self.request.wandb, identity, self.folder, run_id, recipe)

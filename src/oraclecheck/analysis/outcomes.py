@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from oraclecheck.analysis.criterion import ORACLE, Criterion
 from oraclecheck.analysis.metrics import HIGHER_IS_BETTER, METRIC_COLUMNS
 from oraclecheck.analysis.words import combination_name
-from oraclecheck.records.combination_key import Key, combination_keys, knows_filters
+from oraclecheck.records.combination_key import Key, combination_keys, is_number
 from oraclecheck.study.identity import ONE_RUN
 
 STATUSES = ("ok", "diverged", "failed", "unfinished")
@@ -90,7 +90,7 @@ def checked(runs: pd.DataFrame, criterion: Criterion = ORACLE) -> pd.DataFrame:
             which = f"{len(lacking)} runs, the first {_name(lacking.iloc[0])}"
             raise ValueError(f"runs with status ok must have {column}; got none for {which}")
     numbered = runs[runs["picked_by"].isna()]
-    kinds = numbered[_KEY].map(knows_filters).groupby(numbered["study"]).nunique()
+    kinds = numbered[_KEY].map(is_number).groupby(numbered["study"]).nunique()
     if (kinds > 1).any():
         raise ValueError(
             f"runs of a study must all say which filters they removed, or none; some of {kinds.idxmax()} have an empty "

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from oraclecheck.analysis.words import as_text, heading
-from oraclecheck.records.combination_key import Key, knows_filters
+from oraclecheck.records.combination_key import Key, is_number
 
 # What numbers two spaces differently. Files of points know it at most in part.
 _NUMBERING = ("layers", "pruning_ratio", "order", "space_size")
@@ -31,10 +31,10 @@ def paired(a: pd.DataFrame, keys_a: Sequence[Key], b: pd.DataFrame, keys_b: Sequ
         return []
     if by_number(keys_a, keys_b):
         _check_numbering(a, keys_a, b, keys_b)
-    elif not all(map(knows_filters, [*keys_a, *keys_b])):
+    elif any(map(is_number, [*keys_a, *keys_b])):
         raise ValueError(
             "studies to compare must both say which filters each combination removed, or neither; "
-            f"{_name(b if knows_filters(keys_a[0]) else a)} does not: give it a column removed"
+            f"{_name(a if is_number(keys_a[0]) else b)} does not: give it a column removed"
         )
     place = {key: row for row, key in enumerate(keys_b)}
     return [(row, place[key]) for row, key in enumerate(keys_a) if key in place]
@@ -42,7 +42,7 @@ def paired(a: pd.DataFrame, keys_a: Sequence[Key], b: pd.DataFrame, keys_b: Sequ
 
 def by_number(keys_a: Sequence[Key], keys_b: Sequence[Key]) -> bool:
     """Whether combinations can only be told by their numbers."""
-    return not any(map(knows_filters, [*keys_a, *keys_b]))
+    return all(map(is_number, [*keys_a, *keys_b]))
 
 
 def _check_numbering(a: pd.DataFrame, keys_a: Sequence[Key], b: pd.DataFrame, keys_b: Sequence[Key]) -> None:

@@ -15,7 +15,8 @@ from oraclecheck.analysis.statistics.choice import anomaly_of_census, anomaly_ra
 from oraclecheck.analysis.statistics.intervals import noise_and_intervals
 from oraclecheck.analysis.statistics.pairs import counterexamples, tie_share
 from oraclecheck.analysis.statistics.permutation import permutation_p_of
-from oraclecheck.records.combination_key import knows_filters
+from oraclecheck.analysis.verdict import ALIKE
+from oraclecheck.records.combination_key import is_number, knows_filters
 
 Array = NDArray[np.float64]
 
@@ -115,6 +116,8 @@ def _collapsed(merit: Array) -> int:
 def _permutation(counted: Counted, final: Array, cells: int, seed: int) -> tuple[float, str]:
     """The filter-permutation p of a census, or why there is none."""
     space = counted.space
+    if not any(map(is_number, counted.keys)) and not any(map(knows_filters, counted.keys)):
+        return np.nan, ALIKE
     if not space.is_enumerated:
         return np.nan, ""
     of = "an unknown number of" if space.size is None else magnitude(space.size)

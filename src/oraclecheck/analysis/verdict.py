@@ -92,6 +92,10 @@ def relation(row: Mapping[str, Any]) -> str:
     return "opposes" if row["agreement_missing_high"] < 0 else "none shown"
 
 
+ALIKE = "masks of one method are alike, which neither p nor intervals know"
+"""Noted of studies that remove single weights."""
+
+
 def verdict(row: Mapping[str, Any]) -> tuple[str, str]:
     """Whether the agreement is strong enough to choose by, and the reason.
 
@@ -116,7 +120,8 @@ def verdict(row: Mapping[str, Any]) -> tuple[str, str]:
     if s_low > VALID_AGREEMENT and row["relation"] == "agrees":
         if not row["agreement_missing_low"] > VALID_AGREEMENT:
             return "undecided", f"incomplete: with the missing combinations s may lie at or below {VALID_AGREEMENT}"
-        by_scipy = "; it takes for granted that the combinations are independent, though they share filters"
+        though = "those of one method are alike" if ALIKE in (row.get("note") or "") else "they share filters"
+        by_scipy = f"; it takes for granted that the combinations are independent, though {though}"
         reason = f"all of the interval of s lies above {VALID_AGREEMENT} and p < {VALID_P}"
         return "valid", reason + (by_scipy if np.isnan(row["p_permutation"]) else "")
     if row["rho_k_low"] > 0 and free_high <= VALID_AGREEMENT:

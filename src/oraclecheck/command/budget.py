@@ -24,15 +24,15 @@ def ratios_of(budget: Any, setting: Setting) -> dict[str, float]:
         ValueError: If it is no such mapping, the dense network is not there yet, or the budget leaves no filter.
     """
     criterion, ratio = _checked(budget)
-    if setting.pruning.scheme == "width":
-        raise ValueError(f"{KEY} must be left out where pruning.scheme is width")
+    if setting.pruning.scheme != "heads":
+        raise ValueError(f"{KEY} must be left out where pruning.scheme is {setting.pruning.scheme}")
     path = dense_path(setting)
     if not setting.pretrain.loads and not path.is_file():
         raise ValueError(
             f"{KEY} must be shared out over the dense network's filters; there is none yet at {path}: the same command "
             "with stage=pretrain trains it"
         )
-    layers, checkpoint = setting.pruning.space.layers, dense_checkpoint(setting)
+    layers, checkpoint = setting.pruning.layers, dense_checkpoint(setting)
     assert checkpoint is not None  # its file is there
     data = load_data(setting).measured_train
     scores = filter_scores(criterion, ADDITIVE[criterion], dense_network(setting, checkpoint), data, layers)

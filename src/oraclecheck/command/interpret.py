@@ -10,6 +10,7 @@ from torch import nn
 
 from oraclecheck.command.budget import ratios_of
 from oraclecheck.command.interpret_data import interpret_preparation, interpret_source, plain
+from oraclecheck.command.interpret_masks import UNSTRUCTURED, check_engine, check_pipeline, interpret_masks
 from oraclecheck.command.interpret_pipeline import check_shapes, interpret_pipeline, removed_in_rounds
 from oraclecheck.command.request import Request
 from oraclecheck.command.sets import SET_LIMIT, parse_set
@@ -21,8 +22,8 @@ from oraclecheck.engines.recipe import Recipe, parse_recipe
 from oraclecheck.engines.stacked import conditions as stacked
 from oraclecheck.engines.trainer import TF32, TrainerSettings, on_cuda
 from oraclecheck.networks.shadow import shadow_network
-from oraclecheck.pruning.combination import LayerChoice
 from oraclecheck.pruning.layers import LayerPattern, layer_choices, resolve_ratio
+from oraclecheck.pruning.masks.space import Space
 from oraclecheck.pruning.rounds import NestedSpace
 from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.pruning.speedup import macs
@@ -98,7 +99,7 @@ _last: list[tuple[Any, Setting]] = []
 """What the last command said of its setting, and the setting: the jobs of a sweep differ in their runs alone."""
 
 
-def combinations_of(text: int | str, space: CombinationSpace) -> list[int | str]:
+def combinations_of(text: int | str, space: Space) -> list[int | str]:
     """The combinations that `combo` stands for."""
     members = parse_set(text, "combo", COMBINATION_NAMES)
     if ALL not in members:
@@ -128,11 +129,8 @@ def _setting(cfg: DictConfig, given: Collection[str]) -> Setting:
     source = interpret_source(cfg)
     scheme, wiring = cfg.pruning.scheme.name, cfg.pruning.wiring.name
     shadow = shadow_network(network.description)
-    ratio, layers = _layers(cfg, shadow, scheme)
+    ratio, space, counts = _space(cfg, shadow, scheme)
     _check_ranges(cfg)
-    order = cfg.pruning.order.name, cfg.pruning.order_seed
-    counts = removed_in_rounds(cfg.pipeline, ratio, layers)
-    space = NestedSpace.of(layers, *order, rounds=counts) if counts else CombinationSpace.of(layers, *order)
     checkpoint = Path(cfg.pretrain.checkpoint) if cfg.pretrain.checkpoint else None
     weights, keep = cfg.pretrain.weights, _kept(cfg.pretrain)
     pretrain = PretrainSetting(_recipe("pretrain", cfg.pretrain, given), cfg.pretrain.seed, checkpoint, weights, keep)
@@ -150,6 +148,7 @@ def _setting(cfg: DictConfig, given: Collection[str]) -> Setting:
     candidate = "stacked" if on_cuda(trainer) else "lanes"
 
     def check_candidate() -> None:
+        check_engine(scheme, candidate)
         in_memory = loading.in_memory(source)
         if candidate == "stacked":
             check_shapes(pipeline)
@@ -158,6 +157,8 @@ def _setting(cfg: DictConfig, given: Collection[str]) -> Setting:
             lanes.check(shadow, network.input_shape, in_memory, preparation, retrain, trainer)
             lanes.check_machine(trainer)
 
+    if cfg.engine.name.name != "auto":
+        check_engine(scheme, cfg.engine.name.name)
     networks, engine = _networks(cfg), choose(cfg.engine.name.name, candidate, check_candidate)
     return Setting(
         label=_label(cfg, ratio, scheme, wiring, pipeline),
@@ -173,14 +174,24 @@ def _setting(cfg: DictConfig, given: Collection[str]) -> Setting:
     )
 
 
-def _layers(cfg: DictConfig, shadow: nn.Module, scheme: str) -> tuple[dict[str, float], tuple[LayerChoice, ...]]:
-    """The prunable layers' ratios, and how many filters each loses."""
+def _space(
+    cfg: DictConfig, shadow: nn.Module, scheme: str
+) -> tuple[dict[str, float], Space, dict[str, tuple[int, ...]]]:
+    """The prunable layers' ratios, the combinations, and what `removed_in_rounds` gives."""
+    if scheme == UNSTRUCTURED:
+        check_pipeline(cfg.pipeline.name.name)
+        return *interpret_masks(cfg.pruning, shadow), {}
     ratio, default = plain(cfg.pruning.ratio), plain(cfg.model.ratio)
     if scheme == "width":
-        return width_choices(shadow, default if ratio is None else ratio)
-    patterns = [LayerPattern(entry.layers, entry.count, entry.type) for entry in cfg.model.prunable]
-    ratios = resolve_ratio(shadow, ratio, default, patterns)
-    return ratios, layer_choices(shadow, ratios)
+        ratios, layers = width_choices(shadow, default if ratio is None else ratio)
+    else:
+        patterns = [LayerPattern(entry.layers, entry.count, entry.type) for entry in cfg.model.prunable]
+        ratios = resolve_ratio(shadow, ratio, default, patterns)
+        layers = layer_choices(shadow, ratios)
+    order = cfg.pruning.order.name, cfg.pruning.order_seed
+    counts = removed_in_rounds(cfg.pipeline, ratios, layers)
+    space = NestedSpace.of(layers, *order, rounds=counts) if counts else CombinationSpace.of(layers, *order)
+    return ratios, space, counts
 
 
 def _networks(cfg: DictConfig) -> int | None:
@@ -234,6 +245,8 @@ def _label(cfg: DictConfig, ratio: Mapping[str, float], scheme: str, wiring: str
     if cfg.study is not None:
         return cfg.study
     parts = [f"{layer}_{value:g}" for layer, value in ratio.items()]
+    if scheme == UNSTRUCTURED:
+        parts = [f"{scheme}_{next(iter(ratio.values())):g}"]
     if len(parts) > MOST_LAYERS_IN_LABEL or len("-".join(parts)) > MOST_LETTERS // 2:
         values = sorted(set(ratio.values()))
         parts = [f"{len(parts)}_layers_" + "_".join(f"{value:g}" for value in values[:MOST_LAYERS_IN_LABEL])]

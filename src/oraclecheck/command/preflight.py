@@ -73,8 +73,8 @@ def _check_combinations(combinations: list[int | str], pruning: PruningSetting, 
         pruning.space.unrank(next((index for index in indices if index >= size), indices[0]))
         record_path(out, max(indices), 0)
     picked = next((combination for combination in combinations if isinstance(combination, str)), None)
-    if picked and pruning.scheme == "width":
-        raise ValueError(f"combo must be an index or a set where pruning.scheme is width; got {picked}")
+    if picked and pruning.scheme != "heads":
+        raise ValueError(f"combo must be an index or a set where pruning.scheme is {pruning.scheme}; got {picked}")
 
 
 def _check_data(data: DataSetting, cache: Path) -> None:
@@ -123,7 +123,7 @@ def _check_engine(setting: Setting) -> None:
         lanes.check(shadow, network.input_shape, in_memory, data.preparation, setting.retrain.recipe, trainer)
         # that it can be compiled too; and no worker has to
         image = torch.zeros(1, *network.input_shape, device="meta")
-        for removed in setting.pruning.space.shapes():
+        for removed in setting.pruning.filters.shapes():
             library_of(chain_of(prune(shadow, removed, image), network.input_shape), setting.paths.cache)
     if setting.engine.instead:
         print(f"oraclecheck: engine=auto takes lightning: {setting.engine.instead}", file=sys.stderr, flush=True)

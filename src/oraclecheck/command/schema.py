@@ -16,7 +16,7 @@ from oraclecheck.data.classes import class_folders
 
 Stage = Enum("Stage", ["run", "pretrain"])
 Wiring = Enum("Wiring", ["correct", "released_code"])
-Scheme = Enum("Scheme", ["heads", "width"])
+Scheme = Enum("Scheme", ["heads", "width", "unstructured"])
 Order = Enum("Order", ["auto", "lexicographic", "sampled"])
 Optimizer = Enum("Optimizer", ["sgd", "adamw"])
 Schedule = Enum("Schedule", ["step", "cosine"])
@@ -86,10 +86,29 @@ class DataConfig:
 
 
 @dataclass
+class UnstructuredConfig:
+    """Which single weights may go (`scheme: unstructured`), and by which methods, with how much noise.
+
+    The rest is about the methods `outlier` and `components`, whose blocks of layers lose unequal shares: how a block
+    is told by the beginning of a layer's name (null: every layer is one), from how many mean magnitudes on a weight is
+    an outlier, what share of the variance the counted components explain, and half of what shares may differ by.
+    """
+
+    layers: list[str] = field(default_factory=lambda: [".*"])
+    methods: list[str] = field(default_factory=lambda: ["uniform", "global", "outlier", "components"])
+    noise: list[float] = field(default_factory=lambda: [0.0])
+    blocks: str | None = None
+    outlier: float = 5.0
+    variance: float = 0.9
+    spread: float = 0.08
+
+
+@dataclass
 class PruningConfig:
     """Which filters may go, how many, and how combinations are numbered.
 
-    `scheme: width` makes vision transformers narrower, as the paper's released code does, instead of removing heads.
+    `scheme: width` makes vision transformers narrower, as the paper's released code does, instead of removing heads;
+    `unstructured` removes single weights.
     `budget: {criterion: l1, ratio: 0.5}` shares out one budget over the layers of `ratio` by a global threshold.
     """
 
@@ -99,6 +118,7 @@ class PruningConfig:
     wiring: Wiring = Wiring.correct
     order: Order = Order.auto
     order_seed: int = 0
+    unstructured: UnstructuredConfig = field(default_factory=UnstructuredConfig)
 
 
 @dataclass

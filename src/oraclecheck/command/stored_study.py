@@ -15,6 +15,7 @@ from oraclecheck.command.schema import Config
 from oraclecheck.data.images import LabelledImages
 from oraclecheck.pipelines.dense import dense_checkpoint, dense_network, dense_path, load_data, study_if_known
 from oraclecheck.pipelines.scoring import StoredCombination
+from oraclecheck.pruning.masks.choice import is_mask_choice
 from oraclecheck.records.folder import load_study
 from oraclecheck.study.folder import STUDY_FILE, check_folder, read_studies
 from oraclecheck.study.identity import Study
@@ -75,10 +76,14 @@ class StoredStudy:
         together: dict[str, list[dict[str, Any]]] = {}
         for row in sorted(rows, key=lambda row: (row["picked_by"] or "", row["combo"] or 0, row["repeat"])):
             together.setdefault(str(row["combo"] if row["picked_by"] is None else row["picked_by"]), []).append(row)
-        return [
-            StoredCombination(name, {layer: tuple(gone) for layer, gone in rows[0]["removed"].items()}, tuple(rows))
-            for name, rows in together.items()
-        ]
+        return [StoredCombination(name, _removed(rows[0]["removed"]), tuple(rows)) for name, rows in together.items()]
+
+
+def _removed(recorded: dict[str, Any]) -> dict[str, Any]:
+    """What a combination removed, as its space has it."""
+    if is_mask_choice(recorded):
+        return recorded
+    return {layer: tuple(gone) for layer, gone in recorded.items()}
 
 
 def _configuration(folder: Path, config: dict[str, Any], overrides: Sequence[str]) -> DictConfig:

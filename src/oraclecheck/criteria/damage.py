@@ -11,6 +11,7 @@ from oraclecheck.data.images import LabelledImages
 from oraclecheck.engines.arithmetic import float32_arithmetic
 from oraclecheck.engines.evaluation import batch_size as evaluation_batch
 from oraclecheck.engines.evaluation import evaluate
+from oraclecheck.pruning.masks.network import hold, hold_gradients, masked_weights
 
 
 def oracle(network: nn.Module, data: LabelledImages, *, images: int | None = None) -> float:
@@ -55,6 +56,10 @@ def gradient_norm(network: nn.Module, data: LabelledImages, *, images: int | Non
             loss = cross_entropy(network(batch), labels, reduction="sum") / len(chosen)
             for so_far, gradient in zip(total, torch.autograd.grad(loss, parameters), strict=True):
                 so_far += gradient
+    removed = {id(weight): where for weight, where in masked_weights(network)}
+    for parameter, gradient in zip(parameters, total, strict=True):
+        if id(parameter) in removed:
+            gradient.masked_fill_(removed[id(parameter)], 0)
     return math.sqrt(sum(each.double().square().sum().item() for each in (part.cpu() for part in total)))
 
 
@@ -88,7 +93,7 @@ def after_steps(
     """
     optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay)
     shuffled = data.shuffled(batch_size, seed)
-    left = steps
+    left, masked = steps, masked_weights(network)
     network.train()
     with float32_arithmetic(tf32=False):
         while left > 0:
@@ -97,6 +102,8 @@ def after_steps(
                     break
                 optimizer.zero_grad()
                 cross_entropy(network(batch), labels).backward()
+                hold_gradients(masked)
                 optimizer.step()
+                hold(masked)
                 left -= 1
     return evaluate(network, calibration(data, images)).loss

@@ -9,6 +9,7 @@ from torch import nn
 from oraclecheck.data.images import ImageData
 from oraclecheck.engines.callbacks import History, Pruning
 from oraclecheck.engines.engine import Prune, Retraining, Run, Tell
+from oraclecheck.engines.masking import Masking
 from oraclecheck.engines.recipe import Recipe
 from oraclecheck.engines.trainer import TrainerSettings, fit
 
@@ -29,7 +30,7 @@ def retrain(
         pruning, history = Pruning(prune, run.removed, data, told), History(data, told)
         result: Retraining | Exception
         try:
-            network = fit(dense, data.train, recipe, run.seed, trainer, [pruning, history])
+            network = fit(dense, data.train, recipe, run.seed, trainer, [pruning, Masking(), history])
             assert pruning.train and pruning.test and history.train and history.test
             evaluations = (pruning.train, pruning.test, history.train, history.test)
             seconds = {"prune": pruning.seconds, "retrain": history.seconds, "total": time.perf_counter() - start}

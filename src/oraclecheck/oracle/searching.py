@@ -72,7 +72,7 @@ def searched(setting: Setting, top: int, workers: int) -> Searched:
     while (checkpoint := dense_checkpoint(setting)) is None:
         time.sleep(POLL_SECONDS)
     prove_pruning(setting, checkpoint)
-    space, definition = setting.pruning.space, search_definition(setting, checkpoint.hash)
+    space, definition = setting.pruning.filters, search_definition(setting, checkpoint.hash)
     path = search_path(setting, definition)
     try:
         search = read_search(path)
@@ -100,7 +100,7 @@ def _check(setting: Setting) -> None:
     """Refuse what cannot be searched before anything is trained."""
     if setting.pruning.scheme != "heads":
         raise ValueError(f"pruning.scheme must be heads for an exact search; got {setting.pruning.scheme}")
-    size = setting.pruning.space.size
+    size = setting.pruning.filters.size
     if size > MOST_BOUNDED:
         raise ValueError(
             f"pruning.ratio must leave at most {MOST_BOUNDED:,} combinations for an exact search; got "
@@ -110,9 +110,9 @@ def _check(setting: Setting) -> None:
 
 def _search(setting: Setting, checkpoint: Checkpoint, definition: dict, path: Path, top: int, workers: int) -> Search:
     network, images = dense_network(setting, checkpoint).eval(), load_data(setting).measured_train
-    layers, wired = setting.pruning.space.layers, behind(setting, network)
+    layers, wired = setting.pruning.layers, behind(setting, network)
     network = network.to(images.device)
-    size, kept = setting.pruning.space.size, path.with_suffix(".partial")
+    size, kept = setting.pruning.filters.size, path.with_suffix(".partial")
     computed = provenance(device_of(setting.trainer), 1, [setting.network.description["_target_"]], {})
 
     def described(rows: int, way: str, done: Sums | BestSoFar) -> Search:
@@ -130,14 +130,14 @@ def _search(setting: Setting, checkpoint: Checkpoint, definition: dict, path: Pa
             sums = Sums(kept, size, digest([definition, GROUP, way]))
             add_up(sums, lambda: ChainLosses(chain, cache), by_class(images, GROUP), len(images), workers)
             done = described(size, way, sums)
-            write_search(path, done, _rows(setting.pruning.space, sums.total / len(images)))
+            write_search(path, done, _rows(setting.pruning.filters, sums.total / len(images)))
             sums.remove()
             return done
         so_far = BestSoFar(kept, max(top, FEWEST), digest([definition, max(top, FEWEST), way]))
         search_best(so_far, chain, network, images, layers, wired, workers, cache)
         best, share = so_far.best.found(), so_far.losses / (size * len(images))
         done = described(len(best), f"{share:.1%} of the losses computed {way}", so_far)
-        space = setting.pruning.space
+        space = setting.pruning.filters
         scores = [total / len(images) for total in best.values()]
         write_search(path, done, [([space.index_at(place) for place in best], scores)])
         so_far.remove()
@@ -150,10 +150,10 @@ def _search(setting: Setting, checkpoint: Checkpoint, definition: dict, path: Pa
     batch = batch_size(images.shape)
     sums = Sums(kept, size, digest([definition, batch, "rest"]))
     with waiting("pruning the network", size) as step:
-        rest = RestLosses(network, setting.pruning.space, pruner(setting, network), step)
+        rest = RestLosses(network, setting.pruning.filters, pruner(setting, network), step)
     add_up(sums, lambda: rest, images.batches(batch), len(images), workers)
     done = described(size, "each pruned network from its first pruned layer on", sums)
-    write_search(path, done, _rows(setting.pruning.space, sums.total / len(images)))
+    write_search(path, done, _rows(setting.pruning.filters, sums.total / len(images)))
     sums.remove()
     return done
 

@@ -16,6 +16,8 @@ from oraclecheck.engines.engine import Engine, Prune, Retraining, Run, Tell
 from oraclecheck.networks.shadow import parameters_and_macs
 from oraclecheck.pipelines.dense import Dense
 from oraclecheck.pruning.combination import Removed
+from oraclecheck.pruning.masks.network import count_removed, mask, weights_of
+from oraclecheck.pruning.masks.space import MaskSpace
 from oraclecheck.pruning.structured import as_released, prune
 from oraclecheck.pruning.width import prune_width
 from oraclecheck.study.setting import Setting
@@ -42,6 +44,7 @@ def one_shot(
 def columns(result: Retraining, dense: Dense, setting: Setting) -> dict[str, Any]:
     """The columns of a record that say what came of a run: those of the networks and their sizes."""
     parameters, macs = parameters_and_macs(result.network, setting.network.input_shape)
+    parameters -= count_removed(result.network)  # zeros are multiplied like any number: all MACs are left
     return {**outcome(result), "pruned_params": parameters, "pruned_macs": macs, **dense.columns}
 
 
@@ -50,6 +53,10 @@ def pruner(setting: Setting, dense: nn.Module) -> Prune:
     network, released = setting.network, behind(setting, dense)
 
     def pruned(dense: nn.Module, removed: Removed) -> nn.Module:
+        space = setting.pruning.space
+        if isinstance(space, MaskSpace):
+            weights = weights_of(dense, [layer.name for layer in space.layers])
+            return mask(dense, space.masks(weights, removed))
         removed = {name: tuple(sorted(filters)) for name, filters in removed.items()}
         if setting.pruning.scheme == "width":
             smaller: nn.Module = prune_width(dense, removed)
@@ -68,7 +75,7 @@ def behind(setting: Setting, dense: nn.Module) -> Removed | None:
     """What the layers behind lose where the released code wires them: the L1 norm's choice; None for correct wiring."""
     pruning = setting.pruning
     released = pruning.wiring == "released_code" and pruning.scheme == "heads"
-    layers = pruning.space.layers
+    layers = pruning.layers
     return least(l1(dense, None, [layer.name for layer in layers]), layers) if released else None
 
 

@@ -32,7 +32,7 @@ def prove_pruning(setting: Setting, dense: Checkpoint | None = None) -> None:
     """
     if setting.pruning.scheme != "heads":
         return
-    network, layers = setting.network, setting.pruning.space.layers
+    network, layers = setting.network, setting.pruning.layers
     definition = {
         "version": proof.VERSION,
         "versions": {package: version(package) for package in ("oraclecheck", "torch", "torch-pruning")},

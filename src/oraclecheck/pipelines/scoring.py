@@ -43,13 +43,15 @@ def filters_scores(
     Raises:
         ValueError: If it gives neither, or scores that no combination can be scored by.
     """
-    layers = setting.pruning.space.layers
-    given = scorer.ask(copy.deepcopy(dense).to(data.device), data, [layer.name for layer in layers])
+    layers = setting.pruning.layers
+    names = [layer.name for layer in setting.pruning.space.layers]
+    given = scorer.ask(copy.deepcopy(dense).to(data.device), data, names)
     if not isinstance(given, Mapping):
         _number(scorer, given, "the dense network")
         return None
-    if setting.pruning.scheme == "width":
-        raise ValueError(f"criterion {scorer.name} must be one of pruned networks where pruning.scheme is width")
+    scheme = setting.pruning.scheme
+    if scheme != "heads":
+        raise ValueError(f"criterion {scorer.name} must be one of pruned networks where pruning.scheme is {scheme}")
     return checked(f"criterion {scorer.name}", given, layers)
 
 

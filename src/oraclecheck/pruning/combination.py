@@ -2,9 +2,11 @@
 
 import math
 import reprlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from oraclecheck.pruning.masks.choice import is_mask_choice, spell_choice
 from oraclecheck.spelling import spell_number
 
 Removed = dict[str, tuple[int, ...]]
@@ -78,14 +80,16 @@ class LayerChoice:
             raise ValueError(f"{rule} ascend; got {reprlib.repr(tuple(chosen))}")
 
 
-def spell_removed(removed: Mapping[str, Iterable[int]], most: int | None = None) -> str:
-    """Removed filters for a reader: "conv1 0, 3; conv2 1, 5".
+def spell_removed(removed: Mapping[str, Any], most: int | None = None) -> str:
+    """Removed filters for a reader: "conv1 0, 3; conv2 1, 5"; of single weights how they were chosen.
 
     Args:
-        removed: Layer name -> indices of its removed filters.
+        removed: Layer name -> indices of its removed filters; or a `MaskChoice`.
         most: How many filters are named, the first ones; where there are more, how many there are in all follows:
             "conv1 0, 3 … (1,536 filters in 12 layers)". None names all.
     """
+    if is_mask_choice(removed):
+        return spell_choice(removed)
     layers = {name: listed for name, filters in removed.items() if (listed := list(filters))}
     total = sum(map(len, layers.values()))
     left = total if most is None else most

@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from oraclecheck.pruning.masks.choice import METHOD, NOISE, SEED, is_mask_choice
+
 Key = tuple[Any, ...]
 
 
@@ -12,7 +14,8 @@ def combination_keys(table: pd.DataFrame) -> list[Key]:
     """The key of each row's combination: equal if and only if two records of one network are of the same combination.
 
     Numbers depend on how a study orders its space; removed filters do not, so they are the key wherever they are known:
-    layers with their removed filters, sorted. A file of points knows only numbers, and then the number is the key.
+    layers with their removed filters, sorted, or how single weights were chosen. A file of points knows only numbers,
+    and then the number is the key.
 
     Iterative pruning has more: in which round a filter goes; the filters of each layer are listed round by round.
 
@@ -29,6 +32,8 @@ def combination_keys(table: pd.DataFrame) -> list[Key]:
 
 
 def _key(removed: Any, combo: Any, in_rounds: bool) -> Key:
+    if is_mask_choice(removed):
+        return (removed[METHOD], removed[NOISE], removed[SEED])
     if isinstance(removed, Mapping) and removed:
         order: Any = tuple if in_rounds else sorted
         return tuple((str(layer), tuple(order(removed[layer]))) for layer in sorted(removed))
@@ -38,5 +43,10 @@ def _key(removed: Any, combo: Any, in_rounds: bool) -> Key:
 
 
 def knows_filters(key: Key) -> bool:
-    """Whether a key is made of removed filters and not of a number."""
-    return not isinstance(key[0], int)
+    """Whether a key is made of removed filters, which combinations may share."""
+    return isinstance(key[0], tuple)
+
+
+def is_number(key: Key) -> bool:
+    """Whether a key is a number alone."""
+    return isinstance(key[0], int)

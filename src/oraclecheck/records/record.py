@@ -37,8 +37,9 @@ class Record(RunIdentity):
         best_epoch: The epoch of `best_...`, 0-based.
         history: One entry an epoch: epoch, lr, train_loss (mean of the batch losses), test_loss, test_accuracy.
         final_test_correct: Which test images the final network gets right: numpy.packbits, base64.
-        dense_params: Parameters of the dense network; `pruned_params` of the pruned one.
+        dense_params: Parameters of the dense network; `pruned_params` of the pruned one, removed weights not counted.
         dense_macs: Multiply-accumulates of its convolutions and linear layers for one image; `pruned_macs` likewise.
+            Where single weights are removed they are the dense network's: zeros are multiplied like any number.
         duration_prune: Pruning and the evaluations before retraining.
         duration_retrain: The epochs, with the test set after each.
         duration_total: The whole run.

@@ -54,7 +54,7 @@ class Search:
 
 def search_definition(setting: Setting, dense_hash: str) -> dict[str, Any]:
     """What decides the scores of a setting's combinations with the dense network of this hash, and their numbers."""
-    pruning, space = setting.pruning, setting.pruning.space
+    pruning, space = setting.pruning, setting.pruning.filters
     evaluation = evaluation_identity(setting)
     return {
         "network": identity(setting.network.description),
@@ -153,7 +153,7 @@ def searched_pick(setting: Setting, dense_hash: str, name: str) -> Removed:
     if name == WORST and not search.complete:
         raise ValueError(f"combo must be {ORACLE} where a space was too large to score every combination; got {WORST}")
     ((index, _),) = extremes(path, 1, worst=name == WORST)
-    return setting.pruning.space.unrank(index)
+    return setting.pruning.filters.unrank(index)
 
 
 def not_searched(name: str) -> ValueError:

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from oraclecheck.pruning.masks.choice import is_mask_choice
 from oraclecheck.records.validation import Row
 from oraclecheck.spelling import spell_value
 from oraclecheck.study.identity import DENSE, SETTING
@@ -31,7 +32,8 @@ def deviations(rows: Sequence[Row]) -> dict[int, tuple[str, Row]]:
     """
     studies = defaultdict(list)
     for number, row in enumerate(rows):
-        counts = {layer: len(filters) for layer, filters in row["removed"].items()}
+        removed = row["removed"]
+        counts = {} if is_mask_choice(removed) else {layer: len(filters) for layer, filters in removed.items()}
         studies[row["study"]].append((number, row, counts))
     found = {}
     for siblings in studies.values():

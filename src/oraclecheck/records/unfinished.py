@@ -8,6 +8,8 @@ from typing import Any
 
 from oraclecheck.files import create_json, read_file
 from oraclecheck.pruning.combination import LayerChoice
+from oraclecheck.pruning.masks.choice import is_mask_choice, without_hash
+from oraclecheck.pruning.masks.space import MaskSpace, Space
 from oraclecheck.pruning.rounds import NestedSpace
 from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.records.record import NewerSchemaError, Record, check_schema
@@ -42,7 +44,7 @@ class BegunStudy:
     """A study's folder, as its runs' identities can be rebuilt from it: `common` are the columns that they share."""
 
     folder: Path
-    space: CombinationSpace
+    space: Space
     seed: int
     common: dict[str, Any]
 
@@ -61,7 +63,10 @@ class BegunStudy:
             check_schema(identity["schema"])
             space = _space(definition)
             common = {name: identity[name] for name in OF_STUDY}
-            first = {layer.name: list(range(layer.removed)) for layer in space.layers}
+            if isinstance(space, MaskSpace):
+                first: dict[str, Any] = space.unrank(0)
+            else:
+                first = {layer.name: list(range(layer.removed)) for layer in space.layers}
             check_identity({**common, "combo": 0, "removed": first, "picked_by": None, "repeat": 0, "seed": 0})
             defined = Study("", definition, space, common["data"], common["pretrain_seed"]).columns
             if flaw := deviation(common, defined, "its definition", (*SETTING, DENSE)):
@@ -85,6 +90,13 @@ class BegunStudy:
         """The first thing in which a row without a flaw of its own is not one of this study's."""
         if flaw := deviation(row, self.common, STUDY_FILE):
             return flaw
+        if isinstance(self.space, MaskSpace):
+            if row["combo"] is None:
+                return "combo must be given where single weights are removed; got none"
+            numbered = self.space.unrank(row["combo"])
+            if is_mask_choice(row["removed"]) and without_hash(row["removed"]) == numbered:
+                return None
+            return f"removed must be {numbered}, as its combination has it; got {spell_value(row['removed'])}"
         for layer in self.space.layers:
             chosen = row["removed"].get(layer.name, [])
             if len(chosen) != layer.removed or max(chosen, default=-1) >= layer.filters:
@@ -108,7 +120,7 @@ class BegunStudy:
             if index is None:
                 removed = json.loads(read_file(self.folder / combination / CHOICE))
             else:
-                removed = {layer: list(filters) for layer, filters in self.space.unrank(index).items()}
+                removed = _lists(self.space.unrank(index))
             picked_by = combination if index is None else None
             of_run: dict[str, Any] = {"combo": index, "removed": removed, "picked_by": picked_by, "repeat": number}
             check_identity(row := {**self.common, **of_run, "seed": 0})  # no seed is made of what may be wrong
@@ -124,11 +136,22 @@ def _number(folder: str) -> int | None:
     return int(folder) if folder.isdecimal() and str(int(folder)) == folder else None
 
 
-def _space(definition: dict[str, Any]) -> CombinationSpace:
+def _lists(removed: Mapping[str, Any]) -> dict[str, Any]:
+    """What a combination removes, as a record has it before its masks are made."""
+    if is_mask_choice(removed):
+        return dict(removed)
+    return {layer: list(filters) for layer, filters in removed.items()}
+
+
+def _space(definition: dict[str, Any]) -> Space:
     seed, order_seed = definition["seed"], definition["order_seed"]
     if type(seed) is not int or not isinstance(order_seed, int | None):
         given = f"{spell_value(seed)} and {spell_value(order_seed)}"
         raise ValueError(f"seed must be a number and order_seed null or one; got {given}")
+    if "unstructured" in definition:
+        shares = set(_mapping("pruning_ratio", definition["pruning_ratio"]).values())
+        weights, described = (_mapping(name, definition[name]) for name in ("layers", "unstructured"))
+        return MaskSpace.of_definition(weights, shares.pop(), described, order_seed or 0)
     layers = []
     for name, counts in _mapping("layers", definition["layers"]).items():
         if not isinstance(counts, list) or list(map(type, counts)) != [int, int]:

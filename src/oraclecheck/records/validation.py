@@ -10,6 +10,7 @@ from dataclasses import fields
 from typing import Any
 
 from oraclecheck.pruning.combination import MOST_FILTERS
+from oraclecheck.pruning.masks.choice import choice_flaw, is_mask_choice
 from oraclecheck.records.history import MOST, history_flaw, rounds_flaw
 from oraclecheck.spelling import spell_value
 from oraclecheck.study.identity import RunIdentity
@@ -78,7 +79,7 @@ def gap_of(row: Row) -> str | None:
     """
     if row["status"] not in OUTCOMES:
         return f"status must be one of {', '.join(OUTCOMES)}; got {spell_value(row['status'])}"
-    for name in ("pruning_ratio", "removed"):
+    for name in _by_layer(row):
         if set(row[name]) != set(row["layers"]):
             return f"{name} must name the layers, {spell_value(row['layers'])}; got {spell_value(list(row[name]))}"
     if row["status"] == "failed" and not row["error"]:
@@ -137,9 +138,13 @@ def _layers(row: Row) -> str | None:
     for layer, ratio in ratios.items():
         if type(ratio) not in (float, int) or not 0 < ratio < 1:
             return f"pruning_ratio must lie in (0, 1) for {spell_value(layer)}; got {spell_value(ratio)}"
-    for name in ("pruning_ratio", "removed"):
+    for name in _by_layer(row):
         if layers and row[name] and set(row[name]) != set(layers):
             return f"{name} must name the layers, {spell_value(layers)}; got {spell_value(list(row[name]))}"
+    if is_mask_choice(removed):
+        if rule := choice_flaw(removed):
+            return f"removed must {rule}; got {spell_value(removed)}"
+        removed = {}
     for layer, filters in removed.items():
         rule = None
         if not isinstance(filters, list) or not _are(filters, int):
@@ -155,6 +160,11 @@ def _layers(row: Row) -> str | None:
     if not _are(row["versions"].values(), str):
         return f"versions must be text for every package; got {spell_value(row['versions'])}"
     return None
+
+
+def _by_layer(row: Row) -> tuple[str, ...]:
+    """The columns that say something of every layer."""
+    return ("pruning_ratio",) if is_mask_choice(row["removed"]) else ("pruning_ratio", "removed")
 
 
 def _are(values: Iterable[Any], kind: type) -> bool:

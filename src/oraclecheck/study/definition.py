@@ -11,6 +11,7 @@ from oraclecheck.data import loading
 from oraclecheck.engines import evaluation
 from oraclecheck.files import digest
 from oraclecheck.networks.shadow import identity
+from oraclecheck.pruning.masks.space import MaskSpace, Space
 from oraclecheck.study.identity import Study
 from oraclecheck.study.setting import Setting
 
@@ -25,7 +26,7 @@ def study_of(setting: Setting, dense_hash: str) -> Study:
         "channels_last": network.channels_last,
         "data": data_identity(setting),
         "dense_hash": dense_hash,
-        "layers": {layer.name: [layer.filters, layer.removed] for layer in space.layers},
+        **_of_space(space),
         "pruning_ratio": pruning.ratio,
         "scheme": pruning.scheme,
         "wiring": pruning.wiring,
@@ -44,6 +45,13 @@ def study_of(setting: Setting, dense_hash: str) -> Study:
     }
     pretrain_seed = None if setting.pretrain.loads else setting.pretrain.seed
     return Study(setting.label, definition, space, setting.data.name, pretrain_seed)
+
+
+def _of_space(space: Space) -> dict[str, Any]:
+    """The layers that are pruned, and what else numbers the combinations, where that is not all."""
+    if isinstance(space, MaskSpace):
+        return {"layers": {layer.name: layer.weights for layer in space.layers}, "unstructured": space.definition}
+    return {"layers": {layer.name: [layer.filters, layer.removed] for layer in space.layers}}
 
 
 def data_identity(setting: Setting) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from typing import Any
 
 from oraclecheck.files import digest
 from oraclecheck.pruning.combination import Removed
-from oraclecheck.pruning.space import CombinationSpace
-from oraclecheck.seeds import run_seed
+from oraclecheck.pruning.masks.choice import is_mask_choice, without_hash
+from oraclecheck.pruning.masks.space import Space
+from oraclecheck.seeds import derive_seed, run_seed
 
 SCHEMA = 3
 """Version of the record's columns and of the study's file; a reader refuses a later one than its own."""
@@ -30,12 +31,13 @@ class RunIdentity:
         model: Name of the network.
         data: Name of the data set.
         layers: The prunable layers, in the network's order.
-        pruning_ratio: Layer -> fraction of its filters removed.
+        pruning_ratio: Layer -> fraction of its filters removed; of single weights the fraction of those of all layers.
         wiring: "correct", or "released_code" for the network that the paper's released code builds.
         order: "lexicographic" or "sampled": how combinations are numbered.
-        space_size: Number of combinations there are; null from 10^300 on.
+        space_size: Number of combinations there are; null from 10^300 on, and where they are drawn without an end.
         combo: Index of the combination; null where a criterion picked it.
-        removed: Layer -> indices of its removed filters, in the dense numbering, ascending.
+        removed: Layer -> indices of its removed filters, in the dense numbering, ascending; of single weights instead
+            `method`, `noise`, `seed` and `mask`, as `MaskChoice` has them.
         picked_by: Criterion that picked the combination, else null; such records stay out of every statistic.
         repeat: Which retraining of the combination this is.
         seed: Seed of this run's training order.
@@ -94,7 +96,7 @@ def run_identity(
     base_seed: int,
     *,
     combo: int | None,
-    removed: Mapping[str, Sequence[int]],
+    removed: Mapping[str, Any],
     picked_by: str | None,
     repeat: int,
 ) -> dict[str, Any]:
@@ -102,9 +104,13 @@ def run_identity(
 
     Its seed follows from the configured `seed`, `base_seed`.
     """
-    lists = {layer: list(filters) for layer, filters in removed.items()}
-    seed = run_seed(base_seed, lists, repeat, "retrain")
-    of_run = {"combo": combo, "removed": lists, "picked_by": picked_by, "repeat": repeat, "seed": seed}
+    said: dict[str, Any]
+    if is_mask_choice(removed):
+        said, seed = dict(removed), derive_seed(base_seed, without_hash(removed), repeat, "retrain")
+    else:
+        said = {layer: list(filters) for layer, filters in removed.items()}
+        seed = run_seed(base_seed, said, repeat, "retrain")
+    of_run = {"combo": combo, "removed": said, "picked_by": picked_by, "repeat": repeat, "seed": seed}
     columns = {**of_study, **of_run}
     return {name: columns[name] for name in IDENTITY}
 
@@ -115,7 +121,7 @@ class Study:
 
     label: str  # what people call it, the first part of its folder's name
     definition: dict[str, Any]  # JSON-serialisable; two commands with equal definitions add to the same study
-    space: CombinationSpace
+    space: Space
     data: str  # name of the data set
     pretrain_seed: int | None  # of the dense network's training; None if it was loaded from a file
 

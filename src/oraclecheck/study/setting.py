@@ -9,6 +9,8 @@ from oraclecheck.data.module import ModuleSource
 from oraclecheck.data.sources import Source
 from oraclecheck.engines.recipe import Recipe
 from oraclecheck.engines.trainer import TrainerSettings
+from oraclecheck.pruning.combination import LayerChoice
+from oraclecheck.pruning.masks.space import Space
 from oraclecheck.pruning.space import CombinationSpace
 
 
@@ -37,9 +39,20 @@ class PruningSetting:
     """What is removed."""
 
     ratio: dict[str, float]  # prunable layer -> pruning ratio
-    space: CombinationSpace
-    scheme: str  # "heads": layers lose filters, units or heads, each for itself; "width": see width.py
+    space: Space
+    scheme: str  # "heads": layers lose filters, units or heads, each for itself; "width": see width.py; "unstructured"
     wiring: str  # "correct" or "released_code"
+
+    @property
+    def filters(self) -> CombinationSpace:
+        """The combinations, where it is filters that go."""
+        assert isinstance(self.space, CombinationSpace)
+        return self.space
+
+    @property
+    def layers(self) -> tuple[LayerChoice, ...]:
+        """The layers that lose filters; none where single weights go."""
+        return self.space.layers if isinstance(self.space, CombinationSpace) else ()
 
 
 @dataclass(frozen=True)

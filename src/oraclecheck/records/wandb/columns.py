@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from oraclecheck.files import encoded
+from oraclecheck.pruning.masks.choice import is_mask_choice
 from oraclecheck.records.columns import NESTED, from_text, to_text
 from oraclecheck.records.record import KINDS, Record, check_schema
 from oraclecheck.records.siblings import SHARED, deviations
@@ -35,9 +36,12 @@ def flat_config(identity: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[
     """What W&B's panels can filter and group by: `ratio/LAYER`, `removed/LAYER` and `retrain/KEY`, one value each."""
     schedule = ", ".join(f"{epoch}: {rate:g}" for epoch, rate in recipe.get("schedule", ()))
     values = {**recipe, "schedule": schedule} if recipe else {}
+    removed = identity["removed"]
+    if not is_mask_choice(removed):
+        removed = {layer: " ".join(map(str, filters)) for layer, filters in removed.items()}
     return {
         **{f"ratio/{layer}": ratio for layer, ratio in identity["pruning_ratio"].items()},
-        **{f"removed/{layer}": " ".join(map(str, filters)) for layer, filters in identity["removed"].items()},
+        **{f"removed/{name}": value for name, value in removed.items()},
         **{f"retrain/{name}": value for name, value in values.items() if value is not None},
     }
 

@@ -1,0 +1,143 @@
+"""Removed weights stay at zero while a network is retrained, bit for bit, whatever trains it."""
+
+from itertools import product
+
+import lightning as L
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from oraclecheck.data.images import ImageData, ImageSet
+from oraclecheck.engines import lightning
+from oraclecheck.engines.engine import Run
+from oraclecheck.engines.masking import Masking
+from oraclecheck.engines.recipe import Recipe
+from oraclecheck.engines.trainer import TrainerSettings, fit
+from oraclecheck.networks.lenet import LeNet5Mini
+from oraclecheck.pruning.masks.methods import METHODS
+from oraclecheck.pruning.masks.network import count_removed, hold, mask, masked_weights, weights_of
+from oraclecheck.pruning.masks.space import MaskedLayer, MaskSpace
+
+LAYERS = ("conv1", "conv2", "conv3", "hidden.0", "classifier")
+SPACE = MaskSpace(
+    tuple(MaskedLayer(name, weight.numel()) for name, weight in weights_of(LeNet5Mini(), LAYERS).items()),
+    0.5,
+    METHODS,
+    (0.0,),
+)
+OPTIMIZERS = {
+    "momentum": {"momentum": 0.9, "weight_decay": 0.0},
+    "weight decay": {"momentum": 0.9, "weight_decay": 0.1},
+    "clipping": {"momentum": 0.9, "weight_decay": 1e-4, "gradient_clip": 0.1},
+    "adamw": {"momentum": 0.9, "weight_decay": 0.3, "optimizer": "adamw"},
+}
+
+
+def some_images(n: int, seed: int) -> ImageSet:
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 256, (n, 1, 32, 32), dtype=torch.uint8, generator=generator)
+    return ImageSet(images, torch.randint(0, 10, (n,), generator=generator), (0.5,), (0.25,))
+
+
+DATA = ImageData(some_images(48, 0), some_images(16, 1))
+
+
+def dense() -> LeNet5Mini:
+    torch.manual_seed(0)
+    return LeNet5Mini().to(memory_format=torch.channels_last)
+
+
+def choice(method: str) -> dict:
+    return next(found for found in map(SPACE.unrank, range(9)) if found["method"] == method)
+
+
+def prune(network, removed):
+    return mask(network, SPACE.masks(weights_of(network, LAYERS), removed))
+
+
+def recipe(**said) -> Recipe:
+    return Recipe(epochs=2, batch_size=16, schedule=((0, 0.05), (1, 0.005)), **said)
+
+
+def bits(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().contiguous().view(torch.int32)
+
+
+PRECISIONS = ("32-true", "tf32", "bf16-mixed")
+EVERY = list(product(METHODS, OPTIMIZERS, PRECISIONS))
+QUICK = EVERY[::13]  # every method, every optimizer and every precision at least once
+
+
+@pytest.mark.parametrize(
+    ("method", "optimizer", "precision"),
+    [each if each in QUICK else pytest.param(*each, marks=pytest.mark.slow) for each in EVERY],
+)
+def test_removed_weights_are_zero_after_retraining(method, optimizer, precision):
+    network, trainer = dense(), TrainerSettings(accelerator="cpu", precision=precision)
+    masks = SPACE.masks(weights_of(network, LAYERS), choice(method))
+    runs = [Run(choice(method), 1)]
+    (result,) = lightning.retrain(runs, network, prune, DATA, recipe(**OPTIMIZERS[optimizer]), trainer)
+    assert not isinstance(result, Exception), result
+    left = weights_of(result.network, LAYERS)
+    before = weights_of(network, LAYERS)
+    for name, removed in masks.items():
+        assert not bits(left[name])[removed].any()  # also no sign on a zero
+        assert removed.all() or not torch.equal(left[name][~removed], before[name][~removed])  # others are trained
+    assert count_removed(result.network) == 2725  # half of 5,450
+
+
+def test_others_are_trained_as_if_removed_weights_were_not_there():
+    """A network that is smaller by the removed filters has the same norms of gradients, and so the same weights."""
+    torch.manual_seed(0)
+    network = LeNet5Mini()
+    kept = [0, 1, 2, 3, 4, 5]
+    masks = {name: torch.zeros_like(weight, dtype=torch.bool) for name, weight in weights_of(network, LAYERS).items()}
+    masks["hidden.0"][6:] = True
+    masks["classifier"][:, 6:] = True
+    with torch.no_grad():
+        network.hidden[0].bias[6:] = 0
+    small = LeNet5Mini()
+    small.load_state_dict(network.state_dict())
+    small.hidden[0], small.classifier = torch.nn.Linear(10, 6), torch.nn.Linear(6, 10)
+    with torch.no_grad():
+        small.hidden[0].weight.copy_(network.hidden[0].weight[kept])
+        small.hidden[0].bias.copy_(network.hidden[0].bias[kept])
+        small.classifier.weight.copy_(network.classifier.weight[:, kept])
+        small.classifier.bias.copy_(network.classifier.bias)
+    clipped, cpu = recipe(momentum=0.9, weight_decay=0.01, gradient_clip=0.05), TrainerSettings(accelerator="cpu")
+    masked = fit(mask(network, masks).double(), DATA.train, clipped, 3, cpu, [Masking(), InDouble()])
+    alone = fit(small.double(), DATA.train, clipped, 3, cpu, [InDouble()])
+    assert torch.allclose(masked.hidden[0].weight[kept], alone.hidden[0].weight, rtol=0, atol=1e-12)
+    assert torch.allclose(masked.conv1.weight, alone.conv1.weight, rtol=0, atol=1e-12)
+
+
+class InDouble(L.Callback):
+    """Lets a network of float64 have images of its type."""
+
+    def setup(self, trainer, pl_module, stage):
+        forward = pl_module.network.forward
+        pl_module.network.forward = lambda images: forward(images.double())
+
+
+def test_gradients_of_removed_weights_are_zero_before_the_step_though_they_are_not_finite():
+    network = prune(dense(), choice("global"))
+    (weight, removed), *_ = masked_weights(network)
+    cross_entropy(network(torch.randn(4, 1, 32, 32)), torch.arange(4)).backward()
+    weight.grad[removed] = float("nan")
+    callback = Masking()
+    callback._masked = masked_weights(network)
+    callback.on_before_optimizer_step(None, None, None)
+    assert torch.isfinite(weight.grad).all() and not weight.grad[removed].any() and weight.grad[~removed].any()
+
+
+def test_a_masked_network_is_a_copy_and_its_masks_are_no_part_of_its_state():
+    network = dense()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    masked = prune(network, choice("uniform"))
+    assert masked.state_dict().keys() == before.keys()
+    assert all(torch.equal(network.state_dict()[name], value) for name, value in before.items())
+    assert masked_weights(network) == []
+    with torch.no_grad():
+        masked.conv1.weight.fill_(1.0)
+    hold(masked_weights(masked))
+    assert int((masked.conv1.weight == 0).sum()) == 125
