@@ -34,6 +34,9 @@ faults: .venv/installed-dev  ## kill -9 at random instants, full disks, wrong cl
 fuzz: .venv/installed-dev  ## 10,000 inputs that are wrong or hostile: a table of what was found (half an hour)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/support $(BIN)/python -m fuzz
 
+results: .venv/installed  ## every table and figure of the README and docs/findings.md, from results/ (a minute, no training)
+	$(BIN)/python docs/findings.py
+
 clean:  ## remove the virtual environment and caches, never results
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
@@ -50,4 +53,4 @@ clean:  ## remove the virtual environment and caches, never results
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,ray,slurm]'
 	touch $@
 
-.PHONY: help demo experiments test test-all check bench faults fuzz clean
+.PHONY: help demo experiments test test-all check bench faults fuzz results clean

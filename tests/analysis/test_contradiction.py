@@ -45,6 +45,13 @@ def test_study_whose_records_disagree_has_an_error_and_no_number(column, same, o
     assert combinations_table(changed(other))["score"].isna().all()
 
 
+def test_rounds_of_pruning_have_a_score_of_each_repeat_and_count_with_their_mean():
+    table = runs(score=1.5).assign(pipeline="iterative")
+    found = correlate(table, metric="accuracy", draws=10).iloc[0]
+    assert found["error"] == "" and found["agreement"] == pytest.approx(1)
+    assert list(combinations_table(table)["score"]) == [1.25, 2.0, 3.0, 4.0]
+
+
 def test_score_of_a_picked_combination_is_that_of_its_double():
     pick = record(None, 0, 0.5, picked_by="l1", removed={"conv1": [2]})
     table = pd.DataFrame([*runs().to_dict("records"), pick])

@@ -81,6 +81,11 @@ def test_pruning_schedules_are_compared_round_by_round():
     assert "rounds.0.schedule is" in why("S4.2", a, b)
 
 
+def test_rounds_of_other_numbers_are_not_compared_one_by_one():
+    iterative = study("b", pipeline="iterative", rounds=ROUNDS)
+    assert why("S4.2", study("a"), iterative) == "S4.1 is not met; rounds before the last is 0 and 1"
+
+
 def test_speed_ups_must_agree_to_a_hundredth():
     near, far = (pd.DataFrame([{"status": "ok", "dense_macs": DENSE, "pruned_macs": macs}]) for macs in (100.5, 90))
     assert met(study("a"), study("b", runs=near))["S1"] is True
@@ -133,3 +138,9 @@ def test_pretraining_of_a_loaded_network_is_not_guessed():
 
 def test_fraction_of_the_pretraining_is_what_counts():
     assert study("a", pretrain={"fraction": 0.25}).epochs["pretraining"] == 25
+
+
+@pytest.mark.parametrize("content", [{}, {"pipeline": "one_shot", "retrain": 3}, {"pipeline": [], "retrain": {}}])
+def test_file_that_no_sweep_wrote_is_a_sentence(content):
+    with pytest.raises(ValueError, match=r"^s must have the file that a sweep wrote; "):
+        conditions("s", content, {"pretrain": {}}, pd.DataFrame())

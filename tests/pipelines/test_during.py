@@ -65,7 +65,7 @@ def test_epoch_is_divided_by_the_measured_speed_up(command):
         (("pipeline.epoch=0",), "pipeline.epoch must lie in 1..4"),
         (("pipeline.epoch=2", "pretrain.keep=[0]"), "pretrain.keep must be numbers of epochs, at least 1; got 0"),
         (("pipeline.epoch=2", "pretrain.checkpoint=x.pt"), "pretrain.checkpoint and pretrain.weights must be null"),
-        (("pipeline.epoch=2", "+pipeline.dense_epochs=3"), "pipeline.dense_epochs must be left out unless"),
+        (("pipeline.epoch=2", "pipeline.dense_epochs=3"), "pipeline.dense_epochs must be left out unless"),
         (
             ("pipeline.epoch=1", "pipeline.divide_by_speedup=true", "pruning.ratio={conv1: 0.9}"),
             "pipeline.epoch must give at least one epoch once it is divided; got 1 /",

@@ -26,7 +26,7 @@ def the_record(combination: str = "0", repeat: int = 0) -> dict:
     return json.loads(the_path(combination, repeat).read_text())
 
 
-@pytest.mark.parametrize("engine", ["lightning", "lanes"])
+@pytest.mark.parametrize("engine", ["lightning", pytest.param("lanes", marks=pytest.mark.slow)])
 def test_record_holds_every_round(command, engine):
     assert command(*QUICK, *ITERATIVE, f"engine={engine}", "combo=1234")[0] == 0
     record = the_record("1234")
@@ -124,7 +124,7 @@ def test_combinations_of_the_same_filters_in_other_rounds_are_two(command):
         (("pipeline.rounds=[{epochs: 1, lr: '0: 1, 5: 2'}, {}]",), "within the 1 epochs of pipeline.rounds.0.epochs"),
         (("combo=l1",), "combo must be an index or a set for pipeline=iterative"),
         (("pruning.wiring=released_code",), "pruning.wiring must be correct for pipeline=iterative"),
-        (("+pipeline.budget=flops",), "pipeline.budget must be left out unless pipeline=scratch; got flops"),
+        (("pipeline.budget=flops",), "pipeline.budget must be left out unless pipeline=scratch; got flops"),
     ],
 )
 def test_rounds_that_cannot_be_done_are_refused_before_training(command, words, says):

@@ -20,7 +20,7 @@ def the_record(repeat: int = 0) -> dict:
     return json.loads(next(Path("multirun").glob(f"lenet*/0/{repeat}/record.json")).read_text())
 
 
-@pytest.mark.parametrize("engine", ["lightning", "lanes"])
+@pytest.mark.parametrize("engine", ["lightning", pytest.param("lanes", marks=pytest.mark.slow)])
 def test_scratch_trains_the_pruned_architecture_from_a_start_of_each_repeat(command, engine):
     assert command(*QUICK, *ALONE, f"engine={engine}", "repeat='0,1'")[0] == 0
     first, second = the_record(0), the_record(1)
@@ -73,7 +73,7 @@ def test_budget_of_flops_is_worked_out_from_both_networks(command):
         (("combo=l1",), "combo must be 0 for pipeline=scratch"),
         (("pipeline.dense_epochs=-1",), "pipeline.dense_epochs must lie in 0.."),
         (("pretrain.checkpoint=x.pt",), "pipeline.dense_epochs must be given where the dense network is loaded"),
-        (("+pipeline.epoch=2",), "pipeline.epoch must be left out unless pipeline=during; got 2"),
+        (("pipeline.epoch=2",), "pipeline.epoch must be left out unless pipeline=during; got 2"),
     ],
 )
 def test_scratch_that_cannot_be_done_is_refused_before_training(command, words, says):

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from oraclecheck.analysis.criterion import ORACLE, Criterion
+from oraclecheck.analysis.outcomes import differs_between_repeats
 from oraclecheck.analysis.words import combination_name
 
 _DENSE = tuple(f"dense_{part}_{metric}" for part in ("train", "test") for metric in ("loss", "accuracy"))
@@ -19,8 +20,9 @@ def contradiction(study: pd.DataFrame, criterion: Criterion = ORACLE) -> str:
     """What contradicts itself in the records of a study, in a sentence; empty if nothing does.
 
     The loss right after pruning and the criterion's score belong to a combination, the dense metrics to the study: none
-    depends on the repeat, so that every record measures them anew. Records that disagree come from different networks,
-    data or arithmetic, and no average of them means anything.
+    depends on the repeat, so that every record measures them anew. (Pipelines that train before the last pruning are
+    another thing.) Records that disagree come from different networks, data or arithmetic, and no average of them means
+    anything.
 
     Args:
         study: The rows of one study from `outcomes.checked`, those of picked combinations included.
@@ -28,7 +30,8 @@ def contradiction(study: pd.DataFrame, criterion: Criterion = ORACLE) -> str:
     """
     of_combination = pd.Series(pd.factorize(study["_key"])[0], index=study.index)
     of_study = pd.Series(0, index=study.index)
-    measured = dict.fromkeys(("pruned_train_loss", criterion.column), of_combination) | dict.fromkeys(_DENSE, of_study)
+    of_pruned = () if differs_between_repeats(study) else ("pruned_train_loss", criterion.column)
+    measured = dict.fromkeys(of_pruned, of_combination) | dict.fromkeys(_DENSE, of_study)
     for column, network in measured.items():
         if column in study and (differing := _differing(study, column, network)):
             what = "one study" if network is of_study else "one combination"

@@ -20,6 +20,15 @@ _SCORE = "_score"
 _KEY = "_key"
 
 
+RANDOM_BEFORE = ("iterative", "scratch")
+"""Pipelines whose network before its last retraining has a random history, so that repeats differ in it already."""
+
+
+def differs_between_repeats(study: pd.DataFrame) -> bool:
+    """Whether the network before retraining is another one in every repeat; a combination's score is then a mean."""
+    return "pipeline" in study and bool(study["pipeline"].isin(RANDOM_BEFORE).any())
+
+
 @dataclass(frozen=True)
 class Outcomes:
     """One study's runs; n combinations, K repeats.
@@ -27,7 +36,8 @@ class Outcomes:
     Attributes:
         first: One record of each combination, for its identity; n rows.
         keys: Key of each combination, n of them; see `records.combination_key`.
-        score: The criterion's, shape (n,); +inf where it is not finite, NaN where there is no outcome.
+        score: The criterion's, shape (n,), a mean where repeats differ in it by right; +inf where it is not finite, NaN
+            where there is no outcome.
         there: Whether there is an outcome, shape (n, K).
         finals: Metric column -> values, shape (n, K); NaN where there is no outcome (of that run, or of that metric in
             the whole study), the worst value where the run diverged.
@@ -120,6 +130,9 @@ def outcomes(study: pd.DataFrame) -> Outcomes:
     score = np.where(there.any(axis=1), np.inf, np.nan)
     finite = outcome & np.isfinite(study[_SCORE].to_numpy())
     score[rows[finite][::-1]] = study[_SCORE].to_numpy()[finite][::-1]  # the first record's is written last
+    if differs_between_repeats(study):
+        means = study[_SCORE][finite].groupby(rows[finite]).mean()
+        score[means.index.to_numpy(int)] = means.to_numpy()
     return Outcomes(first, list(first[_KEY]), score, there, finals, pd.DataFrame(counts))
 
 

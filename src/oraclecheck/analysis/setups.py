@@ -81,13 +81,6 @@ class Setup:
     why: tuple[str, ...] = ()
 
 
-def says_conditions(content: Mapping[str, Any]) -> bool:
-    """Whether a study's file, as `study.folder.read_studies` gives it, says what `conditions` asks."""
-    definition, config = content.get("definition", {}), content.get("config", {})
-    needed = {"model", "network", "data", "dense_hash", "pipeline", "retrain"}
-    return needed <= definition.keys() and isinstance(config.get("pretrain"), dict) and "epochs" in config["pretrain"]
-
-
 def conditions(study: str, definition: Mapping[str, Any], config: Mapping[str, Any], runs: pd.DataFrame) -> Conditions:
     """What a study compares under, from its file and its records.
 
@@ -96,7 +89,18 @@ def conditions(study: str, definition: Mapping[str, Any], config: Mapping[str, A
         definition: Of its file, as `config`.
         config: The configuration of the command that began it.
         runs: Its rows of a table of runs.
+
+    Raises:
+        ValueError: If its file does not say what a sweep writes there.
     """
+    try:
+        return _conditions(study, definition, config, runs)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"{study} must have the file that a sweep wrote; {reason}") from None
+
+
+def _conditions(study: str, definition: Mapping[str, Any], config: Mapping[str, Any], runs: pd.DataFrame) -> Conditions:
     pipeline, retrain = definition["pipeline"], dict(definition["retrain"])
     pretrain = config["pretrain"]
     rounds = [each["retrain"] for each in definition.get("rounds", ())][:-1]
@@ -120,7 +124,7 @@ def conditions(study: str, definition: Mapping[str, Any], config: Mapping[str, A
         "S3.1": {"retrain.epochs": retrain.pop("epochs")},
         "S3.2": {"retrain": retrain},
         "S4.1": {"epochs while pruning": epochs[1]},
-        "S4.2": {"rounds": {str(i): each for i, each in enumerate(rounds)}},
+        "S4.2": {"rounds before the last": len(rounds), "rounds": {str(i): each for i, each in enumerate(rounds)}},
     }
     return Conditions(
         study,
@@ -171,7 +175,10 @@ def setups(studies: Sequence[Conditions]) -> list[Setup]:
 
 
 def _differing(values: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [f"{key} is {_both(map(_spell, each))}" for key, each in differences(values).items()]
+    found = differences(values)
+    if "rounds before the last" in found:  # then no round of one has a counterpart to be compared with
+        found = {"rounds before the last": found["rounds before the last"]}
+    return [f"{key} is {_both(map(_spell, each))}" for key, each in found.items()]
 
 
 def _speedups(studies: Sequence[Conditions]) -> tuple[bool, list[str]]:

@@ -5,11 +5,14 @@ A row for every combination that was scored; what they were made by is in the fi
 
 import io
 import json
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -32,7 +35,7 @@ class Scores:
         versions: Package -> version, of the last command.
         device: What computed them.
         values: Combination, an index or the criterion that picked it, as its folder is called -> score.
-        images: Which of the training images that training-set metrics are measured on, by their index among them; None
+        images: Which of the training images that training-set metrics are measured on, in ascending order; None
             where it is all of them, or none, or the criterion chooses by itself.
     """
 
@@ -52,6 +55,22 @@ class Scores:
         return str(self.criterion["name"])
 
 
+def _packed(indices: list[int] | None) -> str | None:
+    """Indices as text a twentieth as long: a bit for each image, compressed, base64."""
+    if indices is None:
+        return None
+    bits = np.zeros(max(indices, default=-1) + 1, dtype=bool)
+    bits[indices] = True
+    return b64encode(zlib.compress(np.packbits(bits).tobytes(), 9)).decode()
+
+
+def _unpacked(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    bits = np.unpackbits(np.frombuffer(zlib.decompress(b64decode(text)), dtype=np.uint8))
+    return [int(index) for index in np.flatnonzero(bits)]
+
+
 def scores_path(study: Path, criterion: str) -> Path:
     """Where the scores of a criterion lie."""
     return study / SCORES / f"{criterion}.parquet"
@@ -61,6 +80,7 @@ def write_scores(study: Path, scores: Scores) -> None:
     """Put the table in its place, all of it or nothing."""
     about = asdict(scores)
     values = about.pop("values")
+    about["images"] = _packed(scores.images)
     table = pa.table(
         {"combination": pa.array(list(values), pa.string()), "score": pa.array(list(values.values()), pa.float64())}
     )
@@ -83,8 +103,8 @@ def read_scores(path: Path) -> Scores:
         about = json.loads(table.schema.metadata[_METADATA])
         columns = table.to_pydict()
         values = dict(zip(columns["combination"], columns["score"], strict=True))
-        return Scores(**about, values=values)
-    except (ValueError, KeyError, TypeError) as error:  # pyarrow's are ValueErrors
+        return Scores(**{**about, "images": _unpacked(about["images"])}, values=values)
+    except (ValueError, KeyError, TypeError, zlib.error) as error:  # pyarrow's are ValueErrors
         raise ValueError(
             f"{path} must be a table of scores: {error}; once it is deleted, they are scored anew"
         ) from None

@@ -14,7 +14,7 @@ from oraclecheck.analysis.metrics import FINALS, metric_columns
 from oraclecheck.analysis.more_runs import more_runs, variance_components
 from oraclecheck.analysis.networks import across_networks, unlike_settings
 from oraclecheck.analysis.partial_retraining import mean_partial_retraining, partial_retraining
-from oraclecheck.analysis.setups import conditions, says_conditions, setups
+from oraclecheck.analysis.setups import conditions, setups
 from oraclecheck.analysis.shared_networks import compare_settings
 from oraclecheck.analysis.tables import combinations_table, correlate
 from oraclecheck.analysis.words import describe, in_reading_order, varying
@@ -162,12 +162,12 @@ class Findings:
         pairs = list(product(*self.sides))
         pair = next((pair for pair in pairs if dense.get(pair[0]) == dense.get(pair[1])), pairs[0])
         files = [self.study_files.get(study, {}) for study in pair]
-        if not all(says_conditions(content) for content in files):
+        rows = [self.runs[self.runs["study"] == study] for study in pair]
+        told = [(content.get("definition", {}), content.get("config", {})) for content in files]
+        try:
+            of_study = [conditions(pair[i], *told[i], rows[i]) for i in range(2)]
+        except ValueError:  # files of points and of runs say nothing of it
             return ""
-        of_study = [
-            conditions(study, content["definition"], content["config"], self.runs[self.runs["study"] == study])
-            for study, content in zip(pair, files, strict=True)
-        ]
         return setups_sentence(setups(of_study))
 
     def lacking(self) -> list[str]:

@@ -1,0 +1,353 @@
+"""What the published results say: writes the tables and figures of README.md and docs/findings.md from results/.
+
+    python docs/findings.py [README.md docs/findings.md ...]
+
+What stands in a page between `<!-- NAME -->` and `<!-- /NAME -->` is written anew; everything else is left as it is.
+"""
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+import oraclecheck as oc
+from oraclecheck.analysis.criteria import judge
+from oraclecheck.analysis.criterion import ORACLE
+from oraclecheck.analysis.figures.agreement import MEAN
+from oraclecheck.analysis.figures.columns import write_columns
+from oraclecheck.analysis.figures.lettering import SMALL
+from oraclecheck.analysis.figures.points import typographic
+from oraclecheck.analysis.figures.print_style import FULL, given_or_new, save_figure
+from oraclecheck.analysis.networks import LEAST, across_networks
+from oraclecheck.analysis.rounding import agreement, agreement_interval, decimal, p_value, percent
+from oraclecheck.analysis.statistics.correlation import VALID_AGREEMENT
+from oraclecheck.analysis.words import in_reading_order, spell
+from oraclecheck.records.scored_runs import with_scores
+from oraclecheck.report.criteria import criteria_of
+
+ROOT = Path(__file__).parent.parent
+RESULTS, PAGES, FIGURE = ROOT / "results", (ROOT / "README.md", ROOT / "docs/findings.md"), ROOT / "docs/findings"
+
+WIRINGS = {"correct": "correct", "released_code": "released code"}
+COLORS = {"correct": "#0072B2", "released_code": "#D55E00"}
+BESIDE = ("l1", "taylor", "fpgm", "random")
+"""The criteria whose mean agreement stands beside the oracle's in the first table."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What there is to say of the studies in a folder.
+
+    Attributes:
+        runs: Their runs, with the scores of the criteria that have scored all of them.
+        every: Whether all criteria are judged, and not the oracle alone, which takes seconds instead of minutes.
+    """
+
+    runs: pd.DataFrame
+    every: bool = True
+
+    @classmethod
+    def of(cls, folder: Path = RESULTS, *, every: bool = True) -> "Findings":
+        """The findings of a folder of published studies."""
+        runs, _ = with_scores(oc.load_runs(folder), [str(folder)])
+        return cls(runs, every)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """A row for each study, criterion and metric."""
+        others = [each for each in criteria_of(self.runs) if each.name != ORACLE.name] if self.every else []
+        parts = [judge(self.runs, [ORACLE])] + ([judge(self.runs, others, metric="accuracy")] if others else [])
+        return in_reading_order(pd.concat(parts, ignore_index=True))
+
+    @cached_property
+    def means(self) -> pd.DataFrame:
+        """A row for each setting of at least three dense networks, criterion and metric, in reading order."""
+        means = across_networks(self.table)
+        means = means[means["networks"] >= LEAST]
+        size = means["data"].map(self.runs.groupby("data")["final_test_accuracy"].size())
+        return means.assign(_size=size).sort_values(
+            ["_size", "retrain_fraction", "layers", "wiring"], ascending=[False, True, True, True], key=_sortable,
+            kind="stable",
+        )  # fmt: skip
+
+    def rows(self, mean: pd.Series, criterion: str = ORACLE.name, metric: str = "accuracy") -> pd.DataFrame:
+        """The studies of a setting."""
+        table = self.table
+        chosen = (table["criterion"] == criterion) & (table["metric"] == metric)
+        return table[chosen & table["study"].isin(mean["studies"])]
+
+    def oracle(self, metric: str = "accuracy") -> list[pd.Series]:
+        """The means of the oracle, a row for each setting."""
+        means = self.means[(self.means["criterion"] == ORACLE.name) & (self.means["metric"] == metric)]
+        return [row for _, row in means.iterrows()]
+
+    def mean_of(self, mean: pd.Series, criterion: str) -> pd.Series | None:
+        """What another criterion shows in the same setting, with test accuracy."""
+        means = self.means
+        found = means[
+            (means["setting_hash"] == mean["setting_hash"])
+            & (means["criterion"] == criterion)
+            & (means["metric"] == "accuracy")
+        ]
+        return found.iloc[0] if len(found) else None
+
+    def blocks(self) -> dict[str, str]:
+        """What stands between the marks of the pages, by name."""
+        found = {
+            "cells": self._cells("accuracy"),
+            "cells-loss": self._cells("loss"),
+            "networks": self._networks(),
+            "wirings": self._wirings(),
+            "single": self._single(),
+            "picks": self._picks(),
+        }
+        return {**found, "criteria": self._criteria(), "answer": self._answer()} if self.every else found
+
+    def _answer(self) -> str:
+        """Three sentences of what follows for the cells that there are; whoever adds cells looks at them again."""
+        cell: Any = {
+            (row["data"], row["wiring"]): (row, self.rows(row))
+            for row in self.oracle()
+            if _cell(row).endswith("conv1 0.2")
+        }
+        correct, rows = cell["mnist", "correct"]
+        released, _ = cell["mnist", "released_code"]
+        digits, _ = cell["digits", "correct"]
+
+        def mean(row: pd.Series, name: str) -> str:
+            other = self.mean_of(row, name)
+            return decimal(None) if other is None else f"{agreement(other['agreement'])} {_interval(other)}"
+
+        return "\n".join(
+            [
+                "- On MNIST, correctly pruned, the pruned train loss does predict: s = "
+                f"{agreement(correct['agreement'])} {_interval(correct)} over",
+                f"  {correct['networks']:.0f} dense networks, {int(rows['valid'].sum())} of which are valid by "
+                "Definition 3.1 of the paper, each by itself. A perfect predictor would show",
+                f"  {decimal(rows['ceiling'].mean())}, so that much of what decides between combinations is not in it.",
+                f"- It is not shown to be better than criteria that need no evaluation of pruned networks: l1 "
+                f"{mean(correct, 'l1')}, taylor",
+                f"  {mean(correct, 'taylor')}. Wired as the released code does, it is the other way round: the loss "
+                f"predicts ({agreement(released['agreement'])}",
+                f"  {_interval(released)}), and taylor, which knows the dense network alone, hardly does "
+                f"({mean(released, 'taylor')}).",
+                f"- On digits, with the whole retraining, {digits['networks']:.0f} networks leave it undecided: "
+                f"{agreement(digits['agreement'])} {_interval(digits)}. All this is one architecture",
+                "  and one layer of it: other cells are being run, and larger networks have yet to be.",
+            ]
+        )
+
+    def _cells(self, metric: str) -> str:
+        beside = [name for name in BESIDE if metric == "accuracy" and (self.table["criterion"] == name).any()]
+        head = ["cell", "retraining", "wiring", "dense networks", "s [95 %]", "ceiling", "answer"]
+        lines = [_line([*head, *beside]), _line(["---"] * (len(head) + len(beside)))]
+        for mean in self.oracle(metric):
+            rows = self.rows(mean, metric=metric)
+            others = [self.mean_of(mean, name) for name in beside]
+            lines.append(
+                _line(
+                    [
+                        *(_cell(mean), _share(mean), WIRINGS[mean["wiring"]], f"{mean['networks']:.0f}"),
+                        f"**{agreement(mean['agreement'])}** {_interval(mean)}",
+                        decimal(rows["ceiling"].mean()),
+                        f"{mean['relation']}; {mean['verdict']}",
+                        *(decimal(None) if other is None else agreement(other["agreement"]) for other in others),
+                    ]
+                )
+            )
+        return "\n".join(lines)
+
+    def _networks(self) -> str:
+        head = ("cell", "retraining", "wiring", "seed", "dense accuracy", "median pruned train loss", "s [95 %]")
+        lines = [_line([*head, "ceiling", "permuted p", "better than the oracle's choice", "answer"])]
+        lines.append(_line(["---"] * (len(head) + 4)))
+        for mean in self.oracle():
+            for _, row in self.rows(mean).sort_values("pretrain_seed").iterrows():
+                runs = self.runs[self.runs["study"] == row["study"]]
+                lines.append(
+                    _line(
+                        [
+                            *(_cell(mean), _share(mean), WIRINGS[mean["wiring"]]),
+                            *(f"{row['pretrain_seed']}", f"{runs['dense_test_accuracy'].iloc[0]:.4f}"),
+                            f"{runs['pruned_train_loss'].median():.2f}",
+                            f"{agreement(row['agreement'])} {_interval(row)}".strip(),
+                            *(decimal(row["ceiling"]), p_value(row["p_permutation"])),
+                            *(f"{percent(row['anomaly_ratio'])} %", f"{row['relation']}; {row['verdict']}"),
+                        ]
+                    )
+                )
+        return "\n".join(lines)
+
+    def _wirings(self) -> str:
+        head = ("cell", "retraining", "networks", "s correct minus s released [95 %]", "p")
+        lines = [_line([*head, "tau between their final accuracies [95 %]"]), _line(["---"] * (len(head) + 1))]
+        keys = ["data", "retrain_fraction"]
+        for _, runs in self.runs.groupby(keys, sort=False):
+            for _, of_cell in runs.groupby(runs["pruning_ratio"].map(str), sort=False):
+                sides = [of_cell[of_cell["wiring"] == wiring] for wiring in WIRINGS]
+                if any(side["dense_hash"].nunique() < LEAST for side in sides):
+                    continue
+                mean = oc.compare_settings(*sides, metric="accuracy").iloc[-1]
+                first = of_cell.iloc[0]
+                lines.append(
+                    _line(
+                        [
+                            *(_cell(first), _share(first), f"{mean['networks']:.0f}"),
+                            f"{agreement(mean['difference'])} {_interval(mean, 'difference')}",
+                            p_value(mean["p"]),
+                            f"{agreement(mean['final_tau'])} {_interval(mean, 'final_tau')}",
+                        ]
+                    )
+                )
+        return "\n".join(lines)
+
+    def _single(self) -> str:
+        """What each network alone would have said, tallied."""
+        head = ("cell", "retraining", "wiring", "networks", "Definition 3.1 valid", "agrees", "opposes", "none shown")
+        lines = [_line(head), _line(["---"] * len(head))]
+        for mean in self.oracle():
+            rows = self.rows(mean)
+            tally = [int((rows["relation"] == word).sum()) for word in ("agrees", "opposes", "none shown")]
+            valid = int(rows["valid"].astype(bool).sum())
+            said = [f"{len(rows)}", f"{valid}", *map(str, tally)]
+            lines.append(_line([_cell(mean), _share(mean), WIRINGS[mean["wiring"]], *said]))
+        return "\n".join(lines)
+
+    def _picks(self) -> str:
+        """What criteria picked, where the whole space was searched: means over repeats, beside numbered ones."""
+        head = ("cell", "seed", "combination", "pruned train loss", "final test accuracy", "standard deviation")
+        lines = [_line([*head, "combinations that end better"]), _line(["---"] * (len(head) + 1))]
+        searched = self.runs[self.runs["picked_by"] == ORACLE.name]["study"].unique()
+        for study in searched:
+            runs = self.runs[self.runs["study"] == study]
+            names = runs["picked_by"].fillna(runs["combo"].astype("string"))
+            rows = runs.groupby(names)[["pruned_train_loss", "final_test_accuracy"]].agg(["mean", "std"])
+            picked = rows.index.isin(runs["picked_by"].dropna())
+            others = rows[~picked]
+            ends = others["final_test_accuracy"]["mean"]
+            about = [_cell(runs.iloc[0]), f"{runs['pretrain_seed'].iloc[0]}"]
+            for name, row in rows[picked].sort_values(("final_test_accuracy", "mean"), ascending=False).iterrows():
+                loss, (mean, std) = row["pruned_train_loss"]["mean"], row["final_test_accuracy"]
+                better = f"{(ends > mean).sum()} of {len(ends)}"
+                said = [f"`{name}`", f"{loss:.3f}", f"{100 * mean:.2f} %", f"{100 * std:.2f}", better]
+                lines.append(_line([*about, *said]))
+            least, most = (f"{100 * end:.2f}" for end in (ends.min(), ends.max()))
+            losses = others["pruned_train_loss"]["mean"]
+            said = [
+                f"{len(others)} others",
+                f"{losses.min():.3f} to {losses.max():.3f}",
+                f"{least} to {most} %",
+                "",
+                "",
+            ]
+            lines.append(_line([*about, *said]))
+        return "\n".join(lines)
+
+    def _criteria(self) -> str:
+        settings = self.oracle()
+        names = [name for name in dict.fromkeys(self.table["criterion"])]
+        whole = [f"{_cell(row)}, {WIRINGS[row['wiring']]}, {_share(row)}" for row in settings]
+        lines = [_line(["criterion", *whole]), _line(["---"] * (len(whole) + 1))]
+        found = {name: [self.mean_of(each, name) for each in settings] for name in names}
+        order = sorted(names, key=lambda name: -np.mean([0 if x is None else x["agreement"] for x in found[name]]))
+        for name in order:
+            said = [decimal(None) if x is None else f"{agreement(x['agreement'])} {_interval(x)}" for x in found[name]]
+            lines.append(_line([f"**{name}**" if name == ORACLE.name else name, *said]))
+        return "\n".join(lines)
+
+    def draw(self, ax: Axes | None = None) -> Axes:
+        """Draw the mean agreement of the oracle with test accuracy, a row for each setting, with its networks."""
+        means = self.oracle()
+        with given_or_new(ax, FULL, _height(len(means))) as ax:
+            ax.axvline(0, color="0.75", lw=0.8, zorder=0)
+            ax.axvline(VALID_AGREEMENT, color="0.3", lw=0.8, ls="--", zorder=0)
+            for at, mean in enumerate(means):
+                rows, color = self.rows(mean), COLORS[mean["wiring"]]
+                ring: Any = {"ls": "", "marker": "o", "ms": 2.8, "mfc": "none", "mec": color, "mew": 0.7}
+                ax.plot(rows["agreement"], [at + 0.25] * len(rows), **ring)
+                ax.plot([rows["ceiling"].mean()], [at], ls="", marker="|", ms=8, mew=1, color="0.3")
+                ax.plot([mean["agreement_low"], mean["agreement_high"]], [at, at], lw=1.9, color=color)
+                ax.plot([mean["agreement"]], [at], ls="", marker=MEAN, ms=5.5, color=color, mec="white", mew=0.4)
+            labels = [f"{_cell(each)}, {_share(each)} of the epochs" for each in means]
+            ax.set_yticks(range(len(means)), labels, size=SMALL)
+            ax.set_ylim(len(means) - 0.4, -0.6)
+            ax.tick_params(axis="y", length=0)
+            ax.spines[["top", "right", "left"]].set_visible(False)
+            ax.set_xlabel("agreement $s$ of pruned train loss with final test accuracy")
+            columns = {
+                "$s$": [typographic(agreement(each["agreement"])) for each in means],
+                "95 %": [typographic(_interval(each)) for each in means],
+                "networks": [f"{each['networks']:.0f}" for each in means],
+            }
+            write_columns(ax, columns, list(range(len(means))), [False] * len(means))
+            figure: Any = ax.get_figure(root=True)
+            keys = [Line2D([], [], color=COLORS[name], marker=MEAN, ms=5.5, lw=1.9, label=said)
+                    for name, said in WIRINGS.items()]  # fmt: skip
+            ring = {"ls": "", "marker": "o", "ms": 2.8, "mfc": "none", "mec": "0.3", "mew": 0.7}
+            keys.append(Line2D([], [], label="one dense network", **ring))
+            keys.append(Line2D([], [], ls="", marker="|", ms=8, mew=1, color="0.3", label="noise ceiling"))
+            keys.append(Line2D([], [], color="0.3", lw=0.8, ls="--", label=f"{VALID_AGREEMENT} (Def. 3.1)"))
+            figure.legend(handles=keys, loc="outside lower center", ncols=5, frameon=False, handletextpad=0.6)
+        return ax
+
+
+def written(page: str, blocks: Mapping[str, str]) -> str:
+    """A page with its blocks as they are now.
+
+    Raises:
+        ValueError: If a block that the page has is none of these.
+    """
+
+    def block(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in blocks:
+            raise ValueError(f"a block must be one of {', '.join(blocks)}; got {name}")
+        return f"<!-- {name} -->\n{blocks[name]}\n<!-- /{name} -->"
+
+    return re.sub(r"<!-- ([\w-]+) -->\n.*?<!-- /\1 -->", block, page, flags=re.DOTALL)
+
+
+def _height(rows: int) -> float:
+    return 1.0 + 0.24 * rows
+
+
+def _cell(row: pd.Series) -> str:
+    return f"{row['data']} {spell('layers', row['layers'])} {spell('pruning_ratio', row['pruning_ratio'])}"
+
+
+def _share(row: pd.Series) -> str:
+    return spell("retrain_fraction", row["retrain_fraction"])
+
+
+def _interval(row: pd.Series, name: str = "agreement") -> str:
+    return agreement_interval(row[f"{name}_low"], row[f"{name}_high"])
+
+
+def _line(cells: Any) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _sortable(column: pd.Series) -> pd.Series:
+    return column.map(str) if column.name == "layers" else column
+
+
+def main(pages: list[Path]) -> None:
+    """Write the figure and the pages."""
+    findings = Findings.of()
+    blocks = findings.blocks()
+    for page in pages:
+        page.write_text(written(page.read_text(), blocks))
+    save_figure(findings.draw, FIGURE, FULL, _height(len(findings.oracle())))
+    FIGURE.with_suffix(".pdf").unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main([Path(word) for word in sys.argv[1:]] or list(PAGES))

@@ -1,0 +1,94 @@
+"""The pages about the published results: every number as the files of results/ give it to pandas and scipy alone."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import kendalltau
+from scipy.stats import t as student
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("README.md", "docs/findings.md")
+MOST_BYTES = 8_000_000
+
+pytestmark = pytest.mark.skipif(not list(ROOT.glob("results/*/runs.parquet")), reason="no results are published")
+
+
+@pytest.fixture(scope="module")
+def findings():
+    sys.path.insert(0, str(ROOT / "docs"))
+    import findings
+
+    sys.path.pop(0)
+    return findings
+
+
+def block(page: str, name: str) -> list[dict[str, str]]:
+    """The rows of the table between a page's marks."""
+    text = (ROOT / page).read_text().split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
+    head, _, *rows = [line.strip("| ").split(" | ") for line in text.strip().splitlines()]
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def by_hand() -> dict[tuple[str, str, str], list[tuple[float, float]]]:
+    """Cell, retraining and wiring -> s of each of its dense networks with accuracy, and with loss."""
+    found: dict = {}
+    for path in sorted(ROOT.glob("results/*/runs.parquet")):
+        runs = pd.read_parquet(path)
+        runs = runs[runs["picked_by"].isna()]
+        (data,), (wiring,), (share,), (ratio,) = (
+            runs[name].unique() for name in ("data", "wiring", "retrain_fraction", "pruning_ratio")
+        )
+        ratios = json.loads(ratio)
+        cell = f"{data} {'/'.join(ratios)} {'/'.join(dict.fromkeys(str(value) for value in ratios.values()))}"
+        means = (
+            runs.groupby("combo")[["pruned_train_loss", "final_test_accuracy", "final_test_loss"]].mean().round(12)
+        )  # averages of the same counts of images are ties
+        score = means["pruned_train_loss"]
+        both = -kendalltau(score, means["final_test_accuracy"])[0], kendalltau(score, means["final_test_loss"])[0]
+        found.setdefault((cell, f"{100 * share:g} %", wiring.replace("_", " ")), []).append(both)
+    return found
+
+
+@pytest.mark.parametrize(("page", "name", "metric"), [
+    ("README.md", "cells", 0), ("docs/findings.md", "cells", 0), ("docs/findings.md", "cells-loss", 1),
+])  # fmt: skip
+def test_means_over_networks_are_those_of_scipy(by_hand, page, name, metric):
+    rows = block(page, name)
+    assert len(rows) == sum(len(each) >= 3 for each in by_hand.values())
+    for row in rows:
+        values = np.array([each[metric] for each in by_hand[row["cell"], row["retraining"], row["wiring"]]])
+        assert len(values) == int(row["dense networks"])
+        reach = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
+        said = [float(number) for number in re.findall(r"-?\d+\.\d+", row["s [95 %]"])]
+        assert said == pytest.approx([values.mean(), values.mean() - reach, values.mean() + reach], abs=0.0051)
+
+
+def test_pages_hold_what_make_results_writes(findings):
+    """All but what other criteria than the oracle say, which takes minutes."""
+    blocks = findings.Findings.of(every=False).blocks()
+    for page in PAGES:
+        text = (ROOT / page).read_text()
+        for name in set(re.findall(r"<!-- ([\w-]+) -->", text)) & blocks.keys() - {"cells"}:
+            assert f"<!-- {name} -->\n{blocks[name]}\n<!-- /{name} -->" in text, (page, name)
+
+
+@pytest.mark.slow
+def test_pages_hold_what_make_results_writes_of_all_criteria(findings):
+    blocks = findings.Findings.of().blocks()
+    for page in PAGES:
+        text = (ROOT / page).read_text()
+        assert findings.written(text, blocks) == text
+
+
+def test_results_are_small_and_name_no_place_of_the_machine_that_made_them():
+    files = [path for path in ROOT.glob("results/*/*") if path.suffix in (".parquet", ".json", ".pt")]
+    files += ROOT.glob("results/*/scores/*.parquet")
+    assert sum(path.stat().st_size for path in files) < MOST_BYTES
+    for path in ROOT.glob("results/*/study.json"):
+        assert not re.search(r'"/|/work|/home|/tmp', path.read_text()), path
