@@ -293,7 +293,9 @@ def _refuse_in(folder):
 JOBLIB = pytest.param("a,b", ("hydra/launcher=joblib", "workers=2"), marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize(("choice", "launcher"), [("a,b", ()), ("glob([a,b])", ()), JOBLIB])
+@pytest.mark.parametrize(
+    ("choice", "launcher"), [("a,b", ()), pytest.param("glob([a,b])", (), marks=pytest.mark.slow), JOBLIB]
+)
 def test_experiments_that_are_swept_over_run_whole(command, choice, launcher):
     Path("my_conf/experiment").mkdir(parents=True)
     for name, ratio, combos in (("a", "{conv1: 0.2}", "range(3)"), ("b", "{conv2: 0.1}", "4\n      repeat: 0,1")):

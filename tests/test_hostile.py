@@ -80,6 +80,7 @@ def test_notes_that_lead_elsewhere_or_ask_for_too_much_are_passed_over(tmp_path,
     assert time.monotonic() - start < 10 and not (tmp_path / "etc").exists()
 
 
+@pytest.mark.slow
 def test_nothing_that_a_sweep_or_a_report_reads_is_unpickled(command, tmp_path):
     sweep = (*QUICK, "logger=none", 'combo="0,1"')
     assert command(*sweep)[0] == 0

@@ -37,6 +37,7 @@ def test_notebook_about_a_sweep_runs_and_is_kept_without_outputs(command, tmp_pa
     assert run(name, tmp_path) == figures
 
 
+@pytest.mark.slow
 def test_notebook_about_a_sweep_runs_on_a_study_without_repeats_that_has_only_begun(command, tmp_path):
     assert command(*QUICK, "logger=none", 'combo="0,1"')[0] == 0
     assert run("01_reaggregate.ipynb", tmp_path) == 4
@@ -55,6 +56,7 @@ def test_notebook_about_published_points_runs_on_csv_files(tmp_path, monkeypatch
     assert run("03_paper_figures.ipynb", tmp_path) == 3
 
 
+@pytest.mark.slow
 def test_notebook_about_several_networks_runs_on_two_wirings_of_each(command, tmp_path):
     sweep = ("study=networks", 'combo="0-2"', "pretrain.seed=0,1,2", "pruning.wiring=correct,released_code")
     assert command("-m", *QUICK, "logger=none", *sweep)[0] == 0

@@ -42,7 +42,7 @@ def test_error_of_the_last_failure_is_shown(command, capsys, monkeypatch):
     def fail(*_):
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr(experiment, "one_shot", fail)
+    monkeypatch.setattr(experiment, "pipeline_of", lambda setting: fail)
     assert command(*SWEEP)[0] == 1
     code, (row,) = status(capsys)
     assert code == 1 and row["failed"] == 6 and row["last_error"] == "RuntimeError: out of luck"

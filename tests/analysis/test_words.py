@@ -50,4 +50,4 @@ def test_statistics_know_arrays_and_analysis_no_report(path):
     if path.parent.name == "statistics":
         assert all(module.startswith("oraclecheck.analysis.statistics.") for module in ours)
     rooms = {module.split(".")[1] for module in ours}
-    assert rooms <= {"analysis", "records", "study", "files"}
+    assert rooms <= {"analysis", "records", "study", "files", "spelling"}

@@ -15,8 +15,8 @@ from oraclecheck.engines.masking import Masking
 from oraclecheck.engines.recipe import Recipe
 from oraclecheck.engines.trainer import TrainerSettings, fit
 from oraclecheck.networks.lenet import LeNet5Mini
-from oraclecheck.pruning.masks.methods import METHODS
 from oraclecheck.pruning.masks.network import count_removed, hold, mask, masked_weights, weights_of
+from oraclecheck.pruning.masks.options import METHODS
 from oraclecheck.pruning.masks.space import MaskedLayer, MaskSpace
 
 LAYERS = ("conv1", "conv2", "conv3", "hidden.0", "classifier")

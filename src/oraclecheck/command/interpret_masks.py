@@ -11,7 +11,7 @@ from oraclecheck.command.interpret_data import plain
 from oraclecheck.pruning.layers import is_number
 from oraclecheck.pruning.masks.allotment import check_reachable, total_removed
 from oraclecheck.pruning.masks.layers import masked_layers
-from oraclecheck.pruning.masks.methods import BY_BLOCK, METHODS, MOST_NOISE, BlockOptions
+from oraclecheck.pruning.masks.options import BY_BLOCK, METHODS, MOST_NOISE, BlockOptions
 from oraclecheck.pruning.masks.space import MaskSpace
 from oraclecheck.spelling import suggest
 

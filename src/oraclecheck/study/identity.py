@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oraclecheck.files import digest
 from oraclecheck.pruning.combination import Removed
 from oraclecheck.pruning.masks.choice import is_mask_choice, without_hash
-from oraclecheck.pruning.masks.space import Space
 from oraclecheck.seeds import derive_seed, run_seed
+
+if TYPE_CHECKING:
+    from oraclecheck.pruning.masks.space import Space  # it brings torch, which `status` does without
 
 SCHEMA = 3
 """Version of the record's columns and of the study's file; a reader refuses a later one than its own."""
@@ -121,7 +123,7 @@ class Study:
 
     label: str  # what people call it, the first part of its folder's name
     definition: dict[str, Any]  # JSON-serialisable; two commands with equal definitions add to the same study
-    space: Space
+    space: "Space"
     data: str  # name of the data set
     pretrain_seed: int | None  # of the dense network's training; None if it was loaded from a file
 

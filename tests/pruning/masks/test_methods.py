@@ -8,13 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oraclecheck.pruning.masks.methods import (
-    METHODS,
-    BlockOptions,
-    component_shares,
-    outlier_shares,
-    removed_weights,
-)
+from oraclecheck.pruning.masks.methods import component_shares, outlier_shares, removed_weights
+from oraclecheck.pruning.masks.options import METHODS, BlockOptions
 
 
 def some_weights(dtype=torch.float32, seed=0):

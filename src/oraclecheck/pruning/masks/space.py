@@ -10,17 +10,17 @@ import operator
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from oraclecheck.pruning.combination import Removed
 from oraclecheck.pruning.masks.choice import METHOD, NOISE, SEED, MaskChoice
-from oraclecheck.pruning.masks.methods import RANDOM, BlockOptions, removed_weights
+from oraclecheck.pruning.masks.options import RANDOM, BlockOptions
 from oraclecheck.pruning.space import CombinationSpace
 from oraclecheck.seeds import derive_seed
 from oraclecheck.spelling import spell_number
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DRAWS = 2**63
 """Of a method with a strength of noise: as many as there are seeds."""
@@ -102,17 +102,18 @@ class MaskSpace:
         """As for every space: the filters that its networks lack, one after the other; masked ones lack none."""
         return [{}]
 
-    def masks(self, weights: Mapping[str, Tensor], choice: Mapping[str, Any]) -> dict[str, Tensor]:
+    def masks(self, weights: "Mapping[str, Tensor]", choice: Mapping[str, Any]) -> "dict[str, Tensor]":
         """Layer -> mask of a combination, True where the weight goes.
 
         Args:
             weights: Layer -> weights of the dense network.
             choice: The combination.
         """
-        with torch.no_grad():
-            there = {layer.name: weights[layer.name].detach().cpu() for layer in self.layers}
-            noise, seed = choice[NOISE] or 0.0, choice[SEED]
-            return removed_weights(there, choice[METHOD], self.ratio, self.options, noise=noise, seed=seed)
+        from oraclecheck.pruning.masks.methods import removed_weights
+
+        there = {layer.name: weights[layer.name].detach().cpu() for layer in self.layers}
+        noise, seed = choice[NOISE] or 0.0, choice[SEED]
+        return removed_weights(there, choice[METHOD], self.ratio, self.options, noise=noise, seed=seed)
 
     @property
     def definition(self) -> dict[str, Any]:
