@@ -142,7 +142,7 @@ def relaunch_joblib(folder: Path, uninterrupted: dict, more: tuple[str, ...] = (
 
 @pytest.mark.parametrize(
     "instant",
-    [pytest.param(i, marks=[pytest.mark.slow] if n >= 1 else []) for n, i in enumerate(JOBLIB_INSTANTS)],
+    [pytest.param(instant, marks=pytest.mark.slow) for instant in JOBLIB_INSTANTS],
     ids=lambda instant: "-".join(map(str, instant)),
 )
 def test_killed_joblib_sweep_is_completed_by_the_same_command(tmp_path, uninterrupted, instant):

@@ -14,7 +14,7 @@ def install(path: Path) -> None:
     """Have this process keep the journal; its runs are to come."""
     from oraclecheck import experiment
 
-    prune_and_retrain, write_record = experiment.one_shot, experiment.write_record
+    pipeline_of, write_record = experiment.pipeline_of, experiment.write_record
 
     def noted(runs):
         for run in runs:
@@ -23,8 +23,9 @@ def install(path: Path) -> None:
                 append(path, "doubled", run.seed)
             yield run
 
-    def one_shot(engine, runs, *arguments):
-        return prune_and_retrain(engine, noted(runs), *arguments)
+    def noting_pipeline_of(setting):
+        prune_and_retrain = pipeline_of(setting)
+        return lambda engine, runs, *arguments: prune_and_retrain(engine, noted(runs), *arguments)
 
     def write(place, record):
         try:
@@ -34,7 +35,7 @@ def install(path: Path) -> None:
         finally:
             append(path, "end", record.seed)
 
-    experiment.one_shot, experiment.write_record = one_shot, write
+    experiment.pipeline_of, experiment.write_record = noting_pipeline_of, write
     append(path, "born", 0)
 
 

@@ -83,6 +83,7 @@ def test_what_lanes_cannot_do_is_refused_in_one_sentence_that_says_what_to_choos
     assert err.startswith(f"oraclecheck: {key}") and "engine=lanes" in err and "choose engine=lightning" in err
 
 
+@pytest.mark.slow
 def test_network_of_the_users_own_is_retrained(command, kernels, monkeypatch):
     """A subclass with another forward, its last layer registered first."""
     network = "model.network={_target_: own_chain.OwnChain}"
