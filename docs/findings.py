@@ -23,6 +23,7 @@ from oraclecheck.analysis.criteria import judge
 from oraclecheck.analysis.criterion import ORACLE
 from oraclecheck.analysis.figures.agreement import MEAN
 from oraclecheck.analysis.figures.columns import write_columns
+from oraclecheck.analysis.figures.criteria import save_criteria
 from oraclecheck.analysis.figures.lettering import SMALL
 from oraclecheck.analysis.figures.points import typographic
 from oraclecheck.analysis.figures.print_style import FULL, given_or_new, save_figure
@@ -35,6 +36,7 @@ from oraclecheck.report.criteria import criteria_of
 
 ROOT = Path(__file__).parent.parent
 RESULTS, PAGES, FIGURE = ROOT / "results", (ROOT / "README.md", ROOT / "docs/findings.md"), ROOT / "docs/findings"
+CRITERIA_FIGURE = FIGURE.with_name("findings_criteria")
 
 WIRINGS = {"correct": "correct", "released_code": "released code"}
 COLORS = {"correct": "#0072B2", "released_code": "#D55E00"}
@@ -345,8 +347,17 @@ def main(pages: list[Path]) -> None:
     blocks = findings.blocks()
     for page in pages:
         page.write_text(written(page.read_text(), blocks))
-    save_figure(findings.draw, FIGURE, FULL, _height(len(findings.oracle())))
-    FIGURE.with_suffix(".pdf").unlink(missing_ok=True)
+    drawn = save_figure(findings.draw, FIGURE, FULL, _height(len(findings.oracle())))
+    first, table, means = findings.oracle()[0], findings.table, findings.means
+    drawn += save_criteria(
+        table[table["study"].isin(first["studies"])],
+        CRITERIA_FIGURE,
+        metric="accuracy",
+        networks=means[means["setting_hash"] == first["setting_hash"]],
+    )
+    for path in drawn:
+        if path.suffix == ".pdf":
+            path.unlink()
 
 
 if __name__ == "__main__":
