@@ -127,7 +127,8 @@ def _check_choice(override: Override, multirun: bool) -> None:
 
 def is_group(override: Override) -> bool:
     """Whether an argument chooses among files."""
-    return bool(_loader().get_group_options(override.key_or_group))
+    # a key with a dot is never a group's, and Hydra copies all its sources to look for one: 20 ms
+    return "." not in override.key_or_group and bool(_loader().get_group_options(override.key_or_group))
 
 
 def line(override: Override) -> str:
