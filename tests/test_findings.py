@@ -15,8 +15,6 @@ ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "docs/findings.md")
 MOST_BYTES = 8_000_000
 
-pytestmark = pytest.mark.skipif(not list(ROOT.glob("results/*/runs.parquet")), reason="no results are published")
-
 
 @pytest.fixture(scope="module")
 def findings():
@@ -91,4 +89,4 @@ def test_results_are_small_and_name_no_place_of_the_machine_that_made_them():
     files += ROOT.glob("results/*/scores/*.parquet")
     assert sum(path.stat().st_size for path in files) < MOST_BYTES
     for path in ROOT.glob("results/*/study.json"):
-        assert not re.search(r'"/|/work|/home|/tmp', path.read_text()), path
+        assert not re.search(r'["=](/|~|[A-Z]:)', path.read_text()), path  # no value begins like an absolute path
