@@ -73,7 +73,7 @@ class LanesEngine:
             rate = recipe.rate(epoch)
             order, _ = batches.draw()
             step: Any = (recipe.batch_size, rate, recipe.momentum, recipe.weight_decay)
-            losses = library.train(parameters, velocity, train, order, *step, removed)
+            losses = library.train(parameters, velocity, train, order, *step, removed=removed)
             final_test = library.evaluate(parameters, test)
             entry = {
                 "epoch": epoch,
