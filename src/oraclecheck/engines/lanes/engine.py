@@ -72,8 +72,8 @@ class LanesEngine:
         for epoch in range(recipe.epochs):
             rate = recipe.rate(epoch)
             order, _ = batches.draw()
-            step: Any = (recipe.batch_size, rate, recipe.momentum, recipe.weight_decay)
-            losses = library.train(parameters, velocity, train, order, *step, removed=removed)
+            step = (recipe.batch_size, rate, recipe.momentum, recipe.weight_decay)
+            losses = library.train(parameters, velocity, train, order, *step, removed)
             final_test = library.evaluate(parameters, test)
             entry = {
                 "epoch": epoch,
