@@ -10,7 +10,7 @@ from faults.__main__ import can_mount
 from faults.kinds import KINDS, small_disk
 from faults.sweeps import Undisturbed
 
-SLOW = ("joblib", "Ray", "another host", "twice", "clock", "both of", "overlapping", "a disk")  # seconds to minutes each
+SLOW = ("joblib", "Ray", "another host", "twice", "clock", "both of", "overlapping", "a disk")  # seconds to minutes
 
 
 @pytest.fixture(scope="module")
