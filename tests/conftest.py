@@ -64,7 +64,7 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def quick_networks_are_trained_once() -> None:
     """Hundreds of tests want the same few dense networks of a handful of digits, each in a folder of its own.
 
-    What names a network's file decides its weights: tests/pipelines/test_dense.py sees to that, in trainings of its own.
+    What names a network's file decides its weights: tests/pipelines/test_dense.py sees to that in trainings of its own.
     """
     train, trained = dense._train, dict[tuple[str, ...], Checkpoint]()
 

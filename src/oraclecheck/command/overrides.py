@@ -128,7 +128,7 @@ def _check_choice(override: Override, multirun: bool) -> None:
 
 def is_group(override: Override) -> bool:
     """Whether an argument chooses among files."""
-    return bool(_loader().get_group_options(override.key_or_group))
+    return "." not in override.key_or_group and bool(_loader().get_group_options(override.key_or_group))
 
 
 def line(override: Override) -> str:
