@@ -6,12 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from few_digits import FewDigits
 
 from oraclecheck.cli import main
-from oraclecheck.engines.trainer import device_of
-from oraclecheck.pipelines import dense
-from oraclecheck.pipelines.checkpoint import Checkpoint
 
 DATA = Path(os.environ["ORACLECHECK_DATA"]).absolute() if "ORACLECHECK_DATA" in os.environ else None
 
@@ -66,7 +62,12 @@ def quick_networks_are_trained_once() -> None:
 
     What names a network's file decides its weights: tests/pipelines/test_dense.py sees to that in trainings of its own.
     """
-    train, trained = dense._train, dict[tuple[str, ...], Checkpoint]()
+    from few_digits import FewDigits  # not in the process that only hands out the tests: torch takes seconds
+
+    from oraclecheck.engines.trainer import device_of
+    from oraclecheck.pipelines import dense
+
+    train, trained = dense._train, {}
 
     def train_or_remember(setting, about):
         ours = setting.network.description["_target_"].startswith("oraclecheck.")

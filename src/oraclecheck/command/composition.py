@@ -14,7 +14,7 @@ from typing import Any
 
 # What Hydra keeps to itself: how it composes, and search paths other than those of a program.
 from hydra import version
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
@@ -75,12 +75,13 @@ class _Loader(ConfigLoaderImpl):
         choices = [each for each in single if self._chooses_file(each)]
         cfg = self._of_files(config_name, [str(each.input_line) for each in choices], run_mode)
         self._apply_overrides_to_config([each for each in single if each not in choices], cfg)
-        own = cfg.hydra
+        own, task = cfg.hydra, [each for each in parsed if not each.is_hydra_override()]
         with open_dict(own):
             own.runtime.cwd = os.getcwd()
             own.job.env_set.update({name: os.environ[name] for name in own.job.env_copy})
+            own.job.override_dirname = get_overrides_dirname(task, **own.job.config.override_dirname)
             own.overrides.hydra = [each.input_line for each in parsed if each.is_hydra_override()]
-            own.overrides.task = [each.input_line for each in parsed if not each.is_hydra_override()]
+            own.overrides.task = [each.input_line for each in task]
         return cfg
 
     def _chooses_file(self, override: Override) -> bool:
