@@ -42,7 +42,9 @@ def tiny(name, images, out, *, narrow=False):
     overrides = [f"experiment={name}", *TINY, f"paths.out={out}"]
     if narrow and name in NARROW:
         overrides += [f"+model.network.width={NARROW[name]}"]
-    if name.startswith(("table2", "complexity", "figureA6_conv", "unstructured_lenet")):
+    if name.startswith("unstructured_lenet"):
+        return [*overrides, "data=digits", "engine=lightning"]  # compiling kernels takes seconds
+    if name.startswith(("table2", "complexity", "figureA6_conv")):
         return [*overrides, "data=digits"]
     overrides += ["data=imagefolder", f"data.train={images / 'train'}", f"data.test={images / 'test'}"]
     if "vit" in name:
