@@ -14,7 +14,7 @@ demo: .venv/installed  ## the main job on handwritten digits: three dense networ
 experiments: .venv/installed  ## the papers' studies: their cost, data and command
 	$(BIN)/python -m oraclecheck.experiments
 
-test: .venv/installed-dev  ## what a fresh clone needs to be believed (8 minutes on 2 cores)
+test: .venv/installed-dev  ## what a fresh clone needs to be believed (5 minutes on 2 cores)
 	$(PYTEST) -m "not slow and not gpu"
 
 test-all: .venv/installed-all  ## the same and the slow tests; on a machine with a GPU, its tests too

@@ -56,6 +56,32 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         del os.environ[name]  # such as $WANDB_SERVICE: processes of later tests would share this one's service
 
 
+@pytest.fixture(autouse=True, scope="session")
+def quick_networks_are_trained_once() -> None:
+    """Hundreds of tests want the same few dense networks of a handful of digits, each in a folder of its own.
+
+    What names a network's file decides its weights: tests/pipelines/test_dense.py sees to that in trainings of its own.
+    """
+    from few_digits import FewDigits  # not in the process that only hands out the tests: torch takes seconds
+
+    from oraclecheck.engines.trainer import device_of
+    from oraclecheck.pipelines import dense
+
+    train, trained = dense._train, {}
+
+    def train_or_remember(setting, about):
+        ours = setting.network.description["_target_"].startswith("oraclecheck.")
+        epochs = dense.epochs_to_keep(setting)
+        if not ours or not isinstance(setting.data.source, FewDigits) or len(epochs) > 1:
+            return train(setting, about)
+        key = (dense.training_path(setting).name, str(epochs), str(device_of(setting.trainer)))
+        if key not in trained:
+            trained[key] = train(setting, about)
+        return trained[key]
+
+    dense._train = train_or_remember
+
+
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Runs a command line; gives its exit code, stdout and stderr."""
@@ -66,6 +92,13 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str,
         return code, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder of compiled kernels for all tests of all processes: each takes seconds to compile."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "kernels"
 
 
 @pytest.fixture(scope="session")

@@ -215,6 +215,7 @@ def test_logger_launcher_and_paths_do_not_decide_the_study(command):
         (["model.name=" + "a" * 201], "model.name must have at most 200 letters; got 201"),
         (["hydra.searchpath=[file://x]"], "hydra.searchpath must be left as it is"),
         (["hydra.run.dir=/proc/nothing"], "hydra.run must be left as it is"),
+        (["hydra.mode=MULTIRUN"], "hydra.mode must be left as it is; got hydra.mode=MULTIRUN: -m sweeps"),
         (["-m", "hydra.sweep.dir=/proc/nothing"], "hydra.sweep must be left as it is"),
         (["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs must be a number of"),
         (["-m", "hydra.sweeper.params={combo: 1}"], "hydra.sweeper must be left as it is"),

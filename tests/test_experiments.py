@@ -1,11 +1,10 @@
 """Every file of conf/experiment, and the list of them."""
 
-import hydra
 import pytest
 from quick import write_images
 
-from oraclecheck.cli import CONF
 from oraclecheck.command import schema as config
+from oraclecheck.command.composition import CONF, initialised
 from oraclecheck.command.plan import plan
 from oraclecheck.command.preflight import check
 from oraclecheck.experiments import main
@@ -43,7 +42,9 @@ def tiny(name, images, out, *, narrow=False):
     overrides = [f"experiment={name}", *TINY, f"paths.out={out}"]
     if narrow and name in NARROW:
         overrides += [f"+model.network.width={NARROW[name]}"]
-    if name.startswith(("table2", "complexity", "figureA6_conv", "unstructured_lenet")):
+    if name.startswith("unstructured_lenet"):
+        return [*overrides, "data=digits", "engine=lightning"]  # compiling kernels takes seconds
+    if name.startswith(("table2", "complexity", "figureA6_conv")):
         return [*overrides, "data=digits"]
     overrides += ["data=imagefolder", f"data.train={images / 'train'}", f"data.test={images / 'test'}"]
     if "vit" in name:
@@ -57,7 +58,7 @@ def tiny(name, images, out, *, narrow=False):
 )
 def test_experiment_composes_to_a_study_that_can_run(name, images, out):
     config.register()
-    with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+    with initialised():
         (share,) = plan(tiny(name, images, out, narrow=True), NO_FILES)
         part = share.request()
         check(part)
@@ -86,7 +87,7 @@ def test_every_row_of_a_table_composes_to_studies_that_can_run(name, images, out
     data = ["data=imagefolder", f"data.train={images / 'train'}", f"data.test={images / 'test'}"]
     is_lenet = name in ("twin_table4", "twin_table5", "twin_tableA3")
     data = ["data=digits"] if is_lenet else [*data, "model.input_shape=[3,32,32]"]
-    with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+    with initialised():
         one = [f"paths.out={out}", "pruning.ratio=0.5", "pretrain.seed=0"]
         shares = plan([f"experiment={name}", *data, *one], NO_FILES)
         settings = [share.request().setting for share in shares]
@@ -106,7 +107,7 @@ def test_every_row_of_a_table_composes_to_studies_that_can_run(name, images, out
 def test_rows_of_table_4_spend_what_their_names_say(images, out):
     """S4.2 and SX-A: as many epochs as scratch; SX-B: as many FLOPs, to half an epoch of the dense network."""
     config.register()
-    with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+    with initialised():
         one = [f"paths.out={out}", "data=digits", "pretrain.seed=0"]
         shares = plan(["experiment=twin_table4", *one], NO_FILES)
         for share in shares:
@@ -126,7 +127,7 @@ def run_twin(command, experiment, twin):
 
 def test_appendix_b1_prunes_both_convolutions_of_every_block_by_the_papers_recipe(images, out):
     config.register()
-    with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+    with initialised():
         (share,) = plan(["experiment=appendixB1_resnet50", f"paths.out={out}"], NO_FILES)
     setting = share.request().setting
     layers = setting.pruning.space.layers

@@ -14,7 +14,8 @@ from omegaconf import DictConfig
 
 from oraclecheck import __version__
 from oraclecheck.command import schema
-from oraclecheck.command.arguments import CONF, INTERRUPTED, TERMINATED, USER_ERROR, initialised, parse, quoted, tell
+from oraclecheck.command.arguments import INTERRUPTED, TERMINATED, USER_ERROR, parse, quoted, tell
+from oraclecheck.command.composition import CONF, initialised
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,31 +50,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(parsed: Any, arguments: list[str], show_traceback: bool) -> int:
     """Check the arguments, let Hydra compose them, and do what they say."""
     if parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion:
-        _compose(arguments, lambda cfg: None)
+        _show(arguments)
         return 0
     # Killed alone, a sweep would leave workers behind that go on.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     from oraclecheck.command import overrides
     from oraclecheck.sweep import Command
 
-    with initialised(parsed.config_dir):
-        overrides.parse(parsed.overrides, parsed.multirun)
-    options = ["--config-dir", parsed.config_dir] if parsed.config_dir else []
-    options += ["--multirun"] if parsed.multirun else []
     command = Command(show_traceback)
-    _compose([*options, *parsed.overrides], command)
-    return command.code()
-
-
-def _compose(arguments: list[str], command: Any) -> None:
-    """Let Hydra compose the configuration and call the command, or its own sweeper with it."""
 
     def task(cfg: DictConfig) -> None:
         command(cfg)
 
-    task.command = command  # type: ignore[attr-defined]
+    task.command = command  # type: ignore[attr-defined]  # for our sweeper
+    with initialised(parsed.config_dir) as app:
+        overrides.parse(parsed.overrides, parsed.multirun)
+        run, mode = (app.multirun, "MULTIRUN") if parsed.multirun else (app.run, "RUN")
+        run("config", task, [*schema.replacing(parsed.overrides), f"hydra.mode={mode}"])
+    return command.code()
+
+
+def _show(arguments: list[str]) -> None:
+    """Let Hydra itself tell what it would compose."""
     before, sys.argv = sys.argv, ["oraclecheck", *schema.replacing(arguments)]
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(lambda cfg: None)()
     finally:
         sys.argv = before

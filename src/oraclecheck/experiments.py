@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from oraclecheck.command import schema
-from oraclecheck.command.arguments import CONF, initialised
+from oraclecheck.command.composition import CONF, initialised
 from oraclecheck.command.overrides import values
 
 SCORED = {"appendixB1_resnet50": ("resnet50_cifar", "criterion=l1,l2,taylor criterion.taylor.images=20000")}

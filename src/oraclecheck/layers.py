@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from oraclecheck.command import schema
-from oraclecheck.command.arguments import INTERRUPTED, USER_ERROR, initialised, parse, quoted, tell
+from oraclecheck.command.arguments import INTERRUPTED, USER_ERROR, parse, quoted, tell
+from oraclecheck.command.composition import initialised
 
 
 def main(argv: Sequence[str] | None = None) -> int:

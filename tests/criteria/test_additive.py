@@ -11,7 +11,7 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 from quick import QUICK
 
-from oraclecheck.command.arguments import CONF
+from oraclecheck.command.composition import CONF
 from oraclecheck.command.stored_study import StoredStudy
 from oraclecheck.criteria.additive import ADDITIVE, checked, combination_score, filter_scores
 from oraclecheck.pruning.combination import LayerChoice

@@ -22,7 +22,7 @@ from quick import QUICK
 import test_cli
 from fuzz.world import SWEEP, a_folder, call, make_base, nothing_runs
 from oraclecheck import cli, status
-from oraclecheck.command.arguments import CONF, initialised
+from oraclecheck.command.composition import CONF, initialised
 from oraclecheck.command.messages import _known_keys
 from oraclecheck.command.schema import register
 from oraclecheck.records.columns import NAMES, to_text

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.utils import instantiate
 
-from oraclecheck.cli import CONF
 from oraclecheck.command import schema as config
+from oraclecheck.command.composition import initialised
 from oraclecheck.networks.lenet import LeNet5Mini
 from oraclecheck.networks.shadow import parameters_and_macs
 from oraclecheck.pruning.structured import prune
@@ -26,7 +26,7 @@ from oraclecheck.pruning.structured import prune
 )
 def test_parameters_and_macs_are_the_papers(model, parameters, macs):
     config.register()
-    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+    with initialised():
         cfg = compose("config", overrides=[f"model={model}", "data=mnist"])
     network = instantiate(cfg.model.network)
     assert parameters_and_macs(network, cfg.model.input_shape) == (parameters, macs)

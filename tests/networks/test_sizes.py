@@ -4,10 +4,10 @@ import csv
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
+from hydra import compose
 
-from oraclecheck.cli import CONF
 from oraclecheck.command import schema as config
+from oraclecheck.command.composition import initialised
 from oraclecheck.command.interpret import interpret_setting
 from oraclecheck.networks.shadow import parameters_and_macs, shadow_network
 from oraclecheck.pipelines.one_shot import pruner
@@ -16,7 +16,7 @@ from oraclecheck.study.setting import Setting
 
 def setting_of(*overrides: str) -> Setting:
     config.register()
-    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+    with initialised():
         return interpret_setting(compose("config", overrides=list(overrides)))
 
 

@@ -19,7 +19,7 @@ def first_layer(chain, images):
 
 @pytest.mark.parametrize("case", ["the last hidden layer", "first and last", "three layers", "two layers", "odd maps"])
 @pytest.mark.parametrize("wired", ["correct", "released"])
-def test_best_combinations_are_those_of_the_whole_table(case, wired, monkeypatch, cache):
+def test_best_combinations_are_those_of_the_whole_table(case, wired, monkeypatch, compiled):
     network, shape, space = made(case)
     monkeypatch.setattr(best, "FIRST", 3)
     monkeypatch.setattr(best, "BLOCK", 4)
@@ -35,7 +35,7 @@ def test_best_combinations_are_those_of_the_whole_table(case, wired, monkeypatch
     values = [torch.cat([first_layer(chain, images) for images, labels in groups if labels[0] == label], 3)
               for label in range(3)]  # fmt: skip
     top, found = 7, Best(7)
-    search = BestSearch(chain, values, cache if case == "first and last" else None)
+    search = BestSearch(chain, values, compiled if case == "first and last" else None)
     units = list(units_of(chain))
     computed = sum(search(unit, found) for unit in units)
     expected = table.sort(stable=True)

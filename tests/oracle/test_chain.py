@@ -35,12 +35,12 @@ COMPILED = ("two layers", "first and last", "odd maps")  # compiling takes secon
 @pytest.mark.parametrize(
     ("case", "way"), [*((case, "PyTorch") for case in CASES), *((case, "kernels") for case in COMPILED)]
 )
-def test_losses_are_those_of_pruning_each_combination(case, way, cache):
+def test_losses_are_those_of_pruning_each_combination(case, way, compiled):
     network, shape, space = made(case)
     chain = PrunedChain(network, shape, space.layers)
     images = torch.randn(7, *shape)
     labels = torch.full((7,), 2)
-    losses = ChainLosses(chain, cache if way == "kernels" else None)
+    losses = ChainLosses(chain, compiled if way == "kernels" else None)
     assert losses.size == space.size
     assert_true(losses.sums(images, labels), network, space, images, labels)
     fewer = images[:3], labels[:3]  # after more of them, in the same memory
@@ -49,24 +49,24 @@ def test_losses_are_those_of_pruning_each_combination(case, way, cache):
 
 @pytest.mark.parametrize("way", ["PyTorch", "kernels"])
 @pytest.mark.parametrize("case", ["two layers", "behind each other", "odd maps"])
-def test_losses_of_the_released_wiring(case, way, cache):
+def test_losses_of_the_released_wiring(case, way, compiled):
     network, shape, space = made(case)
     images, labels = torch.randn(5, *shape), torch.full((5,), 1)
     behind = space.unrank(space.size // 2)
     chain = PrunedChain(network, shape, space.layers, behind)
     kernels = way == "kernels" and chain.ends_in_products
-    sums = ChainLosses(chain, cache if kernels else None).sums(images, labels)
+    sums = ChainLosses(chain, compiled if kernels else None).sums(images, labels)
     assert_true(sums, network, space, images, labels, behind)
 
 
 @pytest.mark.parametrize("way", ["PyTorch", "kernels"])
-def test_large_logits_do_not_overflow(way, cache):
+def test_large_logits_do_not_overflow(way, compiled):
     network, shape, space = made("two layers")
     with torch.no_grad():
         network.classifier.weight *= 1e4
     images, labels = torch.randn(5, *shape), torch.full((5,), 1)
     chain = PrunedChain(network, shape, space.layers)
-    sums = ChainLosses(chain, cache if way == "kernels" else None).sums(images, labels)
+    sums = ChainLosses(chain, compiled if way == "kernels" else None).sums(images, labels)
     assert sums.isfinite().all() and sums.max() > 500
     assert_true(sums, network, space, images, labels)
 

@@ -11,7 +11,7 @@ from quick import QUICK
 
 from oraclecheck.cli import main as sweep
 from oraclecheck.command import schema
-from oraclecheck.command.arguments import initialised
+from oraclecheck.command.composition import initialised
 from oraclecheck.command.interpret import interpret_setting
 from oraclecheck.engines.evaluation import evaluate
 from oraclecheck.oracle import search, searching

@@ -26,7 +26,7 @@ from records.test_folder import STUDY
 from records.test_record import a_record
 from records.test_validation import listed
 
-QUICK, MANY = 50, 600
+QUICK, MANY = 25, 600
 
 numbers = st.integers(-(10**400), 10**400) | st.integers(-3, 300) | st.floats() | st.just(2**63) | st.booleans()
 words = st.text(max_size=5) | st.sampled_from(["nan", "inf", "-inf", "ok", "l1", "\ud800", "\0", "9" * 100, "[" * 2000])

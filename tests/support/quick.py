@@ -10,7 +10,7 @@ FEW = "data.source._target_=few_digits.FewDigits"
 
 QUICK = (
     *("pretrain.epochs=2", "pretrain.lr='0: 8e-2'", "pretrain.batch_size=16"),
-    *("retrain.epochs=2", "retrain.lr='0: 4e-2, 1: 4e-3'", "retrain.batch_size=16"),
+    *("retrain.epochs=2", "retrain.lr='0: 4e-2, 1: 4e-3'", "retrain.batch_size=32"),
     FEW,
     "workers=1",  # in this process
 )

@@ -108,10 +108,15 @@ def varying(table: pd.DataFrame) -> list[str]:
 
 def look_alikes(table: pd.DataFrame) -> list[pd.DataFrame]:
     """Groups of rows that say the same of their settings and are of several; each with all its rows."""
-    known = table[table["setting_hash"].notna()] if "setting_hash" in table else table.iloc[:0]
-    keys = [known[name].map(str) for name in SETTING if name in known]
-    groups = [rows for _, rows in known.groupby(keys, sort=False)] if keys else []
-    return [rows for rows in groups if rows["setting_hash"].nunique() > 1]
+    if "setting_hash" not in table or table["setting_hash"].nunique() < 2:
+        return []
+    known = table[table["setting_hash"].notna()]
+    said = zip(*(map(str, known[name]) for name in SETTING if name in known), strict=True)
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for place, words in enumerate(said):
+        groups.setdefault(words, []).append(place)
+    alike = [known.iloc[places] for places in groups.values() if len(places) > 1]
+    return [rows for rows in alike if rows["setting_hash"].nunique() > 1]
 
 
 def shared(table: pd.DataFrame) -> list[str]:

@@ -1,23 +1,13 @@
-"""The command line as Hydra has it: its arguments parsed, its configuration composed, its errors in one sentence."""
+"""The command line as Hydra has it: its arguments parsed, its errors in one sentence."""
 
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-import hydra
+from hydra._internal.utils import get_args_parser  # Hydra keeps it to itself
 
-# What Hydra keeps to itself: its argument parser, and search paths other than those of a program.
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path, get_args_parser
-from hydra.core.config_search_path import SearchPathQuery
-from hydra.core.global_hydra import GlobalHydra
-
-PACKAGE = Path(__file__).parent.parent
-CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent.parent / "conf"
-"""In a wheel the configuration lies inside the package, in a checkout beside `src/`."""
+from oraclecheck.command.composition import CONF, initialised
 
 USER_ERROR, INCOMPLETE, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 """Exit codes."""
@@ -65,20 +55,6 @@ def _check_config_dir(folder: Path) -> None:
                 f"--config-dir must not hold files with the names of oraclecheck's own, which come first; got "
                 f"{folder / path.relative_to(CONF)}: give it another name"
             )
-
-
-@contextmanager
-def initialised(config_dir: str | None = None) -> Iterator[None]:
-    """Hydra ready to compose, with a user's `--config-dir` among the places to look in."""
-    with hydra.initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-        if config_dir:
-            path = create_config_search_path(str(CONF))
-            path.prepend(
-                "command-line", f"file://{Path(config_dir).absolute()}", anchor=SearchPathQuery(provider="schema")
-            )
-            GlobalHydra.instance().clear()
-            Hydra.create_main_hydra2("oraclecheck", path)
-        yield
 
 
 def tell(error: BaseException, config_dir: str | None = None, *, show_traceback: bool = False) -> None:

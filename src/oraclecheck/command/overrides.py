@@ -13,9 +13,10 @@ from hydra.core.override_parser.types import Override, QuotedString
 from oraclecheck.command.schema import REPLACING
 
 MOST_JOBS = 1_000_000
-"""Jobs of a sweep: Hydra composes every one of them, a tenth of a second each, before the first starts."""
+"""Jobs of a sweep: every one of them is composed before the first starts."""
 
 _REFUSED = {
+    "hydra.mode": "-m sweeps",
     "hydra.run": "paths.out is where everything is written",
     "hydra.searchpath": "--config-dir adds your own files",
     "hydra.sweep": "paths.out is where everything is written",
@@ -127,7 +128,6 @@ def _check_choice(override: Override, multirun: bool) -> None:
 
 def is_group(override: Override) -> bool:
     """Whether an argument chooses among files."""
-    # a key with a dot is never a group's, and Hydra copies all its sources to look for one: 20 ms
     return "." not in override.key_or_group and bool(_loader().get_group_options(override.key_or_group))
 
 

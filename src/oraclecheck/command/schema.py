@@ -270,9 +270,10 @@ def register() -> None:
     """Make the schema known to Hydra under the name the defaults list uses, and our resolver to OmegaConf."""
     Plugins.instance()  # imports the packages of launchers, which store configurations
     store = ConfigStore.instance()
-    for name in ("joblib.yaml", "ray.yaml"):  # instead of theirs, ours in conf/hydra/launcher
-        store.repo.get("hydra", {}).get("launcher", {}).pop(name, None)
-    store.store(name="schema", node=Config)
+    if "schema.yaml" not in store.repo:
+        for name in ("joblib.yaml", "ray.yaml"):  # instead of theirs, ours in conf/hydra/launcher
+            store.repo.get("hydra", {}).get("launcher", {}).pop(name, None)
+        store.store(name="schema", node=Config)
     register_resolver()
 
 

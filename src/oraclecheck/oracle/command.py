@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from oraclecheck.command import schema
-from oraclecheck.command.arguments import INTERRUPTED, USER_ERROR, initialised, parse, quoted, tell
+from oraclecheck.command.arguments import INTERRUPTED, USER_ERROR, parse, quoted, tell
+from oraclecheck.command.composition import initialised
 
 if TYPE_CHECKING:
     from oraclecheck.oracle.searching import Searched

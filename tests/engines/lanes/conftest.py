@@ -1,4 +1,4 @@
-"""One folder of compiled kernels for all tests of a process: each takes seconds to compile."""
+"""Compiled kernels, where there is a compiler."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ from oraclecheck.engines.lanes.compiler import compiler
 
 
 @pytest.fixture(scope="session")
-def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def kernels(compiled: Path) -> Path:
     try:
         compiler()
     except ValueError as error:
         pytest.skip(str(error))
-    return tmp_path_factory.mktemp("kernels")
+    return compiled

@@ -5,11 +5,12 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from oraclecheck.analysis.criterion import Criterion
@@ -58,14 +59,10 @@ def write_page(path: Path, findings: Findings, command: str = "", *, criteria: C
     words = {"finals": FINALS, "score": criterion.score, "pick": criterion.pick.replace("'", "’")}
     scatter = {"studies": points, "final": first["final"], "metric": first["metric"], **words}
     own_script, counted = (_HERE / "page.js").read_text(), numbers(findings)
-    options: Any = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
-    environment = Environment(loader=FileSystemLoader(_HERE), **options)
-    environment.filters["formula"] = _formula
-    environment.tests["known"] = pd.notna
     tables, further = criteria_tables(criteria), findings.further()
     sections = {"Verdicts": True, "Criteria": tables, "Scatter": True, "Numbers": True, "Runs": True}
     sections |= {"Further": further, "Settings": True, "Methods": True}
-    html = environment.get_template("page.html.jinja").render(
+    html = _template().render(
         sections=[name for name, there in sections.items() if there],
         further=further,
         curves=curves(findings),
@@ -94,6 +91,15 @@ def write_page(path: Path, findings: Findings, command: str = "", *, criteria: C
         points=Markup(_json(scatter)),
     )
     write_atomically(path, lambda file: file.write(html.encode(errors="replace")))
+
+
+@cache  # it is compiled
+def _template() -> Template:
+    options: Any = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    environment = Environment(loader=FileSystemLoader(_HERE), **options)
+    environment.filters["formula"] = _formula
+    environment.tests["known"] = pd.notna
+    return environment.get_template("page.html.jinja")
 
 
 def _study(findings: Findings, name: str, words: str, sweep: str) -> dict[str, Any]:
