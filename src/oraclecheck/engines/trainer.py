@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -49,6 +50,7 @@ def fit(
     seed: int,
     settings: TrainerSettings,
     callbacks: "Sequence[L.Callback]",
+    state: Path | None = None,
 ) -> nn.Module:
     """Train a network, or what a callback makes of it at the start; returns it on the CPU.
 
@@ -59,6 +61,7 @@ def fit(
         seed: Everything random follows from it.
         settings: Device, precision, threads.
         callbacks: What else happens.
+        state: Where a `Resuming` has kept the state of this fit, which goes on from there; None: it begins.
     """
     import lightning as L
 
@@ -75,7 +78,7 @@ def fit(
         gradient_clip_val=recipe.gradient_clip,
     )
     with float32_arithmetic(tf32=settings.precision == TF32):
-        trainer.fit(module, images.shuffled(recipe.batch_size, seed))
+        trainer.fit(module, images.shuffled(recipe.batch_size, seed), ckpt_path=state, weights_only=True)
     return module.network
 
 
