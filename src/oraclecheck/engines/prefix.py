@@ -22,7 +22,8 @@ class Prefix:
     """
 
     def __init__(self, dense: nn.Module, pruned: Sequence[nn.Module]) -> None:
-        self._dense, self._samples, self._checked = dense, (pruned[0], pruned[-1]), False
+        self._dense, self._checked = dense, False
+        self._samples: tuple[nn.Module, ...] = (pruned[0], pruned[-1])
         self._nodes = _nodes(dense)
         self._changed = set().union(*(_changed(dense, network) for network in pruned))
         self._first = next((i for i, node in enumerate(self._nodes) if _touches(node, self._changed)), 0)
