@@ -3,7 +3,11 @@
 import re
 from pathlib import Path
 
+import torch
 from quick import QUICK
+from torch import nn
+
+from oraclecheck.command import rehearsal
 
 SWEEP = ("-m", *QUICK, "logger=none", "combo=range(3)", "repeat=0,1")
 
@@ -27,3 +31,25 @@ def test_dry_run_afterwards_goes_by_what_is_on_record(command):
 def test_dry_run_of_one_study_needs_no_sweep(command):
     code, out, _ = command(*QUICK, "dry_run=true")
     assert code == 0 and "nothing was started" in out
+
+
+def test_network_whose_step_takes_long_is_shown_fewer_images(command, monkeypatch):
+    """What a whole batch needs of memory beyond these is told all the same."""
+
+    def memory(out):
+        return float(re.search(r"memory about ([\d.]+) GB", out)[1])
+
+    code, before, err = command(*QUICK, "retrain.batch_size=120", "dry_run=true")
+    assert code == 0, err
+    monkeypatch.setattr(rehearsal, "LONGEST", 0.0)
+    monkeypatch.setattr(rehearsal, "_kept_for_backward", lambda network, step: step() or 8 * 10**8)
+    code, after, err = command(*QUICK, "retrain.batch_size=120", "dry_run=true")
+    assert code == 0, err
+    assert memory(after) - memory(before) >= 11  # 112 images of 120, at a tenth of a GB
+
+
+def test_activations_kept_for_backward_are_counted():
+    network = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+    images = torch.zeros(4, 3)
+    kept = rehearsal._kept_for_backward(network, lambda: network(images).sum().backward())
+    assert kept == 4 * (4 * 3 + 4 * 5)  # float32: the input, and what ReLU gives

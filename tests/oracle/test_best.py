@@ -2,12 +2,18 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from prunable_chains import images_of, made
+from torch.nn.functional import cross_entropy
 
 from oraclecheck.oracle import best
 from oraclecheck.oracle.best import Best, BestSearch, units_of
 from oraclecheck.oracle.chain import ChainLosses, PrunedChain
 from oraclecheck.oracle.images import by_class
+
+SAME = 1e-5  # relative, of few images: see test_chain.py
+CLASSES = 3  # that there are images of
 
 
 def first_layer(chain, images):
@@ -17,28 +23,104 @@ def first_layer(chain, images):
     return values
 
 
-@pytest.mark.parametrize("case", ["the last hidden layer", "first and last", "three layers", "two layers", "odd maps"])
-@pytest.mark.parametrize("wired", ["correct", "released"])
-def test_best_combinations_are_those_of_the_whole_table(case, wired, monkeypatch, compiled):
-    network, shape, space = made(case)
+def assert_best_of_the_whole_table(network, shape, space, behind, images, top, cache, same=1e-6):
+    """The search finds the first of the sorted table; gives how much of the table it computed."""
+    losses = ChainLosses(PrunedChain(network, shape, space.layers, behind))
+    groups = sorted(by_class(images, 60), key=lambda group: int(group[1][0]))
+    table = sum(losses.sums(*group) for group in groups)
+    chain = PrunedChain(network, shape, space.layers, behind)
+    values = torch.cat([first_layer(chain, images) for images, _ in groups], 3)
+    ends = [
+        sum(len(labels) for _, labels in groups if labels[0] <= label) for label in range(len(chain.stages[-1].bias))
+    ]
+    found = Best(top)
+    search = BestSearch(chain, values, ends, cache)
+    computed = sum(search(unit, found) for unit in units_of(chain))
+    expected = table.sort(stable=True)
+    assert list(found.found().values()) == pytest.approx(expected.values[:top].tolist(), rel=same)
+    for place, score in found.found().items():  # of scores that are equal but for rounding, either may come first
+        assert score == pytest.approx(table[place].item(), rel=same)
+    return computed / table.numel() / len(images)
+
+
+def scaled(network, factor):
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter *= factor
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
     monkeypatch.setattr(best, "FIRST", 3)
     monkeypatch.setattr(best, "BLOCK", 4)
     monkeypatch.setattr(best, "COLUMNS", 20)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter *= 2  # losses that differ
+
+
+@pytest.mark.parametrize("case", ["the last hidden layer", "first and last", "three layers", "two layers", "odd maps"])
+@pytest.mark.parametrize("wired", ["correct", "released"])
+def test_best_combinations_are_those_of_the_whole_table(case, wired, small_blocks):
+    network, shape, space = made(case)
+    scaled(network, 2)  # losses that differ
     behind = space.unrank(space.size // 2) if wired == "released" else None
-    losses = ChainLosses(PrunedChain(network, shape, space.layers, behind))
-    groups = list(by_class(images_of(shape, 120, 3), 60))
-    table = sum(losses.sums(*group) for group in groups)
-    chain = PrunedChain(network, shape, space.layers, behind)
-    values = [torch.cat([first_layer(chain, images) for images, labels in groups if labels[0] == label], 3)
-              for label in range(3)]  # fmt: skip
-    top, found = 7, Best(7)
-    search = BestSearch(chain, values, compiled if case == "first and last" else None)
-    units = list(units_of(chain))
-    computed = sum(search(unit, found) for unit in units)
-    expected = table.sort(stable=True)
-    assert list(found.found()) == expected.indices[:top].tolist()
-    assert list(found.found().values()) == pytest.approx(expected.values[:top].tolist(), rel=1e-6)
-    assert computed < 120 * space.size or len(units) == 1  # nothing bounds the first unit
+    share = assert_best_of_the_whole_table(network, shape, space, behind, images_of(shape, 120, CLASSES), 7, None)
+    assert share < 1 or case == "the last hidden layer"  # one unit, which nothing bounds
+
+
+def test_choices_of_the_last_layer_but_one_need_not_share_sums(small_blocks, monkeypatch):
+    network, shape, space = made("three layers")
+    monkeypatch.setattr(best, "MOST_SHARED", 0)
+    assert_best_of_the_whole_table(network, shape, space, None, images_of(shape, 60, CLASSES), 7, None)
+
+
+@pytest.mark.parametrize("wired", ["correct", "released"])
+def test_kernels_find_the_same_and_compute_less(wired, cache):
+    network, shape, space = made("first and last")
+    scaled(network, 3)
+    behind = space.unrank(space.size // 2) if wired == "released" else None
+    share = assert_best_of_the_whole_table(network, shape, space, behind, images_of(shape, 400, CLASSES), 7, cache)
+    assert share < 0.9
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**31), count=st.integers(1, 90), top=st.integers(1, 40), factor=st.floats(0.5, 3))
+def test_any_network_on_any_images(seed, count, top, factor, cache):
+    network, shape, space = made("first and last")
+    torch.manual_seed(seed)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    scaled(network, factor)
+    assert_best_of_the_whole_table(network, shape, space, None, images_of(shape, count, CLASSES), top, cache, SAME)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**31), factor=st.floats(0, 100), part=st.floats(0, 1.2))
+def test_bounds_lie_below_the_losses_and_near_them(seed, factor, part, cache):
+    network, shape, space = made("first and last")
+    torch.manual_seed(seed)
+    chain = PrunedChain(network, shape, space.layers)
+    counts = torch.randint(0, 60, (10,)).tolist()
+    ends = torch.tensor(counts).cumsum(0).tolist()
+    head, values = chain.head(cache), factor * torch.randn(10, 1, 1, ends[-1])
+    hidden, last = chain.stages[-2:]  # behind hidden.2, the last pruned layer
+    assert hidden.weight.shape[0] == 10
+    labels = torch.repeat_interleave(torch.arange(10), torch.tensor(counts))
+    expected = []
+    for kept in chain.choices[-1].kept:
+        there = values[list(kept), 0, 0].double()
+        if len(chain.stages) - 1 - chain.pruned[-1] == 1:  # the classifier alone
+            logits = last.weight[:, list(kept), 0, 0].double() @ there + last.bias.double()[:, None]
+        expected.append(cross_entropy(logits.T, labels, reduction="sum"))
+    expected = torch.stack(expected).detach()
+    whole, computed = head.bounds(values, ends, float("inf"))
+    assert computed == len(expected) * ends[-1]
+    slack = 1e-4 * expected + 1e-6
+    assert (whole <= expected + slack).all()
+    low = expected - whole
+    likely = labels.numel() * 0.125
+    assert (low <= likely + slack).all() or factor * network.classifier.weight.abs().max() > 3
+    limit = part * expected.median().item()
+    bounds, less = head.bounds(values, ends, limit)
+    assert less <= computed and (bounds <= expected + slack).all()
+    out = bounds > limit
+    torch.testing.assert_close(bounds[~out], whole[~out])
+    assert out[whole > limit * (1 + 1e-9)].all()

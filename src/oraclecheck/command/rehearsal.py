@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from statistics import fmean
@@ -27,6 +27,11 @@ from oraclecheck.study.setting import Setting
 
 SOME = 20  # records, of which the size is looked at
 STEPS = 3  # that are timed; the first one, which is slower, is not
+LONGEST = 2.0  # seconds that one of them should take, with as few images as it needs for that
+FEWEST = 8  # images, all the same
+
+Tensors = tuple[torch.Tensor, torch.Tensor]
+"""Images and their labels."""
 
 RECORD_BYTES = 3000
 """Of a record, without its history (150 bytes an epoch) and which test images are right (a sixth of a byte each)."""
@@ -40,6 +45,7 @@ class Cost:
     dense: float | None  # seconds; 0 if there is one
     record: float | None  # bytes
     from_records: bool
+    unseen: float = 0.0  # bytes that a whole batch needs beyond what was timed
 
 
 def rehearse(requests: Sequence[Request], workers: int) -> None:
@@ -51,7 +57,7 @@ def rehearse(requests: Sequence[Request], workers: int) -> None:
     """
     table = Table("study", "asked", "done", "missing", "a run", "in all", box=None, pad_edge=False)
     seconds: list[float | None] = []
-    disk = 0.0
+    disk = unseen = 0.0
     for request in requests:
         name, state = _state(request)
         missing = state.asked - state.over
@@ -59,6 +65,7 @@ def rehearse(requests: Sequence[Request], workers: int) -> None:
         alone = None if cost.run is None or cost.dense is None else missing * cost.run + cost.dense
         seconds.append(alone)
         disk += missing * (cost.record or 0)
+        unseen = max(unseen, cost.unseen)
         a_run = "" if cost.run is None else f"{spell_seconds(cost.run)}{'' if cost.from_records else ' (measured)'}"
         in_all = "unknown before its first run" if alone is None else spell_seconds(alone)
         table.add_row(name, f"{state.asked:,}", f"{state.over:,}", f"{missing:,}", a_run, in_all)
@@ -75,7 +82,7 @@ def rehearse(requests: Sequence[Request], workers: int) -> None:
     print(f"; {absent} dense network{'s' * (absent != 1)} to train; disk {disk / 1e6:.1f} MB; ", end="")
     # on Linux kilobytes, on a Mac bytes
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    print(f"memory about {peak / 1e9:.1f} GB a worker, as this process took; nothing was started")
+    print(f"memory about {(peak + unseen) / 1e9:.1f} GB a worker, as this process took; nothing was started")
 
 
 def _state(request: Request) -> tuple[str, State]:
@@ -105,14 +112,14 @@ def _cost(request: Request, study: str, state: State) -> Cost:
     recipe, rounds = setting.retrain.recipe, setting.pipeline.rounds
     recipe = replace(recipe, epochs=sum(each.epochs for each in rounds) or recipe.epochs)
     record = RECORD_BYTES + 150 * recipe.epochs + images[1] / 6
-    run = _seconds(setting, pruned, recipe, evaluations=2 * max(1, len(rounds)))
+    run, unseen = _seconds(setting, pruned, recipe, evaluations=2 * max(1, len(rounds)))
     pretrain = replace(setting.pretrain.recipe, epochs=epochs_to_keep(setting)[-1])
-    dense = 0.0 if trained else _seconds(setting, network, pretrain, evaluations=0)
-    return Cost(run, dense, record, from_records=False)
+    dense, more = (0.0, 0.0) if trained else _seconds(setting, network, pretrain, evaluations=0)
+    return Cost(run, dense, record, from_records=False, unseen=max(unseen, more))
 
 
-def _seconds(setting: Setting, network: torch.nn.Module, recipe: Recipe, evaluations: int) -> float:
-    """What a training takes, by a few steps of it.
+def _seconds(setting: Setting, network: torch.nn.Module, recipe: Recipe, evaluations: int) -> tuple[float, float]:
+    """Seconds that a training takes, by a few steps of it, and bytes that these need less than whole batches.
 
     Args:
         setting: Data and sizes.
@@ -123,36 +130,62 @@ def _seconds(setting: Setting, network: torch.nn.Module, recipe: Recipe, evaluat
     data = load_data(setting)
     module = Classifier(network, recipe, 0)
     [optimizer], _ = module.configure_optimizers()
-    batches = iter(data.train.shuffled(recipe.batch_size, 0))
-    waiting = iter(data.train.batches(batch_size(setting.network.input_shape)))
 
-    def step() -> int:
-        batch = next(batches)
+    def step(batch: Tensors) -> None:
+        network.train()
         optimizer.zero_grad()
         module.training_step(batch, 0).backward()
         optimizer.step()
-        return len(batch[1])
 
-    def forward() -> int:
-        images, labels = next(waiting)
+    def forward(batch: Tensors) -> None:
         with torch.inference_mode():
-            network.eval()(images)
-        return len(labels)
+            network.eval()(batch[0])
 
-    network.train()
-    trained, measured = _per_image(step), _per_image(forward)
+    trained, shown = _per_image(step, lambda size: data.train.shuffled(size, 0), recipe.batch_size)
+    measured, _ = _per_image(forward, data.train.batches, batch_size(setting.network.input_shape))
     n, m = len(data.train), len(data.test)
-    return recipe.epochs * (n * trained + m * measured) + evaluations * (n + m) * measured
+    seconds = recipe.epochs * (n * trained + m * measured) + evaluations * (n + m) * measured
+    if shown == recipe.batch_size:
+        return seconds, 0.0
+    batch = next(iter(data.train.shuffled(FEWEST, 0)))
+    return seconds, (recipe.batch_size - shown) * _kept_for_backward(network, lambda: step(batch)) / len(batch[1])
 
 
-def _per_image(work: Callable[[], int]) -> float:
-    """Seconds an image takes, by the quickest of a few batches; of a small set by the first."""
-    found = []
-    for _ in range(1 + STEPS):
+def _kept_for_backward(network: torch.nn.Module, step: Callable[[], None]) -> int:
+    """Bytes of activations that a step holds at once."""
+    parameters = {each.untyped_storage().data_ptr() for each in network.parameters()}
+    kept: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in parameters:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        step()
+    return sum(kept.values())
+
+
+def _per_image(
+    work: Callable[[Tensors], None], batches: Callable[[int], Iterable[Tensors]], size: int
+) -> tuple[float, int]:
+    """Seconds an image takes, by the quickest of a few batches, of a small set by the first, and images of a batch.
+
+    A large network is shown smaller batches, which take it as long for each image, once its caches are full.
+    """
+
+    def timed(batch: Tensors) -> float:
         start = time.perf_counter()
-        try:
-            images = work()
-        except StopIteration:
+        work(batch)
+        return (time.perf_counter() - start) / len(batch[1])
+
+    few = timed(next(iter(batches(min(size, FEWEST)))))
+    found: list[float] = []
+    began = time.perf_counter()
+    shown = min(size, max(FEWEST, int(LONGEST / few)))
+    for batch in islice(batches(shown), 1 + STEPS):
+        found.append(timed(batch))
+        if time.perf_counter() - began > STEPS * LONGEST:
             break
-        found.append((time.perf_counter() - start) / images)
-    return min(found[1:] or found)
+    return min(found[1:] or found), shown

@@ -19,6 +19,11 @@ from oraclecheck.networks.shadow import identity
 
 _OURS = "oraclecheck.criteria."
 
+_OF_EVALUATION: dict[Any, Callable[[float, float], float]] = {
+    oracle: lambda loss, accuracy: loss,
+    train_accuracy: lambda loss, accuracy: 1 - accuracy,
+}
+
 
 @dataclass(frozen=True)
 class Scorer:
@@ -55,6 +60,11 @@ class Scorer:
         """What decides the scores of a study: function, options, and for a user's own the content of its file."""
         return {"name": self.name, **identity({"_target_": self.target, **self.options})}
 
+    @property
+    def of_evaluation(self) -> Callable[[float, float], float] | None:
+        """What makes the score of a pruned network's loss and accuracy; None where it takes more than these."""
+        return _OF_EVALUATION.get(get_object(self.target))
+
     def recorded(self, runs: Sequence[Mapping[str, Any]]) -> float | None:
         """The score of a combination if the records of its runs hold it; None where the criterion has to be run.
 
@@ -64,12 +74,10 @@ class Scorer:
         function = self.function
         if isinstance(function, PartialAccuracy):
             return math.fsum(map(function, runs)) / len(runs) if runs else math.nan
-        found = get_object(self.target)
-        whole = self.options.get("images") is None
-        if not runs or not whole or found not in (oracle, train_accuracy):
+        score, whole = self.of_evaluation, self.options.get("images") is None
+        if not runs or not whole or score is None:
             return None
-        loss, accuracy = runs[0]["pruned_train_loss"], runs[0]["pruned_train_accuracy"]
-        return loss if found is oracle else 1 - accuracy
+        return score(runs[0]["pruned_train_loss"], runs[0]["pruned_train_accuracy"])
 
     def images(self, data: LabelledImages) -> list[int] | None:
         """Which of the training images one of our criteria is measured on, by index.

@@ -1,7 +1,7 @@
 """Evaluation: loss and accuracy on a whole set, in eval mode, in IEEE float32, whatever a network is trained in."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from oraclecheck.data.images import LabelledImages
 from oraclecheck.engines.arithmetic import float32_arithmetic
+from oraclecheck.engines.prefix import Prefix
 
 BATCH_SIZE = 500  # about the quickest on CPUs; part of a study's identity, for it moves the last bits
 BATCH_PIXELS = BATCH_SIZE * 112**2  # of 224x224 images a batch has 125, whose activations fit into memory
@@ -48,19 +49,40 @@ class Evaluation:
 
 def evaluate(network: nn.Module, images: LabelledImages) -> Evaluation:
     """Evaluate a network on a whole set that lies on the network's device; its mode is left as it was."""
+    with measuring(network, images.device):
+        return _evaluations(lambda batch: [network(batch)], 1, images)[0]
+
+
+def evaluate_each(networks: Sequence[nn.Module], images: LabelledImages, prefix: Prefix) -> list[Evaluation]:
+    """Evaluate pruned networks on a whole set; what they have in common is computed once for each batch.
+
+    Args:
+        networks: In eval mode, on the images' device.
+        images: The set.
+        prefix: What they have in common.
+    """
+    with torch.inference_mode(), torch.autocast(images.device.type, enabled=False), float32_arithmetic(tf32=False):
+        return _evaluations(lambda batch: prefix.logits(networks, batch), len(networks), images)
+
+
+def _evaluations(
+    logits_of: Callable[[Tensor], Iterable[Tensor]], networks: int, images: LabelledImages
+) -> list[Evaluation]:
     size = batch_size(images.shape)
     # Made before the large activations: small tensors kept alive between them would fragment the heap.
-    losses = torch.empty(len(images), device=images.device)
-    correct = torch.empty(len(images), dtype=torch.bool, device=images.device)
-    with measuring(network, images.device):
-        for start, (batch, labels) in zip(count(step=size), images.batches(size), strict=False):
-            here = slice(start, start + len(labels))
-            logits = network(batch)
-            losses[here] = cross_entropy(logits, labels, reduction="none")
-            correct[here] = logits.argmax(1) == labels
+    losses = torch.empty(networks, len(images), device=images.device)
+    correct = torch.empty(networks, len(images), dtype=torch.bool, device=images.device)
+    for start, (batch, labels) in zip(count(step=size), images.batches(size), strict=False):
+        here = slice(start, start + len(labels))
+        for number, logits in enumerate(logits_of(batch)):
+            losses[number, here] = cross_entropy(logits, labels, reduction="none")
+            correct[number, here] = logits.argmax(1) == labels
     # On the CPU, for not every accelerator has float64.
-    hits = correct.cpu()
-    return Evaluation(losses.cpu().double().mean().item(), hits.double().mean().item(), hits)
+    means, hits = losses.cpu().double(), correct.cpu()
+    return [
+        Evaluation(loss.mean().item(), hit.double().mean().item(), hit.clone())
+        for loss, hit in zip(means, hits, strict=True)
+    ]
 
 
 def first_loss(network: nn.Module, images: LabelledImages) -> float:

@@ -2,13 +2,14 @@
 
 The loss of a combination is a sum over images of terms that are not negative. Where its sum over some images exceeds
 what the best combinations have over all of them, it is not one of these, and the other images need not be looked at.
-Each combination sees the images of those classes first that it does worst on, by a few images of every class: a bad one
-is out after a few percent of the images.
+Each combination sees the images of those classes first that it does worst on, by a few images of every class. Kernels
+add up lower bounds of its losses, and the losses themselves only of what these leave.
 """
 
 import threading
 from collections.abc import Iterator, Sequence
-from itertools import product
+from itertools import pairwise, product
+from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,9 +18,13 @@ from torch import Tensor
 
 from oraclecheck.oracle.chain import PrunedChain
 from oraclecheck.oracle.head import COLUMNS
+from oraclecheck.oracle.kernels import Found
 
 FIRST = 64
-"""Images of each class that every combination sees."""
+"""Images of each class that every combination sees, where there are no kernels."""
+
+MOST_SHARED = 2**26
+"""Numbers that are held of what the filters of the last layer but one add to the layer behind."""
 
 SLACK = 1e-5
 """Relative; another grouping of the images moves a sum by less."""
@@ -67,29 +72,31 @@ class BestSearch:
 
     Args:
         chain: The chain; no layer behind the last pruned one pools.
-        values: What the first pruned layer makes of the images of each class: (filters, rows, columns, images).
+        values: What the first pruned layer makes of the images, those of each class together: shape (filters, rows,
+            columns, images).
+        ends: Where those of each class end.
         cache: See `Head`.
     """
 
-    def __init__(self, chain: PrunedChain, values: Sequence[Tensor], cache: Path | None = None) -> None:
+    def __init__(self, chain: PrunedChain, values: Tensor, ends: Sequence[int], cache: Path | None = None) -> None:
         self._chain, self._values, self._head = chain, values, chain.head(cache)
-        self._rows = len(chain.choices[-1].kept)
+        self._classes = [slice(begin, end) for begin, end in pairwise([0, *ends])]
+        self._ends, self._rows = ends, len(chain.choices[-1].kept)
 
     @torch.inference_mode()
     def __call__(self, unit: Unit, best: Best) -> int:
         """Add what is among the best in a unit; gives how many losses were computed."""
-        values = self._values
+        values, sizes = self._values, [len(choices.kept) for choices in self._chain.choices]
         place = 0
         for level, number in enumerate(unit.before):
-            values = [self._through(level, number, each) for each in values]
-            place = place * len(self._chain.choices[level].kept) + number
-        if len(self._chain.choices) == 1:
-            return self._search_last(values, None, 0, best)
-        size = len(self._chain.choices[-2].kept)
-        return sum(
-            self._search_last(values, number, (place * size + number) * self._rows, best)
-            for number in unit.last_but_one
-        )
+            values = self._through(level, number, values)
+            place = place * sizes[level] + number
+        if len(sizes) == 1:
+            return self._search_last(values, 0, best)
+        computed = 0
+        for number, later in zip(unit.last_but_one, self._through_each(unit.last_but_one, values), strict=True):
+            computed += self._search_last(later, (place * sizes[-2] + number) * self._rows, best)
+        return computed
 
     def _through(self, level: int, number: int, values: Tensor) -> Tensor:
         """What the next pruned layer makes of what the filters of a choice make of images."""
@@ -106,47 +113,60 @@ class BestSearch:
             parts.append(part)
         return torch.cat(parts, 3)
 
-    def _search_last(self, values: Sequence[Tensor], number: int | None, place: int, best: Best) -> int:
+    def _through_each(self, numbers: Sequence[int], values: Tensor) -> Iterator[Tensor]:
+        """The same for choices of the last layer but one, in the same memory if what they share is not too much."""
+        chain, level = self._chain, len(self._chain.choices) - 2
+        choices, here, following = chain.choices[level], chain.pruned[level], chain.pruned[level + 1]
+        stage = chain.stages[here + 1]
+        size = len(choices.inputs) * len(stage.bias) * values.shape[3]
+        if values.shape[1:3] != stage.weight.shape[2:] or size > MOST_SHARED:
+            yield from (self._through(level, number, values) for number in numbers)
+            return
+        shares = stage.fed_by(choices.inputs).shares(values, choices.channels)
+        for sums in choices.sums(shares, stage.bias, numbers):
+            later = stage.after(sums)
+            for behind in chain.stages[here + 2 : following + 1]:
+                later = behind(later)
+            yield later
+
+    def _search_last(self, values: Tensor, place: int, best: Best) -> int:
         """Add what is among the best of all choices of the last layer, the first of which has this place."""
+        rows, limit, computed = torch.arange(self._rows), best.limit, 0
+        bounds = self._head.bounds(values, self._ends, limit) if isfinite(limit) else None
+        if bounds is not None:
+            sums, computed = bounds
+            rows = rows[sums <= limit]
+        if not len(rows):
+            return computed
+        sums, more = self._sums(values, rows, limit)
+        best.add({place + int(rows[i]): sums[i].item() for i in torch.nonzero(sums <= limit)[:, 0]})
+        return computed + more
 
-        def activations(label: int, first: int, last: int | None) -> Tensor:
-            here = values[label][..., first:last]
-            return here if number is None else self._through(len(self._chain.choices) - 2, number, here)
-
-        sums = torch.zeros(self._rows, dtype=torch.float64)
-        means = torch.zeros(self._rows, len(values))
+    def _sums(self, values: Tensor, rows: Tensor, limit: float) -> Found:
+        """Sums of the losses of some choices of the last layer; of those above a limit, of as many as show it."""
+        sums = torch.zeros(len(rows), dtype=torch.float64)
+        means = torch.zeros(len(rows), len(self._classes))
         computed = 0
-        for label, images in enumerate(values):
-            first = min(FIRST, images.shape[3])
-            if first:
-                found = self._head.sums(activations(label, 0, FIRST), label).cpu()
+        for label, images in enumerate(self._classes):
+            part = values[..., images][..., :FIRST]
+            if count := part.shape[3]:
+                found = self._head.sums(part, label, rows).cpu()
                 sums += found
-                means[:, label] = found / first
-                computed += first * self._rows
+                means[:, label] = found / count
+                computed += count * len(rows)
         order = means.argsort(1, descending=True)
-        alive = sums <= best.limit
-        later: dict[int, Tensor] = {}
-        for rank in range(len(values)):
-            if not alive.any():
-                break
-            for label, images in enumerate(values):
-                rows = torch.nonzero(alive & (order[:, rank] == label))[:, 0]
-                left = images.shape[3] - FIRST
-                if not len(rows) or left <= 0:
-                    continue
-                if label not in later:
-                    later[label] = activations(label, FIRST, None)
+        for rank in range(len(self._classes)):
+            for label, images in enumerate(self._classes):
+                left = values[..., images][..., FIRST:]
+                alive = torch.nonzero((sums <= limit) & (order[:, rank] == label))[:, 0]
                 begin = 0
-                while begin < left and len(rows):
-                    end = min(left, begin + max(FIRST, COLUMNS // len(rows)))
-                    sums[rows] += self._head.sums(later[label][..., begin:end], label, rows).cpu()
-                    computed += (end - begin) * len(rows)
-                    begin, rows = end, rows[sums[rows] <= best.limit]
-                alive[order[:, rank] == label] = False
-                alive[rows] = True
-        if alive.any():
-            best.add({place + row: sums[row].item() for row in torch.nonzero(alive)[:, 0].tolist()})
-        return computed
+                while begin < left.shape[3] and len(alive):
+                    end = begin + max(FIRST, COLUMNS // len(alive))
+                    part = left[..., begin:end]
+                    sums[alive] += self._head.sums(part, label, rows[alive]).cpu()
+                    computed += part.shape[3] * len(alive)
+                    begin, alive = end, alive[sums[alive] <= limit]
+        return sums, computed
 
 
 def units_of(chain: PrunedChain) -> Iterator[Unit]:

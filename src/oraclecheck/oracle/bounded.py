@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -105,11 +105,11 @@ def search_best(
     bar = waiting(f"searching {len(units)} parts of the space, parts", len(units))
     bar.done = len(so_far.done)
     with float32_arithmetic(tf32=False), bar, one_each as pool:
-        values = _values(chain, images)
+        values, ends = _values(chain, images)
         guesses = _guesses(network, images, layers, behind)
         threads: SimpleQueue[BestSearch] = SimpleQueue()
         for _ in range(workers):
-            threads.put(BestSearch(chain, values, cache))
+            threads.put(BestSearch(chain, values, ends, cache))
 
         def search(unit: Unit) -> tuple[Unit, int]:
             mine = threads.get()
@@ -139,18 +139,23 @@ def search_best(
 
 
 @torch.inference_mode()
-def _values(chain: PrunedChain, images: LabelledImages) -> list[Tensor]:
-    """What the first pruned layer makes of the images of each class."""
-    classes = len(chain.stages[-1].bias)
-    parts: list[list[Tensor]] = [[] for _ in range(classes)]
+def _values(chain: PrunedChain, images: LabelledImages) -> tuple[Tensor, list[int]]:
+    """What the first pruned layer makes of the images, those of each class together, and where each class ends."""
+    parts: list[list[Tensor]] = [[] for _ in chain.stages[-1].bias]
     for group, labels in by_class(images, 500):
         values = group.permute(1, 2, 3, 0).contiguous()
         for stage in chain.stages[: chain.pruned[0] + 1]:
             values = stage(values)
         parts[int(labels[0])].append(values)
-    shape = next(part[0] for part in parts if part).shape[:3]
-    nothing = torch.empty(*shape, 0, device=images.device)
-    return [torch.cat([nothing, *part], 3) for part in parts]
+    ends = list(accumulate(sum(part.shape[3] for part in of_class) for of_class in parts))
+    values = torch.empty(*values.shape[:3], ends[-1], device=images.device)
+    first = 0
+    for of_class in parts:
+        while of_class:  # what is copied is freed
+            part = of_class.pop(0)
+            values[..., first : first + part.shape[3]] = part
+            first += part.shape[3]
+    return values, ends
 
 
 def _guesses(

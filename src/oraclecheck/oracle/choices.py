@@ -1,6 +1,6 @@
 """The choices that there are in one layer, and sums of what the kept filters add to the layer behind."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import torch
@@ -48,8 +48,8 @@ class Choices:
         """The inputs of the layer behind, as its weights are numbered, that the filters of a choice feed."""
         return [self.inputs[i] for i in self.fed(number)]
 
-    def sums(self, shares: Tensor, bias: Tensor) -> Iterator[Tensor]:
-        """For each choice, in order, the bias and the shares of what is kept, added up.
+    def sums(self, shares: Tensor, bias: Tensor, numbers: Sequence[int] | None = None) -> Iterator[Tensor]:
+        """For each choice, or those of some numbers, in order, the bias and the shares of what is kept, added up.
 
         Choices that begin alike share the sums of their beginnings, so that each takes about two additions, however
         many filters are kept, and no sum is ever taken back.
@@ -57,13 +57,14 @@ class Choices:
         Args:
             shares: Shape (inputs, outputs, rows, columns, images).
             bias: Shape (outputs,).
+            numbers: Which choices; None for all.
 
         Yields:
             Shape (outputs, rows, columns, images), the same memory again and again.
         """
         begun = [torch.empty_like(shares[0]) for _ in self.kept[0]]
         before: tuple[int, ...] = ()
-        for kept in self.kept:
+        for kept in self.kept if numbers is None else [self.kept[number] for number in numbers]:
             depth = next((i for i, (new, old) in enumerate(zip(kept, before, strict=False)) if new != old), 0)
             for place in range(depth, len(kept)):
                 beginning = begun[place - 1] if place else bias.view(-1, 1, 1, 1)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from oraclecheck.oracle.choices import Choices
-from oraclecheck.oracle.kernels import HeadKernel
+from oraclecheck.oracle.kernels import Found, HeadKernel
 from oraclecheck.oracle.stages import Stage
 
 COLUMNS = 2**15
@@ -62,6 +62,23 @@ class Head:
             sums = self._part(part, by_output, stages, safely=False)
             found.append(sums if sums.isfinite().all() else self._part(part, by_output, stages, safely=True))
         return torch.cat(found)
+
+    def bounds(self, values: Tensor, ends: Sequence[int], limit: float) -> Found | None:
+        """Sums of the losses of images of all classes, for each choice, as far as it takes to exceed a limit.
+
+        Args:
+            values: As for `sums`, of all images, those of each class together.
+            ends: Where those of each class end.
+            limit: Of a sum.
+
+        Returns:
+            Sums of shape (choices,), float64, none of which is above the true one, and how many losses they took; None
+            without kernels, and where filters of the last pruned layer are more than a pixel wide.
+        """
+        if self._kernel is None or values.shape[1:3] != (1, 1):
+            return None
+        stages = [[*self._stages[:-1], last] for last in self._last]
+        return self._kernel.bounds(values[:, 0, 0], ends, stages, limit)
 
     def _part(self, matrix: Tensor, by_output: Tensor, stages: Sequence[Stage], safely: bool) -> Tensor:
         outputs, _, images = by_output.shape

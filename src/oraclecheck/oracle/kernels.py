@@ -1,9 +1,9 @@
-"""The last layers of a chain as kernels of their shapes, compiled where nobody has: see head.hpp."""
+"""The last layers of a chain as kernels of their shapes, compiled where nobody has: see head.hpp and bound.hpp."""
 
 import ctypes
 import tempfile
 from collections.abc import Sequence
-from ctypes import c_int64, c_void_p
+from ctypes import c_double, c_int64, c_void_p
 from pathlib import Path
 
 import torch
@@ -18,7 +18,10 @@ from oraclecheck.oracle.choices import Choices
 from oraclecheck.oracle.stages import Stage
 from oraclecheck.waiting import waiting
 
-HEADER = Path(__file__).with_name("head.hpp")
+Found = tuple[Tensor, int]
+"""Sums of each choice, and how many losses were computed."""
+
+HEADERS = [Path(__file__).with_name(name) for name in ("bound.hpp", "head.hpp")]
 
 
 class HeadKernel:
@@ -41,8 +44,13 @@ class HeadKernel:
         library.lanes_of_a_tile.restype = c_int64
         library.sums.argtypes = [c_void_p, c_int64, *[c_void_p] * 3, c_int64, c_int64, c_void_p]
         library.sums.restype = None
+        library.bounds.argtypes = [c_void_p, c_int64, c_void_p, c_int64, c_void_p, c_int64, c_int64, *[c_void_p] * 2,
+                                   c_int64, c_double, c_void_p]  # fmt: skip
+        library.bounds.restype = c_int64
         self._library, self._lanes = library, int(library.lanes_of_a_tile())
         self._kept = torch.tensor([choices.fed(number) for number in range(len(choices.kept))], dtype=torch.int32)
+        inputs = range(len(choices.inputs)) if choices.channels is None else choices.channels
+        self._channels = torch.tensor([*inputs], dtype=torch.int32)
 
     def sums(self, shares: Tensor, stages: Sequence[Stage], rows: Tensor | None) -> Tensor:
         """Sums of losses over images of one class, for each choice.
@@ -59,8 +67,7 @@ class HeadKernel:
         tiles = -(-images // self._lanes)
         filled = pad(shares, (0, tiles * self._lanes - images)).view(inputs, outputs, tiles, self._lanes)
         filled = filled.permute(2, 0, 1, 3).contiguous()
-        parameters = [part.reshape(-1) for stage in stages[1:] for part in (stage.weight, stage.bias)]
-        flat = torch.cat(parameters) if parameters else torch.empty(0)
+        flat = _flat(stages[1:])
         bias, kept = stages[0].bias.contiguous(), self._kept if rows is None else self._kept[rows]
         out = torch.empty(len(kept), dtype=torch.float64)
         first = filled, bias, flat, kept, out
@@ -70,6 +77,40 @@ class HeadKernel:
         self._library.sums(pointers[0], inputs, *pointers[1:4], len(kept), images, pointers[4])
         return out
 
+    def bounds(self, values: Tensor, ends: Sequence[int], stages: Sequence[Sequence[Stage]], limit: float) -> Found:
+        """Sums of losses over images, for each choice, as far as it takes to see that they exceed a limit.
+
+        Args:
+            values: Of each filter of the last pruned layer, one pixel wide: shape (filters, images), float32, the
+                images of each class together.
+            ends: Where those of each class end.
+            stages: For each class the layers, the first one fed by all inputs.
+            limit: Of a sum.
+
+        Returns:
+            Sums of shape (choices,), float64, none of which is above the true one, and how many losses they took.
+        """
+        blocks = [
+            torch.cat([first.bias, first.weight.flatten(1).T.reshape(-1), _flat(others)]) for first, *others in stages
+        ]
+        parameters, last = torch.stack(blocks), torch.tensor(ends)
+        out = torch.empty(len(self._kept), dtype=torch.float64)
+        given = values, last, parameters, self._channels, self._kept, out
+        assert all(each.device.type == "cpu" and each.is_contiguous() for each in given)
+        assert values.dtype == parameters.dtype == torch.float32 and values.dim() == 2 and ends[-1] == values.shape[1]
+        at, to, weights, channels, kept, found = (each.data_ptr() for each in given)
+        computed = self._library.bounds(
+            at, values.shape[1], to, len(ends), weights, len(self._channels), parameters.shape[1], channels, kept,
+            len(self._kept), limit, found,
+        )  # fmt: skip
+        return out, int(computed)
+
+
+def _flat(stages: Sequence[Stage]) -> Tensor:
+    """All parameters of layers, one after the other."""
+    parts = [part.reshape(-1) for stage in stages for part in (stage.weight, stage.bias)]
+    return torch.cat(parts) if parts else torch.empty(0)
+
 
 def _bool(value: bool) -> str:
     return "true" if value else "false"
@@ -77,8 +118,9 @@ def _bool(value: bool) -> str:
 
 def _compiled(shapes: str, cache: Path) -> Path:
     """The library for these shapes, named by all that it is made of; it is put in place whole, and never replaced."""
-    source = f'#include "head.hpp"\nusing Network = lanes::Head<{shapes}>;\nHEAD_LIBRARY(Network)\n'
-    made_by, headers = compiler(), [HEADER, LANES]
+    made = "HEAD_LIBRARY(Network)\nBOUND_LIBRARY(Network)\n"
+    source = f'#include "bound.hpp"\nusing Network = lanes::Bound<{shapes}>;\n{made}'
+    made_by, headers = compiler(), [*HEADERS, LANES]
     texts = [header.read_text() for header in headers]
     path = cache / f"head-{digest([source, texts, FLAGS, made_by.command, made_by.name, made_by.target])[:16]}.so"
     if path.is_file():
@@ -91,6 +133,6 @@ def _compiled(shapes: str, cache: Path) -> Path:
                     (Path(folder) / header.name).write_text(text)
                 (Path(folder) / "search.cpp").write_text(source)
                 made_by.compile(Path(folder) / "search.cpp", Path(folder) / "search.so")
-                made = (Path(folder) / "search.so").read_bytes()
-            create_atomically(path, lambda file: file.write(made))
+                library = (Path(folder) / "search.so").read_bytes()
+            create_atomically(path, lambda file: file.write(library))
     return path

@@ -11,11 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from oraclecheck.criteria.additive import checked, combination_score
+from oraclecheck.criteria.measuring import calibration
 from oraclecheck.criteria.scorer import Scorer
 from oraclecheck.data.images import LabelledImages
+from oraclecheck.engines.evaluation import evaluate_each
+from oraclecheck.engines.prefix import Prefix, sharing
 from oraclecheck.pipelines.one_shot import pruner
 from oraclecheck.pruning.combination import Removed
 from oraclecheck.study.setting import Setting
+
+TOGETHER = 16
+"""Pruned networks that are evaluated together: what they have in common is computed once for all of them."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ def filters_scores(
     Raises:
         ValueError: If it gives neither, or scores that no combination can be scored by.
     """
+    if scorer.of_evaluation:
+        return None
     layers = setting.pruning.layers
     names = [layer.name for layer in setting.pruning.space.layers]
     given = scorer.ask(copy.deepcopy(dense).to(data.device), data, names)
@@ -64,6 +72,19 @@ def network_scores(
         ValueError: If one is no number.
     """
     prune, layers = pruner(setting, dense), [layer.name for layer in setting.pruning.space.layers]
+    if score := scorer.of_evaluation:
+        dense, chosen = copy.deepcopy(dense).to(data.device).eval(), calibration(data, scorer.options.get("images"))
+        prefix: Prefix | None = None
+        for first in range(0, len(combinations), TOGETHER):
+            together = combinations[first : first + TOGETHER]
+            networks = [sharing(prune(dense, each.removed).to(data.device).eval(), dense) for each in together]
+            if prefix is None or not prefix.covers(networks):
+                prefix = Prefix(dense, networks)
+            evaluations = evaluate_each(networks, chosen, prefix)
+            for each, evaluation in zip(together, evaluations, strict=True):
+                given = score(evaluation.loss, evaluation.accuracy)
+                yield each.name, _number(scorer, given, f"combination {each.name}")
+        return
     for combination in combinations:
         pruned = prune(dense, combination.removed).to(data.device).eval()
         with torch.enable_grad():

@@ -131,6 +131,15 @@ def test_labels_beyond_the_networks_classes_are_refused(kernels):
     assert isinstance(result, ValueError) and "labels must lie in [0, 10)" in str(result)
 
 
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [({"optimizer": "adamw"}, "retrain.optimizer"), ({"label_smoothing": 0.1}, "retrain.label_smoothing")],
+)
+def test_recipe_that_kernels_do_not_follow_is_refused_by_the_engine_itself(kernels, change, key):
+    with pytest.raises(ValueError, match=f"^{key} must be .* for engine=lanes; got"):
+        retrain(kernels, recipe=replace(RECIPE, **change))
+
+
 @pytest.mark.slow  # a dozen networks to compile
 @pytest.mark.parametrize("filters", [10, 20, 30, 40])
 @pytest.mark.parametrize("linears", [0, 1, 2, 3])

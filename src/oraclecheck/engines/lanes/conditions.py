@@ -32,6 +32,24 @@ def check(
     Raises:
         ValueError: If it cannot; one sentence that names the key and what to choose.
     """
+    check_recipe(recipe, trainer)
+    if not in_memory:
+        raise ValueError(
+            f"data.source must be images that are kept in memory for engine=lanes; got one that is read anew: {INSTEAD}"
+        )
+    if preparation.augmentation:
+        raise ValueError(
+            f"data.augment must change nothing for engine=lanes; got {preparation.augmentation}: {INSTEAD}"
+        )
+    chain_of(network, shape)
+
+
+def check_recipe(recipe: Recipe, trainer: TrainerSettings) -> None:
+    """Find out whether the lanes engine retrains as a recipe says.
+
+    Raises:
+        ValueError: If it does not.
+    """
     for key, rule, value, holds in (
         ("retrain.optimizer", "sgd", recipe.optimizer, recipe.optimizer == "sgd"),
         ("retrain.label_smoothing", "0", recipe.label_smoothing, not recipe.label_smoothing),
@@ -44,15 +62,6 @@ def check(
     ):
         if not holds:
             raise ValueError(f"{key} must be {rule} for engine=lanes; got {value}: {INSTEAD}")
-    if not in_memory:
-        raise ValueError(
-            f"data.source must be images that are kept in memory for engine=lanes; got one that is read anew: {INSTEAD}"
-        )
-    if preparation.augmentation:
-        raise ValueError(
-            f"data.augment must change nothing for engine=lanes; got {preparation.augmentation}: {INSTEAD}"
-        )
-    chain_of(network, shape)
 
 
 def check_machine(trainer: TrainerSettings) -> None:

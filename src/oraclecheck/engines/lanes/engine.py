@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from oraclecheck.data.images import ImageData, ImageSet
 from oraclecheck.engines.engine import Prune, Retraining, Run, Tell
 from oraclecheck.engines.lanes.chain import chain_of
+from oraclecheck.engines.lanes.conditions import check_recipe
 from oraclecheck.engines.lanes.library import library_of
 from oraclecheck.engines.recipe import Recipe
 from oraclecheck.engines.trainer import TrainerSettings
@@ -42,7 +43,12 @@ class LanesEngine:
         trainer: TrainerSettings,
         tell: Tell | None = None,
     ) -> Iterator[Retraining | Exception]:
-        """See `Engine`."""
+        """See `Engine`.
+
+        Raises:
+            ValueError: If it does not retrain as the recipe says.
+        """
+        check_recipe(recipe, trainer)
         for run in runs:
             result: Retraining | Exception
             try:
