@@ -8,6 +8,7 @@ import oraclecheck
 ROOMS = (
     {"__version__", "errors", "files", "leases", "seeds", "spelling", "waiting"},
     {"data", "networks"},
+    {"multimodal"},
     {"pruning"},
     {"engines"},
     {"criteria"},

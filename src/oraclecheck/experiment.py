@@ -28,6 +28,7 @@ from oraclecheck.engines.choice import engine_of, tools_of
 from oraclecheck.engines.engine import Engine, Run
 from oraclecheck.engines.trainer import device_of
 from oraclecheck.files import FileState, remove_all_remains
+from oraclecheck.multimodal.conversations import Conversations
 from oraclecheck.pipelines.checkpoint import Checkpoint
 from oraclecheck.pipelines.choice import pipeline_of
 from oraclecheck.pipelines.dense import Dense, dense_checkpoint, load_data, measure_dense
@@ -259,4 +260,8 @@ def _modules(setting: Setting) -> list[str]:
     """The modules that the network and the data come from."""
     source = setting.data.source
     classes = [get_object(setting.network.description["_target_"]), type(getattr(source, "module", source))]
-    return [owner.__module__ for owner in classes] + ["sklearn"] * isinstance(source, Digits)
+    return [owner.__module__ for owner in classes] + ["sklearn"] * isinstance(source, Digits) + _READERS * isinstance(source, Conversations)
+
+
+_READERS = ["transformers", "tokenizers"]
+"""What reads conversations."""

@@ -10,6 +10,7 @@ from torch import nn
 
 from oraclecheck.command.budget import ratios_of
 from oraclecheck.command.interpret_data import interpret_preparation, interpret_source, plain
+from oraclecheck.command.interpret_language import check_language_model
 from oraclecheck.command.interpret_masks import UNSTRUCTURED, check_engine, check_pipeline, interpret_masks
 from oraclecheck.command.interpret_pipeline import check_shapes, interpret_pipeline, removed_in_rounds
 from oraclecheck.command.request import Request
@@ -142,7 +143,8 @@ def _setting(cfg: DictConfig, given: Collection[str]) -> Setting:
         counts,
         lambda key, said: _round_recipe(key, cfg.retrain, given, said),
     )
-    trainer = TrainerSettings(cfg.trainer.accelerator, cfg.trainer.precision, cfg.trainer.threads, cfg.trainer.compile)
+    trainer = _trainer(cfg.trainer)
+    check_language_model(cfg, shadow, retrain)
     preparation = interpret_preparation(cfg, source)
 
     candidate = "stacked" if on_cuda(trainer) else "lanes"
@@ -220,6 +222,11 @@ def _check_ranges(cfg: DictConfig) -> None:
         raise ValueError(f"trainer.threads must lie in [1, {MOST_THREADS}]; got {cfg.trainer.threads}")
     if cfg.trainer.precision not in PRECISIONS:
         raise ValueError(f"trainer.precision must be one of {', '.join(PRECISIONS)}; got {cfg.trainer.precision!r}")
+
+
+def _trainer(cfg: DictConfig) -> TrainerSettings:
+    names = ("accelerator", "precision", "threads", "compile", "accumulate")
+    return TrainerSettings(**{name: cfg[name] for name in names}, checkpointing=cfg.gradient_checkpointing)
 
 
 def _check_name(key: str, name: str) -> None:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +29,8 @@ class Evaluation:
         loss: Mean cross-entropy in nats, summed in float64; lower is better.
         accuracy: Fraction of images classified correctly; higher is better.
         correct: Whether each image is, bool, shape (n,), on the CPU.
+
+    Of a language model it is the tokens of answers that are foretold, each from those before it, instead of images.
     """
 
     loss: float
@@ -50,11 +51,13 @@ def evaluate(network: nn.Module, images: LabelledImages) -> Evaluation:
     """Evaluate a network on a whole set that lies on the network's device; its mode is left as it was."""
     size = batch_size(images.shape)
     # Made before the large activations: small tensors kept alive between them would fragment the heap.
-    losses = torch.empty(len(images), device=images.device)
-    correct = torch.empty(len(images), dtype=torch.bool, device=images.device)
+    losses = torch.empty(images.labels_in_all, device=images.device)
+    correct = torch.empty(len(losses), dtype=torch.bool, device=images.device)
+    start = 0
     with measuring(network, images.device):
-        for start, (batch, labels) in zip(count(step=size), images.batches(size), strict=False):
+        for batch, labels in images.batches(size):
             here = slice(start, start + len(labels))
+            start += len(labels)
             logits = network(batch)
             losses[here] = cross_entropy(logits, labels, reduction="none")
             correct[here] = logits.argmax(1) == labels
