@@ -62,7 +62,7 @@ def refused(
         kept = [word for word in words if word.partition("=")[0] not in keys]
         code, _, err = command(*kept, *others)
         assert code == 2, err
-        (line,) = [line for line in err.splitlines() if line.startswith("oraclecheck: ")]
+        line = [line for line in err.splitlines() if line.startswith("oraclecheck: ")][-1]
         return line.removeprefix("oraclecheck: ")
 
     return ask

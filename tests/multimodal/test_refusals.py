@@ -46,7 +46,7 @@ def test_a_ratio_that_no_method_can_reach(refused):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("others", "said"),
     [
         (("model.path=null",), "model.path must be a folder in the Hub's format or a model's name there; got none"),
         (("data=digits",), "data must be llava for tinyllava, a language model; got digits: choose data=llava"),
@@ -55,5 +55,5 @@ def test_a_ratio_that_no_method_can_reach(refused):
         (("data.source.max_length=5",), "data.source.max_length must leave something of the answers; 5 leaves nothing"),
     ],
 )
-def test_other_words(words, said, refused):
-    assert refused(*words).startswith(said)
+def test_other_words(others, said, refused):
+    assert refused(*others).startswith(said)

@@ -36,11 +36,10 @@ def test_a_study_is_told_by_what_is_in_its_files_and_not_by_where_they_lie(
         words = tuple(word for word in words if not word.startswith(f"{name}=")) + (f"{name}={tmp_path / name}",)
     code, out, err = command(*words, f"paths.out={swept.parent}", "combo=1")
     assert code == 0 and "Nothing to do" in err and swept.name in out
-    (tmp_path / "data.root" / "train.json").write_text(
-        (questions_folder / "train.json").read_text().replace("What color", "What shade")
-    )
-    _, out, _ = command(*words, f"paths.out={swept.parent}", "combo=1", "dry_run=true")
-    assert swept.name not in out
+    said = (questions_folder / "train.json").read_text().replace("What color", "What shade")
+    (tmp_path / "data.root" / "other.json").write_text(said)
+    _, out, _ = command(*words, "data.train=other.json", f"paths.out={swept.parent}", "combo=1", "dry_run=true")
+    assert swept.name not in out and "tinyllava-" in out
 
 
 def test_removed_weights_stay_zero_and_the_vision_tower_stays_as_it_is(words, llava, tmp_path, monkeypatch):
