@@ -52,9 +52,7 @@ def swept(words: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture
-def refused(
-    words: tuple[str, ...], command: Callable[..., tuple[int, str, str]]
-) -> Callable[..., str]:
+def refused(words: tuple[str, ...], command: Callable[..., tuple[int, str, str]]) -> Callable[..., str]:
     """The sentence that a command with other arguments behind these is refused with."""
 
     def ask(*others: str) -> str:

@@ -36,7 +36,8 @@ def test_a_data_file_with_a_missing_image(questions_folder, refused, tmp_path):
 )
 def test_a_pattern_that_matches_what_stays_whole(pattern, part, layer, refused):
     assert refused(f"pruning.unstructured.layers=['{pattern}']") == (
-        f"pruning.unstructured.layers must leave {part} alone, whose weights all stay; got a pattern that matches {layer}"
+        f"pruning.unstructured.layers must leave {part} alone, whose weights all stay; got a pattern that matches "
+        f"{layer}"
     )
 
 
@@ -49,7 +50,14 @@ def test_a_ratio_that_no_method_can_reach(refused):
     ("others", "said"),
     [
         (("model.path=null",), "model.path must be a folder in the Hub's format or a model's name there; got none"),
-        (("data=digits",), "data must be llava for tinyllava, a language model; got digits: choose data=llava"),
+        (
+            ("data=digits",),
+            "model.input_shape must be that of the images of digits, [1, 32, 32]; tinyllava takes [3, 16, 16]",
+        ),
+        (
+            ("trainer.precision=bf16-true",),
+            "trainer.precision must leave weights in float32; got bf16-true, in which a",
+        ),
         (("pruning.scheme=heads",), "pruning.scheme must be unstructured for tinyllava, a language model; got heads"),
         (("trainer.accumulate=3",), "trainer.accumulate must divide retrain.batch_size, 8; got 3"),
         (("data.source.max_length=5",), "data.source.max_length must leave something of the answers; 5 leaves nothing"),

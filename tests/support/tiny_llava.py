@@ -8,8 +8,8 @@ from PIL import Image
 
 SIDE, PATCH = 16, 8
 COLORS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 220), "white": (240, 240, 240)}
-WORDS = ("A chat between curious user and an artificial intelligence assistant The gives helpful detailed polite "
-         "answers to questions s ' . , : ? USER ASSISTANT What color is this image shade it bright dark").split()  # fmt: skip
+WORDS = """A chat between curious user and an artificial intelligence assistant The gives helpful detailed
+polite answers to questions s ' . , : ? USER ASSISTANT What color is this image shade it bright dark"""
 
 
 def write_tiny_llava(folder: Path, seed: int = 0) -> Path:
@@ -25,7 +25,7 @@ def write_tiny_llava(folder: Path, seed: int = 0) -> Path:
         SiglipVisionConfig,
     )
 
-    words = ["<|endoftext|>", "<image>", "<pad>", "<unk>", *dict.fromkeys([*WORDS, *COLORS])]
+    words = ["<|endoftext|>", "<image>", "<pad>", "<unk>", *dict.fromkeys([*WORDS.split(), *COLORS])]
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     PreTrainedTokenizerFast(

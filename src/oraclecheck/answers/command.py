@@ -1,9 +1,9 @@
 """Scores what the networks of a study answered, and prints it as the paper's Table A6 does.
 
-Predictions lie where a network's record lies, STUDY/COMBINATION/REPEAT/answers/NAME.jsonl, and those of the dense network
-in STUDY/dense/answers. NAME is sqa, textvqa, gqa, pope or mmvet; what is not there is left out. DIR is the folder of
-LLaVA-1.5's evaluation, playground/data/eval. MM-Vet's answers are written for its judge, mmvet_for_judge.json; what the
-judge says is read from mmvet_score.txt beside them.
+Predictions lie where a network's record lies, STUDY/COMBINATION/REPEAT/answers/NAME.jsonl, and those of the dense
+network in STUDY/dense/answers. NAME is sqa, textvqa, gqa, pope or mmvet; what is not there is left out. DIR is the
+folder of LLaVA-1.5's evaluation, playground/data/eval. MM-Vet's answers are written for its judge,
+mmvet_for_judge.json; what the judge says is read from mmvet_score.txt beside them.
 """
 
 import argparse
@@ -76,7 +76,8 @@ def study_rows(study: Path, questions: Path) -> list:
     if not (study / STUDY_FILE).is_file():
         raise ValueError(f"STUDY must be a study's folder, with a {STUDY_FILE}; got {study}")
     runs = load_study(study)
-    rows, repeats = [], {}
+    rows: list[Row] = []
+    repeats: dict[int, list[Row]] = {}
     if (study / DENSE / FOLDER).is_dir():
         rows.append(Row(DENSE, None, scores(study / DENSE / FOLDER, questions)))
     for _, run in runs[runs["status"] == "ok"].iterrows():

@@ -30,7 +30,7 @@ def _layout(name: str, title: str, rows: Sequence[Row]) -> Layout:
     notes = [_AVERAGES]
     if pairs:
         notes.append(
-            f"counterexamples: in {against} of {pairs} pairs the network with the lower pruned train loss ends with the "
-            f"lower mean, in {alike} both end alike"
+            f"counterexamples: in {against} of {pairs} pairs the network with the lower pruned train loss ends with "
+            f"the lower mean, in {alike} both end alike"
         )
     return Layout(name, title, tuple(head), tuple(map(tuple, cells)), tuple(notes))

@@ -1,4 +1,4 @@
-"""ScienceQA's questions with an image (Lu et al., arXiv 2209.09513), by LLaVA's rule for reading a choice off an answer.
+"""ScienceQA's questions with an image (Lu et al., arXiv 2209.09513), a choice being read off an answer as LLaVA does.
 
 An answer counts if it is a letter, begins with a letter and ". ", or says "The answer is X" once and then anything.
 Questions without an image, whose prompt has no `<image>`, do not count.
@@ -45,5 +45,7 @@ def score(path: Path, questions: Path) -> float:
         offered = LETTERS[: len(problem["choices"])]
         right.append(letter is not None and letter in offered and offered.index(letter) == problem["answer"])
     if not right:
-        raise ValueError(f"{path} must answer questions of ScienceQA's test split whose prompt has <image>; it has none")
+        raise ValueError(
+            f"{path} must answer questions of ScienceQA's test split whose prompt has <image>; it has none"
+        )
     return 100 * sum(right) / len(right)

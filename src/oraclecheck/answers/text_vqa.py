@@ -1,4 +1,4 @@
-"""TextVQA (Singh et al., arXiv 1904.08920): the VQA accuracy of answers that ten people gave, as M4C's evaluator has it.
+"""TextVQA (Singh et al., arXiv 1904.08920): VQA accuracy against what ten people answered, as M4C's evaluator has it.
 
 Answers are compared after both were written alike: lower case, no punctuation, no articles, numbers up to ten as
 digits, contractions with their apostrophes. The score of an answer is the mean, over leaving out each person in turn,
@@ -12,33 +12,34 @@ from oraclecheck.answers.predictions import read_json, read_predictions
 
 PEOPLE = 10
 
-_NUMBERS = {word: str(i) for i, word in enumerate("zero one two three four five six seven eight nine ten".split())}
-_NUMBERS["none"] = "0"
+_NUMBERS = """none zero one two three four five six seven eight nine ten"""
+"""As digits, "none" and "zero" both 0."""
 _ARTICLES = ("a", "an", "the")
 _PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
 _MOST_PERIODS = 32  # the evaluator passes re.UNICODE where the count stands
 
-_CONTRACTIONS = (
-    "ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't haven't he'd he'd've "
-    "he's how'd how'll how's isn't it'd it'd've it'll ma'am mightn't mightn't've might've mustn't must've needn't not've "
-    "o'clock oughtn't 'ow's'at shan't she'd've should've shouldn't shouldn't've somebody'd've somebody'll somebody's "
-    "someone'd someone'd've someone'll someone's something'd something'd've something'll that's there'd there'd've "
-    "there're there's they'd they'd've they'll they're they've 'twas wasn't we'd've we've weren't what'll what're what's "
-    "what've when's where'd where's where've who'd who'd've who'll who's who've why'll why're why's won't would've "
-    "wouldn't wouldn't've y'all y'all'll y'all'd've you'd you'd've you'll you're you've"
-).split()
+_CONTRACTIONS = """
+ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't haven't he'd
+he'd've he's how'd how'll how's isn't it'd it'd've it'll ma'am mightn't mightn't've might've mustn't must've
+needn't not've o'clock oughtn't 'ow's'at shan't she'd've should've shouldn't shouldn't've somebody'd've
+somebody'll somebody's someone'd someone'd've someone'll someone's something'd something'd've something'll
+that's there'd there'd've there're there's they'd they'd've they'll they're they've 'twas wasn't we'd've we've
+weren't what'll what're what's what've when's where'd where's where've who'd who'd've who'll who's who've why'll
+why're why's won't would've wouldn't wouldn't've y'all y'all'll y'all'd've you'd you'd've you'll you're you've
+"""
 
 
 def _spellings() -> dict[str, str]:
     """Contraction that lacks one of its apostrophes -> the contraction."""
     found = {}
-    for whole in _CONTRACTIONS:
+    for whole in _CONTRACTIONS.split():
         for place in [match.start() for match in re.finditer("'", whole)]:
             found[whole[:place] + whole[place + 1 :]] = whole
     return {**found, "somebody'd": "somebodyd"}  # so in the evaluator's own table
 
 
 _SPELLED = _spellings()
+_DIGITS = {word: str(max(0, place - 1)) for place, word in enumerate(_NUMBERS.split())}
 
 
 def written(answer: str) -> str:
@@ -50,7 +51,7 @@ def written(answer: str) -> str:
         beside_a_space = f"{mark} " in text or f" {mark}" in text or re.search(r"(?<=\d),+(?=\d)", text)
         without = without.replace(mark, "" if beside_a_space else " ")
     without = re.sub(r"\.(?!\d)", "", without, count=_MOST_PERIODS)
-    words = [_NUMBERS.get(word, word) for word in without.split()]
+    words = [_DIGITS.get(word, word) for word in without.split()]
     return " ".join(_SPELLED.get(word, word) for word in words if word not in _ARTICLES)
 
 
@@ -99,6 +100,8 @@ def score(path: Path, questions: Path) -> float:
         if key not in people:
             raise ValueError(f"{path} must be about TextVQA's questions; it asks {key[1]!r} of image {key[0]}")
         if len(people[key]) != PEOPLE:
-            raise ValueError(f"--questions must hold {PEOPLE} answers to each question of TextVQA; got {len(people[key])}")
+            raise ValueError(
+                f"--questions must hold {PEOPLE} answers to each question of TextVQA; got {len(people[key])}"
+            )
         found.append(accuracy(each["text"], people[key]))
     return 100 * sum(found) / len(found)

@@ -222,8 +222,8 @@ def _check_ranges(cfg: DictConfig) -> None:
         raise ValueError(f"trainer.threads must lie in [1, {MOST_THREADS}]; got {cfg.trainer.threads}")
     if cfg.trainer.precision == "bf16-true":
         raise ValueError(
-            "trainer.precision must leave weights in float32; got bf16-true, in which a weight has 8 significant bits: a "
-            "step of AdamW at rate 2e-5 moves none above 0.0078, two thirds of those of a layer with standard deviation "
+            "trainer.precision must leave weights in float32; got bf16-true, in which a weight has 8 significant bits: "
+            "a step of AdamW at rate 2e-5 moves none above 0.0078, seven in ten of a layer with standard deviation "
             "0.02: choose bf16-mixed"
         )
     if cfg.trainer.precision not in PRECISIONS:
@@ -232,7 +232,9 @@ def _check_ranges(cfg: DictConfig) -> None:
 
 def _trainer(cfg: DictConfig) -> TrainerSettings:
     names = ("accelerator", "precision", "threads", "compile", "accumulate")
-    return TrainerSettings(**{name: cfg[name] for name in names}, checkpointing=cfg.gradient_checkpointing)
+    return TrainerSettings(
+        **{name: cfg[name] for name in names}, checkpointing=cfg.gradient_checkpointing, keep=cfg.keep_networks
+    )
 
 
 def _check_name(key: str, name: str) -> None:

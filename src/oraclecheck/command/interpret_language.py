@@ -18,7 +18,7 @@ def check_language_model(cfg: DictConfig, shadow: nn.Module, retrain: Recipe) ->
     """
     trainer, model = cfg.trainer, cfg.model.name
     if not is_language_model(shadow):
-        for key, usual in (("accumulate", 1), ("gradient_checkpointing", False)):
+        for key, usual in (("accumulate", 1), ("gradient_checkpointing", False), ("keep_networks", False)):
             if trainer[key] != usual:
                 raise ValueError(f"trainer.{key} must be {usual} for {model}, no language model; got {trainer[key]}")
         return

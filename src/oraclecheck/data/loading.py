@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 import torch
 from filelock import FileLock
@@ -54,7 +54,7 @@ def identity(source: Source | ModuleSource, cache: Path) -> dict[str, Any]:
         cache: Folder of the cache file; the tensors are computed if they are not there.
     """
     described = _described(source)
-    if not in_memory(source):
+    if isinstance(source, ModuleSource) or not in_memory(source):
         return described
     return {**described, "tensors": _cached(source, cache)["hash"]}
 
@@ -68,8 +68,14 @@ def _streams(source: Source) -> TypeGuard[ImageFolders]:
     return isinstance(source, ImageFolders) and source.streams
 
 
-def _makes_sets(source: Source) -> bool:
-    """Whether a source knows better than to give images: one of conversations has its own sets, read as needed."""
+class SetSource(Source, Protocol):
+    """A source that gives more than images with a label, such as conversations: sets of its own, read as needed."""
+
+    def sets(self) -> Sequence[Any]:
+        """The training and the test set."""
+
+
+def _makes_sets(source: Source | ModuleSource) -> TypeGuard[SetSource]:
     return hasattr(source, "sets")
 
 
@@ -94,7 +100,7 @@ def load(source: Source | ModuleSource, cache: Path, preparation: Preparation, d
     return ImageData(train, test, measured)
 
 
-def _sets(source: Source, cache: Path, preparation: Preparation) -> Sequence[ImageSet | StreamedSet]:
+def _sets(source: Source, cache: Path, preparation: Preparation) -> Sequence[Any]:
     mean, std, last = preparation.mean, preparation.std, preparation.channels_last
     if _makes_sets(source):
         return source.sets()

@@ -37,6 +37,7 @@ class TrainerSettings:
         compile: Whether networks are trained through `torch.compile`; what is measured before training is not.
         accumulate: Parts that a batch of a language model comes in, whose gradients add up to the batch's.
         checkpointing: Whether a language model's blocks are computed again in the backward pass.
+        keep: Whether retrained language models are kept beside their records.
     """
 
     accelerator: str = "auto"
@@ -45,6 +46,7 @@ class TrainerSettings:
     compile: bool = False
     accumulate: int = 1
     checkpointing: bool = False
+    keep: bool = False
 
 
 def fit(

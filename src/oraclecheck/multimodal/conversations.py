@@ -8,14 +8,13 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from oraclecheck.multimodal.questions import Encoded, QuestionSet
 from oraclecheck.errors import first_line, tell
 from oraclecheck.files import digest
-from oraclecheck.multimodal.hub import KEY, configuration, image_side, model_folder
+from oraclecheck.multimodal.hub import KEY, image_side, model_folder
+from oraclecheck.multimodal.questions import Encoded, QuestionSet
 
 SYSTEM = (
     "A chat between a curious user and an artificial intelligence assistant. "
@@ -28,8 +27,10 @@ IMAGE = "<image>"
 CONVERSATIONS = "Conversations"
 """The class below, as a configuration's `data.source` names it."""
 
-PROCESSING = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "merges.txt",
-              "added_tokens.json", "special_tokens_map.json", "preprocessor_config.json", "processor_config.json")  # fmt: skip
+PROCESSING = (
+    *("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "merges.txt", "added_tokens.json"),
+    *("special_tokens_map.json", "preprocessor_config.json", "processor_config.json"),
+)
 """Files of a model's folder that decide what it reads."""
 
 
@@ -136,7 +137,8 @@ class Conversations:
             return train, read_conversations("data.test", self._path(self.test))
         if not 1 <= self.held_out < len(train):
             raise ValueError(
-                f"data.source.held_out must lie in [1, {len(train) - 1}] where there is no data.test; got {self.held_out}"
+                f"data.source.held_out must lie in [1, {len(train) - 1}] where there is no data.test; got "
+                f"{self.held_out}"
             )
         out = {*sorted(range(len(train)), key=lambda i: hashlib.sha256(str(i).encode()).digest())[: self.held_out]}
         return tuple(each for i, each in enumerate(train) if i not in out), tuple(train[i] for i in sorted(out))

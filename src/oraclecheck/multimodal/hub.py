@@ -27,7 +27,9 @@ def model_folder(path: str | None) -> Path:
         ValueError: If there is none, or it holds no LLaVA.
     """
     if not path:
-        raise ValueError(f"{KEY} must be a folder in the Hub's format or a model's name there; got none: give {KEY}=DIR")
+        raise ValueError(
+            f"{KEY} must be a folder in the Hub's format or a model's name there; got none: give {KEY}=DIR"
+        )
     folder = Path(path)
     if not folder.is_dir():
         folder = _fetched(path)

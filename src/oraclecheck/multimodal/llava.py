@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from oraclecheck.multimodal.questions import Questions
 from oraclecheck.errors import first_line
 from oraclecheck.files import digest
 from oraclecheck.multimodal.hub import EXTRA, KEY, configuration, model_folder
+from oraclecheck.multimodal.questions import Questions
 
 try:
     from transformers import LlavaConfig, LlavaForConditionalGeneration
@@ -51,7 +51,7 @@ class Llava(LlavaForConditionalGeneration):
         kept = {name: value for name, value in content.items() if name not in _OF_THE_FILE}
         return {**description, "path": digest(kept)}
 
-    def forward(self, questions: Questions) -> Tensor:  # type: ignore[override]
+    def forward(self, questions: Questions) -> Tensor:
         """Logits (tokens of all answers, vocabulary)."""
         embedded = self.get_input_embeddings()(questions.tokens)
         if questions.images is not None:
@@ -67,7 +67,9 @@ class Llava(LlavaForConditionalGeneration):
         """An image with nothing said of it but one token, such as multiply-accumulates are counted for."""
         length = self.image_tokens + 1
         tokens = torch.full((1, length), self.config.image_token_id, device=device)
-        mask = torch.ones(1, 1, length, length, dtype=torch.bool, device=device)  # ready, for else it would be looked at
+        mask = torch.ones(
+            1, 1, length, length, dtype=torch.bool, device=device
+        )  # ready, for else it would be looked at
         place = torch.zeros(1, dtype=torch.int64, device=device)
         images = torch.empty(1, *input_shape, device=device)
         return Questions(tokens, mask, images, place, place + self.image_tokens)

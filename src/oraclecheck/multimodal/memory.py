@@ -1,4 +1,4 @@
-"""What training a language model takes of a GPU, by arithmetic on its configuration alone, before anything is loaded."""
+"""What training a language model takes of a GPU: arithmetic on its configuration alone, before anything is loaded."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -130,8 +130,8 @@ def alternatives(model: Model, use: Use, batch_size: int, gpu: float) -> Iterato
         (f"trainer.accumulate={batch_size}", {"conversations": 1}),
         ("trainer.precision=bf16-mixed", {"mixed": True}),
     ):
-        other = replace(use, **change)  # type: ignore[arg-type]
-        tried = replace(tried, **change)  # type: ignore[arg-type]
+        other = replace(use, **change)
+        tried = replace(tried, **change)
         if other != use and fits(model, other, gpu):
             yield words, other
     if tried != use and fits(model, tried, gpu):
@@ -152,8 +152,11 @@ def spell_model(model: Model) -> str:
     """For a reader: how many parameters there are, and which never go."""
     whole = model.all_parameters
     dense = ", ".join(f"{name} {100 * size / whole:.1f} %" for name, size in _dense(model).items())
-    share = 100 * (1 - model.masked / whole)
-    return f"{whole:,} parameters, of which {model.masked:,} can go; {share:.1f} % always stay: {dense}"
+    share, tower = 100 * (1 - model.masked / whole), model.parameters["vision tower"]
+    return (
+        f"{whole:,} parameters, of which {model.masked:,} can go; {share:.1f} % always stay: {dense} (of the vision "
+        f"tower and what can go, the tower is {100 * tower / (tower + model.masked):.1f} %)"
+    )
 
 
 def _dense(model: Model) -> dict[str, int]:

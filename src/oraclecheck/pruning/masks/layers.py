@@ -38,7 +38,9 @@ def masked_layers(network: nn.Module, patterns: Sequence[str]) -> tuple[MaskedLa
     for part in getattr(network, "never_pruned", ()):
         inside = next((name for name in there if name in matched and f"{name}.".startswith(f"{part}.")), None)
         if inside is not None:
-            raise ValueError(f"{KEY} must leave {part} alone, whose weights all stay; got a pattern that matches {inside}")
+            raise ValueError(
+                f"{KEY} must leave {part} alone, whose weights all stay; got a pattern that matches {inside}"
+            )
     owners: dict[int, str] = {}
     for name in (name for name in there if name in matched):
         other = owners.setdefault(id(there[name].weight), name)
