@@ -82,18 +82,25 @@ def test_tinyllava_fits_into_80_gigabytes(model):
 def test_what_would_fit_is_told_the_least_change_first(model):
     whole = Use(conversations=8, tokens=2048, checkpointing=False, mixed=True)
     words = [words for words, _ in alternatives(model, whole, 8, 80e9)]
-    assert words[:3] == ["trainer.gradient_checkpointing=true", "trainer.accumulate=8", "all of these together"]
-    assert [words for words, _ in alternatives(model, USUAL, 8, 48e9)] == ["2 such GPUs that share it out"]
+    both = "trainer.gradient_checkpointing=true trainer.accumulate=8"
+    assert words == ["trainer.gradient_checkpointing=true", "trainer.accumulate=8", both, f"{both} on a GPU of 60 GB"]
+    assert [words for words, _ in alternatives(model, USUAL, 8, 48e9)] == ["on a GPU of 60 GB"]
+
+
+def test_measuring_in_float32_may_be_what_takes_most(model):
+    # 4 conversations at once, without gradients of activations and without copies
+    little = memory(model, Use(conversations=1, tokens=8192, checkpointing=True, mixed=True))
+    assert little["logits"] == 3 * 4 * 8192 * VOCABULARY * 4 and "16-bit copies" not in little
 
 
 def test_a_gpu_too_small_is_refused_before_anything_is_loaded(refused, monkeypatch):
     from oraclecheck.multimodal import llava
 
-    monkeypatch.setattr(device_memory, "smallest_gpu", lambda trainer: 40e6)
+    monkeypatch.setattr(device_memory, "smallest_gpu", lambda trainer: 105e6)
     monkeypatch.setattr(llava, "network_state", lambda folder: pytest.fail("it was loaded"))
     said = refused("data.source.max_length=8192", "paths.out=elsewhere")
     assert said.startswith(
-        "trainer must need less memory than the GPU has, 95% of 0.0 GB; got 0.1 GB: what would fit: "
+        "trainer must need less memory than the GPU has, 95% of 0.1 GB; got 0.2 GB: what would fit: "
     )
     assert "trainer.gradient_checkpointing=true (" in said
 

@@ -54,6 +54,7 @@ def test_a_ratio_that_no_method_can_reach(refused):
             ("data=digits",),
             "model.input_shape must be that of the images of digits, [1, 32, 32]; tinyllava takes [3, 16, 16]",
         ),
+        (("trainer.strategy=fsdp",), "trainer.strategy must be auto; got fsdp: a worker trains a whole network on one"),
         (
             ("trainer.precision=bf16-true",),
             "trainer.precision must leave weights in float32; got bf16-true, in which a",

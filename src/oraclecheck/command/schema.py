@@ -205,7 +205,8 @@ class TrainerConfig:
     """Lightning's accelerator and precision, torch.compile, and torch's threads in each process.
 
     A batch of a language model comes in `accumulate` parts; `gradient_checkpointing` computes its blocks again in the
-    backward pass; `keep_networks` keeps what is retrained, in the Hub's format beside its record.
+    backward pass; a worker trains on one GPU (`strategy: auto`); `keep_networks` keeps what is retrained, in the Hub's
+    format beside its record.
     """
 
     accelerator: str = "auto"
@@ -214,6 +215,7 @@ class TrainerConfig:
     threads: int = 1
     accumulate: int = 1
     gradient_checkpointing: bool = False
+    strategy: str = "auto"
     keep_networks: bool = False
 
 

@@ -49,7 +49,7 @@ class Evaluation:
 
 def evaluate(network: nn.Module, images: LabelledImages) -> Evaluation:
     """Evaluate a network on a whole set that lies on the network's device; its mode is left as it was."""
-    size = batch_size(images.shape)
+    size = images.measured_at_once or batch_size(images.shape)
     # Made before the large activations: small tensors kept alive between them would fragment the heap.
     losses = torch.empty(images.labels_in_all, device=images.device)
     correct = torch.empty(len(losses), dtype=torch.bool, device=images.device)
@@ -69,7 +69,7 @@ def evaluate(network: nn.Module, images: LabelledImages) -> Evaluation:
 def first_loss(network: nn.Module, images: LabelledImages) -> float:
     """Mean cross-entropy on the first batch that `evaluate` would take: little work that tells networks apart."""
     with measuring(network, images.device):
-        batch, labels = next(images.batches(batch_size(images.shape)))
+        batch, labels = next(images.batches(images.measured_at_once or batch_size(images.shape)))
         return cross_entropy(network(batch), labels).item()
 
 

@@ -1,10 +1,13 @@
 """What training a language model takes of a GPU: arithmetic on its configuration alone, before anything is loaded."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
+
+from oraclecheck.multimodal.questions import AT_ONCE
 
 GB = 1e9
 
@@ -13,7 +16,14 @@ FLOAT, BFLOAT, MASK = 4, 2, 1
 
 ACTIVATIONS = 34
 """Bytes that a block keeps for its backward pass, for each token and each unit of its width, in 16 bits and without the
-attention's scores, which are never kept (Korthikanti et al., arXiv 2205.05198, Eq. 2)."""
+attention's scores, which are never kept (Korthikanti et al., arXiv 2205.05198, Eq. 1)."""
+
+MEASURED = 60
+"""Bytes of one block, for each token and each unit of its width, where float32 is only measured: what goes in and out
+of its attention, four times the width twice, and what is added up."""
+
+LOGITS = 3
+"""Tensors of their size: they, their softmax, and their gradient."""
 
 SPARE = 0.95
 """Share of a GPU's memory that there is to be had: the rest is its driver's, or lost between tensors."""
@@ -29,7 +39,6 @@ class Model:
         masked: Weights that masks say something about.
         blocks: Of the language model.
         width: Of these.
-        largest_block: Parameters of the largest.
         vocabulary: Tokens.
     """
 
@@ -38,7 +47,6 @@ class Model:
     masked: int
     blocks: int
     width: int
-    largest_block: int
     vocabulary: int
 
     @classmethod
@@ -59,9 +67,8 @@ class Model:
         for parameter in shadow.parameters():
             sizes[owned[id(parameter)]] += parameter.numel()
         trained = sum(parameter.numel() for parameter in shadow.parameters() if parameter.requires_grad)
-        text, layers = network.config.text_config, network.model.language_model.layers
-        largest = max(sum(parameter.numel() for parameter in block.parameters()) for block in layers)
-        return cls(sizes, trained, masked, len(layers), text.hidden_size, largest, text.vocab_size)
+        text = network.config.text_config
+        return cls(sizes, trained, masked, text.num_hidden_layers, text.hidden_size, text.vocab_size)
 
     @property
     def all_parameters(self) -> int:
@@ -78,36 +85,41 @@ class Use:
         tokens: Of the longest conversation, those of its image included.
         checkpointing: Whether blocks are computed again in the backward pass.
         mixed: Whether it is computed in 16 bits.
-        gpus: Over which weights, gradients and moments are shared out.
     """
 
     conversations: int
     tokens: int
     checkpointing: bool
     mixed: bool
-    gpus: int = 1
 
 
 def memory(model: Model, use: Use) -> dict[str, float]:
-    """What -> bytes of a GPU's memory at its fullest, while a part of a batch goes backward.
+    """What -> bytes of a GPU's memory at its fullest.
 
-    Weights, gradients and Adam's two moments are float32: see docs/multimodal.md. A model that is shared out has in
-    addition the weights of two of its blocks whole: the one that computes and the next.
+    That is while a part of a batch goes backward, or while the network is measured between two epochs. Weights,
+    gradients and Adam's two moments are float32: see docs/multimodal.md. Every token is taken for an answer's.
     """
+    always = {
+        "weights": FLOAT * model.all_parameters,
+        "gradients": FLOAT * model.trained,
+        "Adam's moments": 2 * FLOAT * model.trained,
+        "masks": MASK * model.masked,
+    }
     tokens = use.conversations * use.tokens
     block = tokens * model.width * ACTIVATIONS * (1 if use.mixed else 2)
     stored = tokens * model.width * FLOAT * model.blocks
-    found = {
-        "weights": FLOAT * model.all_parameters / use.gpus,
-        "gradients": FLOAT * model.trained / use.gpus,
-        "Adam's moments": 2 * FLOAT * model.trained / use.gpus,
-        "masks": MASK * model.masked / use.gpus,
-        "16-bit copies": BFLOAT * model.trained / use.gpus if use.mixed else 0,
-        "blocks made whole": 2 * FLOAT * model.largest_block if use.gpus > 1 else 0,
+    training = {
+        "16-bit copies": BFLOAT * model.trained if use.mixed else 0,
         "activations": stored + block if use.checkpointing else model.blocks * block,
-        "logits": 3 * tokens * model.vocabulary * FLOAT,  # they, their softmax, their gradient
+        "logits": LOGITS * tokens * model.vocabulary * FLOAT,
     }
-    return {name: float(size) for name, size in found.items() if size}
+    measured = AT_ONCE * use.tokens
+    measuring = {
+        "activations": measured * model.width * MEASURED,
+        "logits": LOGITS * measured * model.vocabulary * FLOAT,
+    }
+    fuller = max(training, measuring, key=lambda sizes: sum(sizes.values()))
+    return {name: float(size) for name, size in (always | fuller).items() if size}
 
 
 def fits(model: Model, use: Use, gpu: float) -> bool:
@@ -116,7 +128,7 @@ def fits(model: Model, use: Use, gpu: float) -> bool:
 
 
 def alternatives(model: Model, use: Use, batch_size: int, gpu: float) -> Iterator[tuple[str, Use]]:
-    """What would fit into such a GPU, in words, the least change first.
+    """What would fit into such a GPU, in words, the least change first; last what takes least, on the GPU it takes.
 
     Args:
         model: The model.
@@ -124,7 +136,7 @@ def alternatives(model: Model, use: Use, batch_size: int, gpu: float) -> Iterato
         batch_size: Conversations of a batch.
         gpu: Bytes.
     """
-    tried = use
+    tried, changes = use, list[str]()
     for words, change in (
         ("trainer.gradient_checkpointing=true", {"checkpointing": True}),
         (f"trainer.accumulate={batch_size}", {"conversations": 1}),
@@ -132,14 +144,14 @@ def alternatives(model: Model, use: Use, batch_size: int, gpu: float) -> Iterato
     ):
         other = replace(use, **change)
         tried = replace(tried, **change)
-        if other != use and fits(model, other, gpu):
-            yield words, other
-    if tried != use and fits(model, tried, gpu):
-        yield "all of these together", tried
-    for gpus in (2, 4, 8, 16):
-        if fits(model, replace(tried, gpus=gpus), gpu):
-            yield f"{gpus} such GPUs that share it out", replace(tried, gpus=gpus)
-            return
+        if other != use:
+            changes.append(words)
+            if fits(model, other, gpu):
+                yield words, other
+    if len(changes) > 1 and fits(model, tried, gpu):
+        yield " ".join(changes), tried
+    needed = sum(memory(model, tried).values()) / SPARE
+    yield " ".join([*changes, f"on a GPU of {math.ceil(needed / GB)} GB"]), tried
 
 
 def spell_memory(sizes: Mapping[str, float]) -> str:

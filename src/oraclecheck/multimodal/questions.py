@@ -38,6 +38,9 @@ class Questions:
         return Questions(*(part if part is None else part.to(device, non_blocking=True) for part in parts))  # type: ignore[arg-type]
 
 
+AT_ONCE = 4
+"""Conversations that are measured at once: part of a study's identity, for it moves the last bits."""
+
 QuestionBatches = Iterator[tuple[Questions, Tensor]]
 
 
@@ -91,6 +94,11 @@ class QuestionSet(LabelledImages):
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    @property
+    def measured_at_once(self) -> int:
+        """Conversations of a batch of an evaluation."""
+        return AT_ONCE
 
     @cached_property
     def labels_in_all(self) -> int:
