@@ -44,9 +44,9 @@ def words(llava: Path, questions_folder: Path) -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def swept(words: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The study's folder after the four methods."""
+    """The study's folder after two methods."""
     out = tmp_path_factory.mktemp("swept")
-    assert main([*words, f"paths.out={out}", 'combo="0-3"', "repeat=0"]) == 0
+    assert main([*words, f"paths.out={out}", 'combo="0,1"', "repeat=0"]) == 0
     (study,) = out.glob("tinyllava-*")
     return study
 

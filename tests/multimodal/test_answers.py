@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tiny_llava import COLORS
 
+import oraclecheck as oc
 from oraclecheck.answers.command import main as answers
 from oraclecheck.cli import main
 
@@ -81,6 +82,7 @@ def test_kept_networks_answer_and_are_put_into_the_papers_table(words, llava, qu
     rest = (f"paths.out={tmp_path}", "combo=range(4)", "repeat=0,1", "trainer.keep_networks=true", "retrain.epochs=6")
     assert main(["-m", *words, *rest]) == 0
     (study,) = tmp_path.glob("tinyllava-*")
+    assert oc.correlate(oc.load_runs(study))["n"].tolist() == [4, 4]
     write_benchmarks(tmp_path / "benchmarks", questions_folder)
     said = write_answers(study / "0" / "0" / "answers", study / "0" / "0" / "network", questions_folder)
     assert sum(text in COLORS for text in said) >= 10  # it has learned what an answer is

@@ -46,6 +46,7 @@ def test_a_ratio_that_no_method_can_reach(refused):
     assert refused("pruning.ratio=1.0").startswith("pruning.ratio must be one number between 0 and 1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("others", "said"),
     [

@@ -16,16 +16,14 @@ def record(study: Path, combination: int, repeat: int = 0) -> dict:
 
 
 def test_records_are_like_any_others_and_the_model_learns(swept):
-    methods = [record(swept, i)["removed"]["method"] for i in range(4)]
-    assert methods == ["uniform", "global", "outlier", "components"]
+    assert [record(swept, i)["removed"]["method"] for i in range(2)] == ["uniform", "global"]
     first = record(swept, 0)
     assert (first["status"], first["data"], first["engine"], len(first["history"])) == ("ok", "llava", "lightning", 2)
     # of 2 blocks of 4 * 32 * 32 + 2 * 32 * 64 weights 43.75 % go
     assert first["dense_params"] - first["pruned_params"] == 7168
     assert first["pruned_train_loss"] > 3 > 1.6 > first["final_train_loss"]
     assert first["versions"].keys() >= {"transformers", "tokenizers"}
-    runs = oc.load_runs(swept)
-    assert oc.correlate(runs)["n"].tolist() == [4, 4]
+    assert oc.load_runs(swept)["status"].tolist() == ["ok", "ok"]
 
 
 @pytest.mark.slow
