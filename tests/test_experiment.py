@@ -21,7 +21,7 @@ from oraclecheck.criteria.additive import ADDITIVE
 from oraclecheck.data.loading import Preparation, load
 from oraclecheck.leases import Lease
 from oraclecheck.networks.lenet import LeNet5Mini
-from oraclecheck.pipelines import dense, one_shot
+from oraclecheck.pipelines import dense, one_shot, training
 
 
 def the_record(combination: str = "0", repeat: int = 0) -> dict:
@@ -259,7 +259,7 @@ def test_dense_network_that_cannot_be_kept_is_one_sentence(command, monkeypatch)
     train = dense._train
     monkeypatch.setattr(dense, "_train", lambda *arguments: trained.append(1) or train(*arguments))
     monkeypatch.setattr(files, "create_atomically", fail)
-    monkeypatch.setattr(dense, "_failures", {})
+    monkeypatch.setattr(training, "_failures", {})
     code, _, err = command("-m", *QUICK, "logger=none", "combo=0,1")
     (line,) = [line for line in err.splitlines() if "No space left" in line]
     assert (

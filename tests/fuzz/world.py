@@ -21,7 +21,7 @@ from oraclecheck.data import loading
 from oraclecheck.engines import lightning
 from oraclecheck.engines.engine import Retraining
 from oraclecheck.engines.evaluation import Evaluation
-from oraclecheck.pipelines import dense
+from oraclecheck.pipelines import dense, training
 from oraclecheck.records import claims
 from oraclecheck.waiting import waiting
 
@@ -170,8 +170,8 @@ def call(main: Callable[[list[str]], int], arguments: list[str], also: tuple[str
         for remembers in (loading.identity, loading.train_labels, loading.train_eval_indices, dense._load_once):
             remembers.cache_clear()
         dense._hashes.clear()
-        dense._failures.clear()
-        dense._lease.cache_clear()
+        training._failures.clear()
+        training._lease.cache_clear()
     said = err.getvalue()
     assert code in (0, 1, 2), f"{arguments} ended with {code}"
     assert "Traceback" not in said + out.getvalue(), f"{arguments}: {said}"

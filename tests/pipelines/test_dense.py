@@ -14,9 +14,9 @@ from engines.test_callbacks import DATA
 from oraclecheck.engines.recipe import Recipe
 from oraclecheck.engines.trainer import TrainerSettings
 from oraclecheck.networks.lenet import LeNet5Mini
-from oraclecheck.pipelines import dense
+from oraclecheck.pipelines import training
 from oraclecheck.pipelines.checkpoint import load_checkpoint
-from oraclecheck.pipelines.dense import train_once
+from oraclecheck.pipelines.training import train_once
 
 CPU = TrainerSettings(accelerator="cpu")
 
@@ -28,7 +28,7 @@ def train(path: Path, data=lambda: DATA, rate: float = 0.05, seed: int = 0):
         torch.manual_seed(seed)
         recipe = Recipe(2, 16, ((0, rate),), 0.9, 0)
         found = {}
-        dense.train(LeNet5Mini(), data(), recipe, seed, CPU, "lenet5_mini", "test set", [2], found.__setitem__)
+        training.train(LeNet5Mini(), data(), recipe, seed, CPU, "lenet5_mini", "test set", [2], found.__setitem__)
         return found[2]
 
     while not train_once(path, trained, {"model": "lenet5_mini"}):
@@ -78,8 +78,8 @@ def _train_without_lease(folder: str, seed: int) -> None:
     def progress(*_):
         return (lambda _: None) if seed == 0 else (lambda entry: entry["epoch"] == 1 and wait_for("told-0"))
 
-    dense.Lease = NoLease
-    dense._progress = progress
+    training.Lease = NoLease
+    training._progress = progress
     found = train(Path(folder, "dense.pt"), data, seed=seed).hash
     Path(folder, f"told-{seed}").write_text(found)
 
@@ -109,7 +109,7 @@ def test_dense_network_is_that_of_the_last_epoch_and_is_found_again(tmp_path):
 
 
 def test_failed_training_is_not_repeated(tmp_path, monkeypatch):
-    monkeypatch.setattr(dense, "_failures", {})
+    monkeypatch.setattr(training, "_failures", {})
     with pytest.raises(ValueError, match=r"pretrain\.lr must let the dense lenet5_mini learn"):
         train(tmp_path / "dense.pt", rate=1e30)
     with pytest.raises(ValueError, match=r"pretrain\.lr must let"):

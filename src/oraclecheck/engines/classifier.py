@@ -23,7 +23,7 @@ class Classifier(L.LightningModule):
         super().__init__()
         self.network = network
         self.recipe = recipe
-        self._mixing = Mixing(recipe, derive_seed(seed, "mixing"))
+        self.mixing = Mixing(recipe, derive_seed(seed, "mixing"))
         self._loss_sum: Tensor
         # One tensor for a whole fit: small ones kept alive between large activations would fragment the heap.
         self.register_buffer("_loss_sum", torch.zeros(()), persistent=False)
@@ -36,8 +36,8 @@ class Classifier(L.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """Mean cross-entropy of a batch, with the recipe's mixing and label smoothing."""
         images, labels = batch
-        if self._mixing:
-            images, share = self._mixing(images)
+        if self.mixing:
+            images, share = self.mixing(images)
             logits = self.network(images)
             # the cross-entropy is linear in the targets, so this is that of the mixed targets
             loss = share * self._loss(logits, labels) + (1 - share) * self._loss(logits, labels.roll(1))

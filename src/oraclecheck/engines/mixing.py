@@ -24,7 +24,7 @@ class Mixing:
         ways: list[Any] = [v2.MixUp(alpha=recipe.mixup)] if recipe.mixup else []
         ways += [v2.CutMix(alpha=recipe.cutmix)] if recipe.cutmix else []
         self._mix = v2.RandomChoice(ways) if ways else None
-        self._generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)
 
     def __bool__(self) -> bool:
         return self._mix is not None
@@ -36,7 +36,7 @@ class Mixing:
             images: Normalised, shape (n, channels, height, width).
         """
         assert self._mix is not None
-        seed = int(torch.randint(0, 2**62, (), generator=self._generator))
+        seed = int(torch.randint(0, 2**62, (), generator=self.generator))
         marker = torch.zeros(len(images), 1, device=images.device)  # what torchvision takes for soft labels
         marker[0] = 1
         with torch.random.fork_rng(devices=[]):

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -56,6 +57,7 @@ def fit(
     seed: int,
     settings: TrainerSettings,
     callbacks: "Sequence[L.Callback]",
+    state: Path | None = None,
 ) -> nn.Module:
     """Train a network, or what a callback makes of it at the start; returns it on the CPU.
 
@@ -66,6 +68,7 @@ def fit(
         seed: Everything random follows from it.
         settings: Device, precision, threads.
         callbacks: What else happens.
+        state: Where a `Resuming` has kept the state of this fit, which goes on from there; None: it begins.
     """
     import lightning as L
 
@@ -87,7 +90,7 @@ def fit(
         accumulate_grad_batches=settings.accumulate,
     )
     with float32_arithmetic(tf32=settings.precision == TF32):
-        trainer.fit(module, batches)
+        trainer.fit(module, batches, ckpt_path=state, weights_only=True)
     return module.network
 
 

@@ -2,9 +2,7 @@
 
 import json
 import math
-import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,19 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from oraclecheck.data import loading
 from oraclecheck.data.images import ImageData
 from oraclecheck.engines.evaluation import evaluate, first_loss
-from oraclecheck.engines.recipe import Recipe
-from oraclecheck.engines.trainer import TrainerSettings, device_of, fit
+from oraclecheck.engines.trainer import device_of
 from oraclecheck.files import digest, remove_remains, write_json
-from oraclecheck.leases import Lease
 from oraclecheck.multimodal.hub import weights_of
 from oraclecheck.networks.imagenet import fetch_weights, weights_file
 from oraclecheck.networks.shadow import build, identity, parameters_and_macs, shadow_network
 from oraclecheck.pipelines.checkpoint import Checkpoint, load_checkpoint, load_model, save_checkpoint
+from oraclecheck.pipelines.training import train, train_once
 from oraclecheck.seeds import derive_seed
 from oraclecheck.study.definition import data_identity, evaluation_identity, study_of, test_set_hash
 from oraclecheck.study.identity import Study
@@ -118,139 +115,28 @@ def _load(setting: Setting) -> Checkpoint:
     return load_checkpoint(dense_path(setting), shadow_network(network.description), key, network.name)
 
 
-def train_once(
-    path: Path, train: Callable[[], Checkpoint], about: Mapping[str, Any], training: Path | None = None
-) -> bool:
-    """Train the network at `path` if it is not there and nobody else does; gives whether it is there now.
-
-    It is created once and never replaced: where a process that trains it was cut off from the folder, the network of
-    the first to be done is everybody's.
-
-    Args:
-        path: Where it is kept; its name identifies the recipe.
-        train: Trains it; called only if it is not there.
-        about: What else its file says.
-        training: Path of the network of the last epoch: the networks of a training are of one process. None: `path`.
-
-    Raises:
-        ValueError: If training diverges or the file cannot be written.
-    """
-    if path.is_file():
-        return True
-    if path.absolute() in _failures:  # the other studies of a sweep need not try again
-        raise _failures[path.absolute()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lease = _lease(training or path)
-    if not lease.take():
-        return False
-    try:
-        if not path.is_file():
-            save_checkpoint(path, train(), about)
-    except Exception as error:
-        _failures[path.absolute()] = error
-        raise
-    finally:
-        lease.release()
-    return True
-
-
-def lease_path(dense: Path) -> Path:
-    """The lease that whoever trains a dense network holds."""
-    return dense.with_name(f".{dense.name}.claim")
-
-
-@lru_cache  # to see that a holder on another machine is dead takes more than one look
-def _lease(dense: Path) -> Lease:
-    return Lease(lease_path(dense))
-
-
-_failures: dict[Path, Exception] = {}
-"""Dense networks whose training failed in this process."""
-
-
 def _train(setting: Setting, about: Mapping[str, Any]) -> Checkpoint:
     """Train the dense network as far as it is asked for; networks of earlier epochs are put in their places."""
     data, recipe, seed = load_data(setting), setting.pretrain.recipe, setting.pretrain.seed
-    wanted = setting.pipeline.epoch or recipe.epochs
     torch.manual_seed(derive_seed(seed, "pretrain", "initialisation"))
     network = build(setting.network.description)
-    found = []
 
     def keep(epoch: int, checkpoint: Checkpoint) -> None:
-        if epoch == wanted:
-            found.append(checkpoint)
-        else:
-            save_checkpoint(path_after(setting, epoch), checkpoint, about)
+        save_checkpoint(path_after(setting, epoch), checkpoint, about)
 
-    name, test_set = setting.network.name, test_set_hash(setting)
-    train(network, data, recipe, seed, setting.trainer, name, test_set, epochs_to_keep(setting), keep)
-    return found[0]
+    def kept(epoch: int) -> bool:
+        return path_after(setting, epoch).is_file()
+
+    name, test_set, path = setting.network.name, test_set_hash(setting), training_path(setting)
+    state = path.with_name(f".{path.name}.training")
+    train(network, data, recipe, seed, setting.trainer, name, test_set, epochs_to_keep(setting), keep, state, kept)
+    return _load(setting)
 
 
 def epochs_to_keep(setting: Setting) -> list[int]:
     """Numbers of epochs after which a training keeps its network; it ends with the last of them."""
     last = setting.pretrain.recipe.epochs
     return sorted({setting.pipeline.epoch or last, *(epoch for epoch in setting.pretrain.keep if epoch <= last)})
-
-
-def train(
-    network: nn.Module,
-    data: ImageData,
-    recipe: Recipe,
-    seed: int,
-    trainer: TrainerSettings,
-    model: str,
-    test_set: str,
-    epochs: Sequence[int],
-    keep: Callable[[int, Checkpoint], None],
-) -> None:
-    """Train a network to be the dense one.
-
-    Args:
-        network: Initialised; trained in place.
-        data: On the device of `trainer`.
-        recipe: The pre-training recipe, already scaled.
-        seed: `pretrain.seed`.
-        trainer: Device, precision, threads.
-        model: The network's name, for messages.
-        test_set: Hash of what decides the metrics of its history.
-        epochs: Numbers of epochs after which the network is kept; training ends after the last of them.
-        keep: Is given each of these numbers and the network as it is then.
-
-    Raises:
-        ValueError: If training diverges.
-    """
-    from oraclecheck.engines.callbacks import History, Keeping  # it brings Lightning, which takes seconds
-
-    history = History(data, _progress(model, epochs[-1]))
-
-    def kept(epoch: int, state: dict[str, Tensor]) -> None:
-        tensors = {name: tensor.contiguous() for name, tensor in state.items()}
-        keep(epoch, Checkpoint(tensors, list(history.epochs), test_set))
-
-    if data.train.channels_last:
-        network = network.to(memory_format=torch.channels_last)
-    fit(network, data.train, recipe, derive_seed(seed, "pretrain", "order"), trainer, [history, Keeping(epochs, kept)])
-    if history.diverged:
-        raise ValueError(
-            f"pretrain.lr must let the dense {model} learn; with {recipe.schedule} its loss became NaN or infinite "
-            f"in epoch {len(history.epochs) - 1}"
-        )
-
-
-def _progress(model: str, epochs: int) -> Callable[[dict[str, float]], None]:
-    """A line every few seconds on stderr, for whoever waits."""
-    last = -math.inf
-
-    def show(entry: dict[str, float]) -> None:
-        nonlocal last
-        done = int(entry["epoch"]) + 1
-        if time.monotonic() - last >= PROGRESS_SECONDS or done == epochs:
-            last = time.monotonic()
-            accuracy = f"test accuracy {entry['test_accuracy']:.4f}"
-            print(f"dense {model}: epoch {done} of {epochs}, {accuracy}", file=sys.stderr, flush=True)
-
-    return show
 
 
 def load_data(setting: Setting) -> ImageData:
