@@ -50,7 +50,7 @@ clean:  ## remove the virtual environment and caches, never results
 	touch $@
 
 .venv/installed-all: .venv/installed-dev
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,ray,slurm]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,multimodal,ray,slurm]'
 	touch $@
 
 .PHONY: help demo experiments test test-all check bench faults fuzz results clean

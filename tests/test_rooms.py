@@ -8,6 +8,7 @@ import oraclecheck
 ROOMS = (
     {"__version__", "errors", "files", "leases", "seeds", "spelling", "waiting"},
     {"data", "networks"},
+    {"multimodal"},
     {"pruning"},
     {"engines"},
     {"criteria"},
@@ -16,7 +17,7 @@ ROOMS = (
     {"analysis", "command"},
     {"oracle", "report", "experiment"},
     {"sweep"},
-    {"audit", "cli", "layers", "experiments", "publish", "score", "status"},
+    {"answers", "audit", "cli", "layers", "experiments", "publish", "score", "status"},
     {"__main__"},
 )
 """From the ground up: a room may use those below it."""

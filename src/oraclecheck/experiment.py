@@ -28,9 +28,11 @@ from oraclecheck.engines.choice import engine_of, tools_of
 from oraclecheck.engines.engine import Engine, Run
 from oraclecheck.engines.trainer import device_of
 from oraclecheck.files import FileState, remove_all_remains
+from oraclecheck.multimodal.conversations import Conversations
 from oraclecheck.pipelines.checkpoint import Checkpoint
 from oraclecheck.pipelines.choice import pipeline_of
 from oraclecheck.pipelines.dense import Dense, dense_checkpoint, load_data, measure_dense
+from oraclecheck.pipelines.kept_model import keeping
 from oraclecheck.pipelines.masks import with_masks
 from oraclecheck.pipelines.proof import prove_pruning
 from oraclecheck.records.claims import Claim, Claims
@@ -180,10 +182,13 @@ class StudyRuns:
         def tell(run: Run, entry: dict[str, float]) -> None:
             next(each for each in held if each.run is run).mirror.log(entry)
 
+        setting = self.request.setting
+        if setting.trainer.keep:
+            engine = keeping(engine, setting.network, lambda: held[0].claim.path.parent)
         try:
             try:
-                pipeline = pipeline_of(self.request.setting)
-                for came in pipeline(engine, runs(), self.dense, self.data, self.request.setting, tell):
+                pipeline = pipeline_of(setting)
+                for came in pipeline(engine, runs(), self.dense, self.data, setting, tell):
                     held.popleft().end(came)
             except Exception as error:
                 while held:
@@ -259,4 +264,12 @@ def _modules(setting: Setting) -> list[str]:
     """The modules that the network and the data come from."""
     source = setting.data.source
     classes = [get_object(setting.network.description["_target_"]), type(getattr(source, "module", source))]
-    return [owner.__module__ for owner in classes] + ["sklearn"] * isinstance(source, Digits)
+    return (
+        [owner.__module__ for owner in classes]
+        + ["sklearn"] * isinstance(source, Digits)
+        + _READERS * isinstance(source, Conversations)
+    )
+
+
+_READERS = ["transformers", "tokenizers"]
+"""What reads conversations."""

@@ -49,7 +49,8 @@ def main() -> int:
     console.print(
         f"{all_retrainings:,} retrainings of {all_epochs:,} epochs in all, besides the dense networks. "
         "'pruning.wiring=released_code' behind a command gives its twin: the same combinations, wired as the paper's "
-        "released code wires them (ViT: 'pruning.scheme=width'; those called unstructured have none).",
+        "released code wires them (ViT: 'pruning.scheme=width'; those called unstructured, and "
+        "tableA6_tinyllava, have none).",
         highlight=False,
         soft_wrap=True,
     )

@@ -14,6 +14,7 @@ from oraclecheck.data.loading import Preparation
 from oraclecheck.data.module import ModuleSource, is_data_module
 from oraclecheck.data.sources import Source
 from oraclecheck.errors import tell
+from oraclecheck.multimodal.conversations import Conversations
 from oraclecheck.networks.target import check_targets
 
 MOST_SCALE = 1e6
@@ -68,6 +69,13 @@ def interpret_preparation(cfg: DictConfig, source: Source | ModuleSource) -> Pre
     """
     data = cfg.data
     channels = cfg.model.input_shape[0]
+    if isinstance(source, Conversations):
+        if data.mean or data.std or Augmentation(**plain(data.augment)):
+            raise ValueError(
+                "data.mean, data.std and data.augment must be left as they are for conversations, whose images the "
+                "model's own image processor normalises"
+            )
+        return Preparation((), (), train_eval_images=data.train_eval_images)
     if isinstance(source, ModuleSource):
         if data.mean or data.std or Augmentation(**plain(data.augment)) or data.train_eval_images is not None:
             raise ValueError(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from oraclecheck.command.device_memory import check_memory
 from oraclecheck.command.interpret_masks import UNSTRUCTURED
 from oraclecheck.command.interpret_pipeline import check_shapes
 from oraclecheck.command.request import Request
@@ -47,6 +48,8 @@ def check(request: Request, *, elsewhere: bool = False) -> None:
     _check_combinations(request.combinations, setting.pruning, setting.paths.out)
     check_accelerator(setting.trainer, elsewhere=elsewhere)
     _check_writable("paths.out", setting.paths.out)
+    if not elsewhere:
+        check_memory(setting)
     _check_data(setting.data, setting.paths.cache)
     train_eval_indices(setting)  # are there as many images?
     if setting.pretrain.loads and not dense_path(setting).is_file():

@@ -13,6 +13,7 @@ from hydra.core.plugins import Plugins
 from omegaconf import MISSING, OmegaConf
 
 from oraclecheck.data.classes import class_folders
+from oraclecheck.multimodal.hub import image_side
 
 Stage = Enum("Stage", ["run", "pretrain"])
 Wiring = Enum("Wiring", ["correct", "released_code"])
@@ -39,7 +40,11 @@ class LayersConfig:
 
 @dataclass
 class ModelConfig:
-    """A network and what is pruned in it unless `pruning.ratio` says otherwise."""
+    """A network and what is pruned in it unless `pruning.ratio` says otherwise.
+
+    Of a model in the Hub's format `path` is the folder or the name. Where single weights go, `maskable` are the layers
+    that lose them and `blocks` tells the layers of a block, unless `pruning.unstructured` says otherwise.
+    """
 
     name: str = MISSING
     network: dict[str, Any] = MISSING
@@ -48,6 +53,9 @@ class ModelConfig:
     input_shape: list[int] = MISSING
     weights: str | None = None
     channels_last: bool = False
+    path: str | None = None
+    maskable: list[str] = field(default_factory=lambda: [".*"])
+    blocks: str | None = None
 
 
 @dataclass
@@ -194,12 +202,21 @@ class EngineConfig:
 
 @dataclass
 class TrainerConfig:
-    """Lightning's accelerator and precision, torch.compile, and torch's threads in each process."""
+    """Lightning's accelerator and precision, torch.compile, and torch's threads in each process.
+
+    A batch of a language model comes in `accumulate` parts; `gradient_checkpointing` computes its blocks again in the
+    backward pass; a worker trains on one GPU (`strategy: auto`); `keep_networks` keeps what is retrained, in the Hub's
+    format beside its record.
+    """
 
     accelerator: str = "auto"
     precision: str = "32-true"
     compile: bool = False
     threads: int = 1
+    accumulate: int = 1
+    gradient_checkpointing: bool = False
+    strategy: str = "auto"
+    keep_networks: bool = False
 
 
 @dataclass
@@ -278,7 +295,8 @@ def register() -> None:
 
 
 def register_resolver() -> None:
-    """Let a configuration count classes: `${count_classes:FOLDER}`."""
+    """Let a configuration count classes, `${count_classes:FOLDER}`, and look at models, `${image_side:PATH}`."""
+    OmegaConf.register_new_resolver("image_side", image_side, replace=True)
     OmegaConf.register_new_resolver(
         "count_classes", lambda folder: len(class_folders("data.train", folder)), replace=True
     )

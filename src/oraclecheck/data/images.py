@@ -42,6 +42,16 @@ class LabelledImages(ABC):
     @abstractmethod
     def __len__(self) -> int: ...
 
+    @property
+    def labels_in_all(self) -> int:
+        """How many labels a pass gives: one for each image, unless an image has several."""
+        return len(self)
+
+    @property
+    def measured_at_once(self) -> int | None:
+        """Images of a batch of an evaluation; None for what their pixels allow."""
+        return None
+
     def to(self, device: torch.device) -> Self:
         """The same set, its batches on another device."""
         return replace(self, device=device)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 import torch
 from filelock import FileLock
@@ -54,7 +54,7 @@ def identity(source: Source | ModuleSource, cache: Path) -> dict[str, Any]:
         cache: Folder of the cache file; the tensors are computed if they are not there.
     """
     described = _described(source)
-    if isinstance(source, ModuleSource) or _streams(source):
+    if isinstance(source, ModuleSource) or not in_memory(source):
         return described
     return {**described, "tensors": _cached(source, cache)["hash"]}
 
@@ -66,6 +66,17 @@ def _described(source: Source | ModuleSource) -> dict[str, Any]:
 
 def _streams(source: Source) -> TypeGuard[ImageFolders]:
     return isinstance(source, ImageFolders) and source.streams
+
+
+class SetSource(Source, Protocol):
+    """A source that gives more than images with a label, such as conversations: sets of its own, read as needed."""
+
+    def sets(self) -> Sequence[Any]:
+        """The training and the test set."""
+
+
+def _makes_sets(source: Source | ModuleSource) -> TypeGuard[SetSource]:
+    return hasattr(source, "sets")
 
 
 def load(source: Source | ModuleSource, cache: Path, preparation: Preparation, device: torch.device = CPU) -> ImageData:
@@ -89,8 +100,10 @@ def load(source: Source | ModuleSource, cache: Path, preparation: Preparation, d
     return ImageData(train, test, measured)
 
 
-def _sets(source: Source, cache: Path, preparation: Preparation) -> Sequence[ImageSet | StreamedSet]:
+def _sets(source: Source, cache: Path, preparation: Preparation) -> Sequence[Any]:
     mean, std, last = preparation.mean, preparation.std, preparation.channels_last
+    if _makes_sets(source):
+        return source.sets()
     if _streams(source):
         return [StreamedSet(*part, mean, std, source.workers, channels_last=last) for part in source.files()]
     tensors = _cached(source, cache)
@@ -105,7 +118,7 @@ def train_eval_indices(source: Source, cache: Path, n: int) -> Tensor:
     Raises:
         ValueError: If there are fewer than n images.
     """
-    labels = train_labels(source, cache).tolist()
+    labels = [0] * len(source.sets()[0]) if _makes_sets(source) else train_labels(source, cache).tolist()
     if not 1 <= n <= len(labels):
         raise ValueError(f"data.train_eval_images must be null or lie in [1, {len(labels)}]; got {n}")
     return torch.tensor(balanced(labels, n))
@@ -119,7 +132,7 @@ def train_labels(source: Source, cache: Path) -> Tensor:
 
 def in_memory(source: Source | ModuleSource) -> bool:
     """Whether the images of a source are kept as tensors in memory."""
-    return not (isinstance(source, ModuleSource) or _streams(source))
+    return not (isinstance(source, ModuleSource) or _makes_sets(source) or _streams(source))
 
 
 def writes(source: Source | ModuleSource, cache: Path) -> bool:

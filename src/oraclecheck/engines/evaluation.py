@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +30,8 @@ class Evaluation:
         loss: Mean cross-entropy in nats, summed in float64; lower is better.
         accuracy: Fraction of images classified correctly; higher is better.
         correct: Whether each image is, bool, shape (n,), on the CPU.
+
+    Of a language model it is the tokens of answers that are foretold, each from those before it, instead of images.
     """
 
     loss: float
@@ -68,12 +69,14 @@ def evaluate_each(networks: Sequence[nn.Module], images: LabelledImages, prefix:
 def _evaluations(
     logits_of: Callable[[Tensor], Iterable[Tensor]], networks: int, images: LabelledImages
 ) -> list[Evaluation]:
-    size = batch_size(images.shape)
+    size = images.measured_at_once or batch_size(images.shape)
     # Made before the large activations: small tensors kept alive between them would fragment the heap.
-    losses = torch.empty(networks, len(images), device=images.device)
-    correct = torch.empty(networks, len(images), dtype=torch.bool, device=images.device)
-    for start, (batch, labels) in zip(count(step=size), images.batches(size), strict=False):
+    losses = torch.empty(networks, images.labels_in_all, device=images.device)
+    correct = torch.empty(networks, images.labels_in_all, dtype=torch.bool, device=images.device)
+    start = 0
+    for batch, labels in images.batches(size):
         here = slice(start, start + len(labels))
+        start += len(labels)
         for number, logits in enumerate(logits_of(batch)):
             losses[number, here] = cross_entropy(logits, labels, reduction="none")
             correct[number, here] = logits.argmax(1) == labels
@@ -88,7 +91,7 @@ def _evaluations(
 def first_loss(network: nn.Module, images: LabelledImages) -> float:
     """Mean cross-entropy on the first batch that `evaluate` would take: little work that tells networks apart."""
     with measuring(network, images.device):
-        batch, labels = next(images.batches(batch_size(images.shape)))
+        batch, labels = next(images.batches(images.measured_at_once or batch_size(images.shape)))
         return cross_entropy(network(batch), labels).item()
 
 

@@ -14,6 +14,7 @@ from torch import nn
 from oraclecheck.data.images import LabelledImages
 from oraclecheck.engines.arithmetic import float32_arithmetic
 from oraclecheck.engines.recipe import Recipe
+from oraclecheck.multimodal.questions import QuestionSet
 
 if TYPE_CHECKING:
     import lightning as L  # it takes seconds to import, and a command that finds nothing to do needs none of it
@@ -35,12 +36,18 @@ class TrainerSettings:
             Without it float32 is IEEE's. What is measured is measured in IEEE float32 in any case.
         threads: torch's threads in this process; a part of what makes metrics reproducible.
         compile: Whether networks are trained through `torch.compile`; what is measured before training is not.
+        accumulate: Parts that a batch of a language model comes in, whose gradients add up to the batch's.
+        checkpointing: Whether a language model's blocks are computed again in the backward pass.
+        keep: Whether retrained language models are kept beside their records.
     """
 
     accelerator: str = "auto"
     precision: str = "32-true"
     threads: int = 1
     compile: bool = False
+    accumulate: int = 1
+    checkpointing: bool = False
+    keep: bool = False
 
 
 def fit(
@@ -65,20 +72,25 @@ def fit(
     """
     import lightning as L
 
+    from oraclecheck.engines.answerer import Answerer
     from oraclecheck.engines.callbacks import Compiling
     from oraclecheck.engines.classifier import Classifier
 
     torch.set_num_threads(settings.threads)
     L.seed_everything(seed % 2**32, verbose=False)
-    module = Classifier(network, recipe, seed)
+    module, batches = Classifier(network, recipe, seed), images.shuffled(recipe.batch_size, seed)
+    if isinstance(images, QuestionSet):
+        module = Answerer(network, recipe, seed, settings.checkpointing)
+        batches = images.in_parts(recipe.batch_size, seed, settings.accumulate)
     trainer = _trainer(
         settings,
         max_epochs=recipe.epochs,
         callbacks=[*callbacks, *([Compiling()] if settings.compile else [])],
         gradient_clip_val=recipe.gradient_clip,
+        accumulate_grad_batches=settings.accumulate,
     )
     with float32_arithmetic(tf32=settings.precision == TF32):
-        trainer.fit(module, images.shuffled(recipe.batch_size, seed), ckpt_path=state, weights_only=True)
+        trainer.fit(module, batches, ckpt_path=state, weights_only=True)
     return module.network
 
 

@@ -4,6 +4,7 @@ import copy
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -23,10 +24,24 @@ class Checkpoint:
     history: list[dict[str, float]]  # test metrics of every epoch it was trained for; empty if trained elsewhere
     test_set: str = ""  # hash of what decides the metrics of its history; empty if trained elsewhere
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 of the tensors' names, types, shapes and bytes: the identity of the dense network."""
         return digest_of_tensors(self.state)
+
+
+def load_model(folder: Path, network: nn.Module, model: str) -> Checkpoint:
+    """The weights of a model's folder in the Hub's format.
+
+    Raises:
+        ValueError: If they cannot be read, or are no dense network's.
+    """
+    from oraclecheck.multimodal.llava import network_state  # it brings transformers, which takes seconds
+
+    state = network_state(folder)
+    if wrong := _wrong_tensor(network, state):
+        raise ValueError(f"model.path must hold the weights of {model}; got {folder}, where {wrong}")
+    return Checkpoint(state, [])
 
 
 def load_checkpoint(path: Path, network: nn.Module, key: str, model: str) -> Checkpoint:

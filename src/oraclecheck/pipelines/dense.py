@@ -17,9 +17,10 @@ from oraclecheck.data.images import ImageData
 from oraclecheck.engines.evaluation import evaluate, first_loss
 from oraclecheck.engines.trainer import device_of
 from oraclecheck.files import digest, remove_remains, write_json
+from oraclecheck.multimodal.hub import weights_of
 from oraclecheck.networks.imagenet import fetch_weights, weights_file
 from oraclecheck.networks.shadow import build, identity, parameters_and_macs, shadow_network
-from oraclecheck.pipelines.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from oraclecheck.pipelines.checkpoint import Checkpoint, load_checkpoint, load_model, save_checkpoint
 from oraclecheck.pipelines.training import train, train_once
 from oraclecheck.seeds import derive_seed
 from oraclecheck.study.definition import data_identity, evaluation_identity, study_of, test_set_hash
@@ -57,7 +58,7 @@ def training_path(setting: Setting) -> Path:
     """Where the network of the last epoch of a training is kept; whoever trains holds the lease of this path."""
     pretrain, network, trainer = setting.pretrain, setting.network, setting.trainer
     if pretrain.checkpoint:
-        return pretrain.checkpoint
+        return weights_of(pretrain.checkpoint) if pretrain.checkpoint.is_dir() else pretrain.checkpoint
     if pretrain.weights:
         return weights_file(pretrain.weights, "pretrain.weights")
     recipe = {
@@ -109,6 +110,8 @@ def _load(setting: Setting) -> Checkpoint:
     loaded = "pretrain.checkpoint" if setting.pretrain.checkpoint else "pretrain.weights"
     key = loaded if setting.pretrain.loads else "the dense network's checkpoint"
     network = setting.network
+    if setting.pretrain.checkpoint and setting.pretrain.checkpoint.is_dir():
+        return load_model(setting.pretrain.checkpoint, shadow_network(network.description), network.name)
     return load_checkpoint(dense_path(setting), shadow_network(network.description), key, network.name)
 
 

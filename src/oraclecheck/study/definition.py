@@ -10,6 +10,8 @@ from typing import Any
 from oraclecheck.data import loading
 from oraclecheck.engines import evaluation
 from oraclecheck.files import digest
+from oraclecheck.multimodal.conversations import Conversations
+from oraclecheck.multimodal.questions import AT_ONCE
 from oraclecheck.networks.shadow import identity
 from oraclecheck.pruning.masks.space import MaskSpace, Space
 from oraclecheck.study.identity import Study
@@ -67,7 +69,7 @@ def evaluation_identity(setting: Setting) -> dict[str, Any]:
     indices = train_eval_indices(setting)
     return {
         "augmented": setting.data.preparation.augmented_train_eval,
-        "batch_size": evaluation.batch_size(setting.network.input_shape),
+        "batch_size": _evaluation_size(setting),
         "precision": "IEEE float32",
         "train_images": None if indices is None else len(indices),
         "indices": None if indices is None else digest(indices),
@@ -86,5 +88,10 @@ def train_eval_indices(setting: Setting) -> list[int] | None:
 
 def test_set_hash(setting: Setting) -> str:
     """Hash of what decides a network's metrics on the test set."""
-    batch_size = evaluation.batch_size(setting.network.input_shape)
-    return digest([data_identity(setting), setting.network.channels_last, batch_size])
+    return digest([data_identity(setting), setting.network.channels_last, _evaluation_size(setting)])
+
+
+def _evaluation_size(setting: Setting) -> int:
+    if isinstance(setting.data.source, Conversations):
+        return AT_ONCE
+    return evaluation.batch_size(setting.network.input_shape)

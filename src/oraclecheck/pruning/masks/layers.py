@@ -35,6 +35,12 @@ def masked_layers(network: nn.Module, patterns: Sequence[str]) -> tuple[MaskedLa
         matched |= set(found)
     if not matched:
         raise ValueError(f"{KEY} must match convolutions or linear layers of the network; got no pattern")
+    for part in getattr(network, "never_pruned", ()):
+        inside = next((name for name in there if name in matched and f"{name}.".startswith(f"{part}.")), None)
+        if inside is not None:
+            raise ValueError(
+                f"{KEY} must leave {part} alone, whose weights all stay; got a pattern that matches {inside}"
+            )
     owners: dict[int, str] = {}
     for name in (name for name in there if name in matched):
         other = owners.setdefault(id(there[name].weight), name)

@@ -1,0 +1,1 @@
+"""Benchmarks of language models that see, scored from files of predictions, and the paper's table of them."""

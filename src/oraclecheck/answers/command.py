@@ -1,0 +1,118 @@
+"""Scores what the networks of a study answered, and prints it as the paper's Table A6 does.
+
+Predictions lie where a network's record lies, STUDY/COMBINATION/REPEAT/answers/NAME.jsonl, and those of the dense
+network in STUDY/dense/answers. NAME is sqa, textvqa, gqa, pope or mmvet; what is not there is left out. DIR is the
+folder of LLaVA-1.5's evaluation, playground/data/eval. MM-Vet's answers are written for its judge,
+mmvet_for_judge.json; what the judge says is read from mmvet_score.txt beside them.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+USER_ERROR, INTERRUPTED = 2, 130
+
+FOLDER, DENSE = "answers", "dense"
+"""Of a network's predictions, and of the dense network in a study's folder."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(USER_ERROR, f"oraclecheck: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Score answers; returns the exit code.
+
+    0: what there is, is scored. 2: the user has to mend something, and a line says what.
+
+    Args:
+        argv: Command line without the program's name; None reads `sys.argv`.
+    """
+    parser = _Parser(prog="python -m oraclecheck.answers", description=__doc__)
+    parser.add_argument("studies", nargs="+", metavar="STUDY", help="folders of studies, multirun/<study>")
+    parser.add_argument("--questions", metavar="DIR", required=True, help="folder of the benchmarks' own files")
+    parser.add_argument("--format", choices=("table", "md", "latex"), default="table", help="what is printed")
+    options = parser.parse_args(argv)
+    try:
+        for study in options.studies:
+            _print(Path(study), Path(options.questions), options.format)
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (ValueError, OSError) as error:
+        print(f"oraclecheck: {' '.join(str(error).split())}", file=sys.stderr)
+        return USER_ERROR
+
+
+def _print(study: Path, questions: Path, form: str) -> None:
+    from oraclecheck.answers.layout import answers_layout, published_layout
+    from oraclecheck.report.printing import print_layouts
+    from oraclecheck.report.typesetting import latex, markdown
+
+    layouts = [answers_layout(study.resolve().name, study_rows(study, questions)), published_layout()]
+    if form == "table":
+        print_layouts(layouts)
+    else:
+        print("\n".join((markdown if form == "md" else latex)(layout) for layout in layouts), end="")
+
+
+def study_rows(study: Path, questions: Path) -> list:
+    """A row for the dense network and one for each combination whose answers are there, the mean of its repeats.
+
+    Args:
+        study: The study's folder.
+        questions: See `main`.
+
+    Raises:
+        ValueError: If there are no answers, or something cannot be scored.
+    """
+    from oraclecheck.answers.table import Row, mean_row
+    from oraclecheck.records.folder import load_study
+    from oraclecheck.study.folder import STUDY_FILE
+
+    if not (study / STUDY_FILE).is_file():
+        raise ValueError(f"STUDY must be a study's folder, with a {STUDY_FILE}; got {study}")
+    runs = load_study(study)
+    rows: list[Row] = []
+    repeats: dict[int, list[Row]] = {}
+    if (study / DENSE / FOLDER).is_dir():
+        rows.append(Row(DENSE, None, scores(study / DENSE / FOLDER, questions)))
+    for _, run in runs[runs["status"] == "ok"].iterrows():
+        folder = study / str(run["combo"]) / str(run["repeat"]) / FOLDER
+        if folder.is_dir():
+            method, noise = run["removed"]["method"], run["removed"]["noise"]
+            name = f"{method}, noise {noise:g}, combination {run['combo']}" if noise else method
+            row = Row(name, float(run["pruned_train_loss"]), scores(folder, questions))
+            repeats.setdefault(run["combo"], []).append(row)
+    rows += [mean_row(repeats[combination]) for combination in sorted(repeats)]
+    if not rows:
+        raise ValueError(f"{study} must have answers, such as {study}/0/0/{FOLDER}/sqa.jsonl; it has none")
+    return rows
+
+
+def scores(folder: Path, questions: Path) -> dict[str, float | None]:
+    """Benchmark -> percent, None where there are no predictions; MM-Vet's are written for its judge.
+
+    Args:
+        folder: Of the predictions.
+        questions: Of the benchmarks.
+    """
+    from oraclecheck.answers import gqa, mm_vet, pope, science_qa, text_vqa
+
+    rules: dict[str, Callable[[Path, Path], float]] = {
+        "sqa": science_qa.score,
+        "textvqa": text_vqa.score,
+        "gqa": gqa.score,
+        "pope": pope.score,
+    }
+    found: dict[str, float | None] = {}
+    for name, rule in rules.items():
+        path = folder / f"{name}.jsonl"
+        found[name] = rule(path, questions) if path.is_file() else None
+    if (folder / "mmvet.jsonl").is_file():
+        mm_vet.export(folder / "mmvet.jsonl")
+    found["mmvet"] = mm_vet.judged(folder)
+    return found

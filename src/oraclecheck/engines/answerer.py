@@ -1,0 +1,51 @@
+"""The LightningModule that trains a language model to answer, whole or pruned."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from oraclecheck.engines.classifier import Classifier
+from oraclecheck.engines.recipe import Recipe
+from oraclecheck.multimodal.questions import Questions
+
+
+class Answerer(Classifier):
+    """A language model, the cross-entropy of its answers' tokens and its recipe.
+
+    Args:
+        network: See `Classifier`.
+        recipe: How it is trained.
+        seed: See `Classifier`.
+        checkpointing: Whether blocks are computed again in the backward pass, which saves their activations.
+    """
+
+    def __init__(self, network: nn.Module, recipe: Recipe, seed: int = 0, checkpointing: bool = False) -> None:
+        super().__init__(network, recipe, seed)
+        self._checkpointing = checkpointing
+
+    def configure_model(self) -> None:
+        """Prepare the network for training, pruned by now."""
+        network: Any = self.network
+        if self._checkpointing:
+            network.activation_checkpointing_enable()
+
+    def training_step(self, batch: tuple[Questions, Tensor, float], batch_index: int) -> Tensor:  # type: ignore[override]
+        """Mean cross-entropy over the answers' tokens of a part of a batch, times what the part counts."""
+        questions, labels, share = batch
+        loss = self._loss(self.network(questions), labels) * share
+        self._loss_sum += loss.detach()
+        self._steps += 1
+        return loss
+
+    def configure_optimizers(self):
+        """As a classifier's, of the parameters that are trained at all."""
+        optimizers, schedules = super().configure_optimizers()
+        for group in optimizers[0].param_groups:
+            group["params"] = [parameter for parameter in group["params"] if parameter.requires_grad]
+        return optimizers, schedules
+
+    def on_fit_end(self) -> None:
+        """Leave the network as one that is only asked."""
+        network: Any = self.network
+        if self._checkpointing:
+            network.activation_checkpointing_disable()

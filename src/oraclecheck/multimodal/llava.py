@@ -1,0 +1,114 @@
+"""LLaVA (Liu et al., arXiv 2310.03744) as transformers has it, asked for the answers' tokens alone.
+
+Importing this module imports transformers, which takes seconds: nothing does but a study of such a model.
+"""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from oraclecheck.errors import first_line
+from oraclecheck.files import digest
+from oraclecheck.multimodal.hub import EXTRA, KEY, configuration, model_folder
+from oraclecheck.multimodal.questions import Questions
+
+try:
+    from transformers import LlavaConfig, LlavaForConditionalGeneration
+    from transformers.utils import logging
+except ImportError as error:
+    raise ValueError(f"{KEY} needs transformers, which cannot be imported ({first_line(error)}): {EXTRA}") from error
+
+_OF_THE_FILE = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
+"""What a configuration says of who wrote it and how: no part of what the network is."""
+
+
+class Llava(LlavaForConditionalGeneration):
+    """A LLaVA of some folder's configuration, its weights random; `network_state` reads those of the folder.
+
+    Args:
+        path: The folder, or a name on the Hub.
+        train_vision_tower: Whether the vision tower is trained too; LLaVA-1.5's recipe leaves it as it is.
+    """
+
+    never_pruned = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
+    """Parts whose weights all stay, as in the paper; embeddings are no Linears and stay anyway."""
+
+    block = r"model\.language_model\.layers\.\d+"
+    """The names of the language model's blocks, which gradient checkpointing computes again and FSDP shards."""
+
+    def __init__(self, path: str, train_vision_tower: bool = False) -> None:
+        super().__init__(LlavaConfig.from_pretrained(model_folder(path)))
+        if not train_vision_tower:
+            self.model.vision_tower.requires_grad_(False)
+
+    @staticmethod
+    def study_identity(description: dict[str, Any]) -> dict[str, Any]:
+        """What defines the network beside its weights: the content of its configuration, not where it lies."""
+        content = configuration(model_folder(description["path"]))
+        kept = {name: value for name, value in content.items() if name not in _OF_THE_FILE}
+        return {**description, "path": digest(kept)}
+
+    def forward(self, questions: Questions) -> Tensor:
+        """Logits (tokens of all answers, vocabulary)."""
+        embedded = self.get_input_embeddings()(questions.tokens)
+        if questions.images is not None:
+            features = torch.cat(list(self.get_image_features(questions.images).pooler_output))
+            places = (questions.tokens == self.config.image_token_id)[..., None].expand_as(embedded)
+            embedded = embedded.masked_scatter(places, features.to(embedded.dtype))
+        hidden = self.model.language_model(
+            inputs_embeds=embedded, attention_mask=questions.mask, use_cache=False
+        ).last_hidden_state
+        return self.lm_head(hidden[questions.rows, questions.columns])
+
+    def example(self, input_shape: tuple[int, ...], device: torch.device) -> Questions:
+        """An image with nothing said of it but one token, such as multiply-accumulates are counted for."""
+        length = self.image_tokens + 1
+        tokens = torch.full((1, length), self.config.image_token_id, device=device)
+        mask = torch.ones(
+            1, 1, length, length, dtype=torch.bool, device=device
+        )  # ready, for else it would be looked at
+        place = torch.zeros(1, dtype=torch.int64, device=device)
+        images = torch.empty(1, *input_shape, device=device)
+        return Questions(tokens, mask, images, place, place + self.image_tokens)
+
+    @property
+    def image_tokens(self) -> int:
+        """Tokens that an image becomes."""
+        return image_tokens(self.config.to_dict())
+
+
+def image_tokens(config: dict[str, Any]) -> int:
+    """Tokens that an image becomes, by a whole configuration: patches, and CLIP's class token if it is kept."""
+    vision = config["vision_config"]
+    patches = (vision["image_size"] // vision["patch_size"]) ** 2
+    return patches + (config["vision_feature_select_strategy"] == "full" and "clip" in vision["model_type"])
+
+
+def network_state(folder: Path) -> dict[str, Tensor]:
+    """The weights in a folder, float32 whatever they are kept as, under the names that `Llava` has for them.
+
+    Raises:
+        ValueError: If they cannot be read, or are another architecture's.
+    """
+    rule = f"{KEY} must hold the weights of its config.json; got {folder}"
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # what it would warn of is refused below
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            network, told = LlavaForConditionalGeneration.from_pretrained(
+                folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
+            )
+    except Exception as error:  # whatever files make their readers stumble over
+        raise ValueError(f"{rule}, which cannot be read: {first_line(error)}") from None
+    for what, names in (
+        ("lacks", told["missing_keys"]),
+        ("has an unknown", told["unexpected_keys"]),
+        ("has another shape of", [each[0] for each in told["mismatched_keys"]]),
+    ):
+        if names:
+            raise ValueError(f"{rule}, which {what} {min(names)}")
+    return network.state_dict()

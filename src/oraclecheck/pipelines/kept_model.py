@@ -1,0 +1,65 @@
+"""Retrained language models that are kept, in the Hub's format, for whoever asks them questions."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from oraclecheck.engines.engine import Engine, Retraining
+from oraclecheck.files import write_json
+from oraclecheck.multimodal.conversations import PROCESSING
+from oraclecheck.multimodal.hub import model_folder
+from oraclecheck.study.setting import NetworkSetting
+
+FOLDER = "network"
+"""Of a retrained network, in the folder of its record."""
+
+ARCHITECTURE = "LlavaForConditionalGeneration"
+
+
+def keeping(engine: Engine, setting: NetworkSetting, place: Callable[[], Path]) -> Engine:
+    """An engine that keeps the networks that it retrains, before anyone hears of them.
+
+    Args:
+        engine: What retrains them.
+        setting: What networks they are.
+        place: Gives the folder of the next run's record.
+    """
+
+    def kept(*arguments: Any, **options: Any) -> Iterator[Retraining | Exception]:
+        for result in engine(*arguments, **options):
+            if isinstance(result, Retraining):
+                try:
+                    save_model(place() / FOLDER, result.network, model_folder(setting.description["path"]))
+                except OSError as error:
+                    yield error
+                    continue
+            yield result
+
+    return kept
+
+
+def save_model(folder: Path, network: nn.Module, model: Path) -> None:
+    """Write a network where any program finds a model of the Hub, whole or not at all; another one there is replaced.
+
+    Args:
+        folder: Where it goes.
+        network: A language model.
+        model: The folder of the dense one, whose tokenizer and image processor it shares.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent) as name:
+        begun = Path(name) / folder.name
+        network.save_pretrained(begun)  # type: ignore[operator]
+        config = json.loads((begun / "config.json").read_bytes())
+        write_json(begun / "config.json", {**config, "architectures": [ARCHITECTURE]})
+        for file in PROCESSING:
+            if (model / file).is_file():
+                shutil.copyfile(model / file, begun / file)
+        if folder.exists():
+            shutil.rmtree(folder)
+        begun.rename(folder)
