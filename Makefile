@@ -28,6 +28,11 @@ check: .venv/installed-dev  ## lint and types
 bench: .venv/installed-dev  ## speed, as ratios measured side by side (MNIST from $$ORACLECHECK_DATA)
 	$(BIN)/python benchmarks/bench.py
 
+gpu:  ## on a machine with a GPU, with $$(PYTHON) as it is there: its tests, then speed (a quarter of an hour)
+	-PYTHONPATH=src timeout 420 $(PYTHON) -m pytest -q -p no:cacheprovider -m gpu tests
+	-PYTHONPATH=src timeout 120 $(PYTHON) benchmarks/profiling.py
+	PYTHONPATH=src timeout 540 $(PYTHON) benchmarks/stacking.py --minutes 7
+
 faults: .venv/installed-dev  ## kill -9 at random instants, full disks, wrong clocks: a table of what is lost (20 minutes)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/support $(BIN)/python -m faults
 
@@ -53,4 +58,4 @@ clean:  ## remove the virtual environment and caches, never results
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,ray,slurm]'
 	touch $@
 
-.PHONY: help demo experiments test test-all check bench faults fuzz results clean
+.PHONY: help demo experiments test test-all check bench gpu faults fuzz results clean
