@@ -28,12 +28,10 @@ check: .venv/installed-dev  ## lint and types
 bench: .venv/installed-dev  ## speed, as ratios measured side by side (MNIST from $$ORACLECHECK_DATA)
 	$(BIN)/python benchmarks/bench.py
 
-gpu:  ## on a machine with a GPU, with $$(PYTHON) as it is there: its tests, then speed (a quarter of an hour)
-	-PYTHONPATH=src timeout 420 $(PYTHON) -m pytest -q -p no:cacheprovider -m gpu tests
-	-PYTHONPATH=src timeout 120 $(PYTHON) benchmarks/profiling.py
-	PYTHONPATH=src timeout 540 $(PYTHON) benchmarks/stacking.py --minutes 7
+gpu:  ## on a machine with a GPU, with $$(PYTHON) as it is: its tests, speed, a cell of Table 2 (see benchmarks/gpu.sh)
+	PYTHON=$(PYTHON) bash benchmarks/gpu.sh tests rows cell
 
-faults: .venv/installed-dev  ## kill -9 at random instants, full disks, wrong clocks: a table of what is lost (20 minutes)
+faults: .venv/installed-all  ## kill -9 at random instants, full disks, wrong clocks: a table of what is lost (20 minutes)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/support $(BIN)/python -m faults
 
 fuzz: .venv/installed-dev  ## 10,000 inputs that are wrong or hostile: a table of what was found (half an hour)

@@ -134,7 +134,7 @@ def _trainer(settings: TrainerSettings, **arguments: object) -> "L.Trainer":
         logging.getLogger(part).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
     # With deterministic algorithms torch would write NaN into all memory that it is about to overwrite.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property
     return L.Trainer(
         accelerator=settings.accelerator,
         devices=1,
