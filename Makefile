@@ -28,6 +28,9 @@ check: .venv/installed-dev  ## lint and types
 bench: .venv/installed-dev  ## speed, as ratios measured side by side (MNIST from $$ORACLECHECK_DATA)
 	$(BIN)/python benchmarks/bench.py
 
+gpu:  ## on a machine with a GPU, with $$(PYTHON) as it is: its tests, speed, a cell of Table 2 (see benchmarks/gpu.sh)
+	PYTHON=$(PYTHON) bash benchmarks/gpu.sh tests rows cell
+
 faults: .venv/installed-all  ## kill -9 at random instants, full disks, wrong clocks: a table of what is lost (20 minutes)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/support $(BIN)/python -m faults
 
@@ -53,4 +56,4 @@ clean:  ## remove the virtual environment and caches, never results
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,multimodal,ray,slurm]'
 	touch $@
 
-.PHONY: help demo experiments test test-all check bench faults fuzz results clean
+.PHONY: help demo experiments test test-all check bench gpu faults fuzz results clean

@@ -1,14 +1,17 @@
 """Speed of the stacked engine on a GPU, beside the Lightning engine and the usual way there: `make bench`, or alone.
 
 Images are random, for nothing is learned here that matters; the usual way reads them as torchvision's data sets do.
-Medians of three; what is compared runs in turn. A machine without a GPU has nothing to show.
+Medians of three; what is compared runs in turn. Each figure is said as soon as it is there; what fails says why, and
+the others go on. A machine without a GPU has nothing to show.
 """
 
 import argparse
 import copy
+import gc
 import os
 import statistics
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -159,45 +162,65 @@ def large(make: Callable[[], nn.Module], sizes: Sizes) -> dict[str, float]:
     }
 
 
-def measure(sizes: Sizes, repeats: int) -> Table:
-    """The rows, each with its ratio and what is to be reached."""
+def ratios_of_lenets(sizes: Sizes) -> dict[str, float]:
+    """The rows of LeNet5-Mini."""
+    found = lenets(sizes)
+    return {f"LeNet5-Mini, {way}, models x epochs a second": value for way, value in found.items()} | {
+        "stacked / usual way": found["stacked"] / found["usual way"],
+        "stacked / lightning": found["stacked"] / found["lightning"],
+        WHOLE_CELL: CELL / found["stacked"] / 60,
+    }
+
+
+def ratios_of(name: str, make: Callable[[], nn.Module], sizes: Sizes) -> dict[str, float]:
+    """The rows of a large network."""
+    found = large(make, sizes)
+    return {f"{name} at half width, {way}, images a second": value for way, value in found.items()} | {
+        f"{name}, captured / plain loop": found["captured"] / found["plain loop"]
+    }
+
+
+def measure(sizes: Sizes, repeats: int, minutes: float) -> Table:
+    """The rows, each with its ratio and what is to be reached; after so many minutes nothing more is begun."""
+    end = time.monotonic() + 60 * minutes
     found: dict[str, list[float]] = {}
-    for _ in range(repeats):
-        small = lenets(sizes)
-        measured = {f"LeNet5-Mini, {way}, models x epochs a second": value for way, value in small.items()}
-        measured["stacked / usual way"] = small["stacked"] / small["usual way"]
-        measured["stacked / lightning"] = small["stacked"] / small["lightning"]
-        measured[f"Table 2's conv1 0.5, {CELL:,} models x epochs, minutes (extrapolated)"] = (
-            CELL / small["stacked"] / 60
-        )
-        for name, make in (
-            ("ResNet56", lambda: ResNetCIFAR(56, 10, sizes.width // 4)),
-            ("VGG19", lambda: VGG19(100, sizes.width)),
+    for repeat in range(repeats):
+        for measured in (
+            lambda: ratios_of_lenets(sizes),
+            lambda: ratios_of("ResNet56", lambda: ResNetCIFAR(56, 10, sizes.width // 4), sizes),
+            lambda: ratios_of("VGG19", lambda: VGG19(100, sizes.width), sizes),
         ):
-            both = large(make, sizes)
-            measured |= {f"{name} at half width, {way}, images a second": value for way, value in both.items()}
-            measured[f"{name}, captured / plain loop"] = both["captured"] / both["plain loop"]
-        for name, value in measured.items():
-            found.setdefault(name, []).append(value)
+            if time.monotonic() > end:
+                print(f"after {minutes:g} minutes nothing more is begun", flush=True)
+                break
+            try:
+                for name, value in measured().items():
+                    print(f"repeat {repeat + 1}: {name}: {value:.2f}", flush=True)
+                    found.setdefault(name, []).append(value)
+            except Exception:
+                traceback.print_exc()
+            gc.collect()
+            torch.cuda.empty_cache()
     bounds = {"stacked / usual way": "≥ 50", "ResNet56, captured / plain loop": "≥ 5"}
     bounds |= {"VGG19, captured / plain loop": "≥ 5", WHOLE_CELL: "≤ 5"}
     table = Table("stacked engine", *(f"repeat {i + 1}" for i in range(repeats)), "median", "bound")
     for name, values in found.items():
-        table.add_row(name, *(f"{value:.2f}" for value in (*values, statistics.median(values))), bounds.get(name, ""))
+        said = [f"{value:.2f}" for value in values] + [""] * (repeats - len(values))
+        table.add_row(name, *said, f"{statistics.median(values):.2f}", bounds.get(name, ""))
     return table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tiny", action="store_true", help="on the CPU, with next to no work, to see that it runs")
-    tiny = parser.parse_args().tiny
-    if not tiny and not torch.cuda.is_available():
+    parser.add_argument("--minutes", type=float, default=60.0, help="after which nothing more is begun")
+    given = parser.parse_args()
+    if not given.tiny and not torch.cuda.is_available():
         print("stacked engine: to be run; there is no CUDA device on this machine")
         return
-    where = "CPU" if tiny else torch.cuda.get_device_name()
-    Console(width=160).print(
-        f"on {where}, {os.cpu_count()} cores", measure(TINY if tiny else Sizes(), 1 if tiny else REPEATS)
-    )
+    where = "CPU" if given.tiny else torch.cuda.get_device_name()
+    sizes, repeats = (TINY, 1) if given.tiny else (Sizes(), REPEATS)
+    Console(width=160).print(f"on {where}, {os.cpu_count()} cores", measure(sizes, repeats, given.minutes))
 
 
 if __name__ == "__main__":

@@ -141,9 +141,12 @@ def device_of(settings: TrainerSettings) -> torch.device:
 def _trainer(settings: TrainerSettings, **arguments: object) -> "L.Trainer":
     import lightning as L
 
-    # Lightning announces devices and advertises services at every fit; a sweep has thousands.
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    # Lightning announces devices, advises TF32 and advertises services at every fit; a sweep has thousands.
+    for part in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(part).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
+    # With deterministic algorithms torch would write NaN into all memory that it is about to overwrite.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property
     return L.Trainer(
         accelerator=settings.accelerator,
         devices=1,

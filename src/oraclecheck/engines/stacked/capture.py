@@ -1,6 +1,7 @@
 """Work that a GPU is told once and repeats: hundreds of small kernels for the price of one launch."""
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 
@@ -42,15 +43,21 @@ def capture(
     work: Callable[[], None], again: Callable[[], object], after: torch.cuda.CUDAGraph | None
 ) -> torch.cuda.CUDAGraph | None:
     """The CUDA graph of some work; see `Captured`."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
+    current, side = torch.cuda.current_stream(), _side_stream()
+    side.wait_stream(current)
+    with torch.cuda.stream(side):  # a capture that breaks off may leave its stream in the place of the current one
         for _ in range(WARM_UP):
             again()
             work()
         again()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, pool=None if after is None else after.pool()):
-        work()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=None if after is None else after.pool(), stream=side):
+            work()
+    current.wait_stream(side)
     return graph
+
+
+@cache
+def _side_stream() -> torch.cuda.Stream:
+    """The stream of all captures: graphs share memory only within a stream, for which libraries keep some of theirs."""
+    return torch.cuda.Stream()

@@ -17,7 +17,7 @@ from oraclecheck.data.images import ImageData
 from oraclecheck.engines.engine import Prune, Retraining, Run, Tell
 from oraclecheck.engines.recipe import Recipe
 from oraclecheck.engines.stacked.group import Member, Task
-from oraclecheck.engines.stacked.memory import networks_that_fit
+from oraclecheck.engines.stacked.memory import causes, is_out_of_memory, networks_that_fit
 from oraclecheck.engines.stacked.step import Step
 from oraclecheck.engines.trainer import TrainerSettings
 
@@ -80,8 +80,9 @@ class StackedEngine:
             return True
         except Exception as error:
             self._step = None
-            traceback.clear_frames(error.__traceback__)  # they hold what fills the memory
-            if not _is_out_of_memory(error) or size == 1:
+            for each in causes(error):
+                traceback.clear_frames(each.__traceback__)  # they hold what fills the memory
+            if not is_out_of_memory(error) or size == 1:
                 for member in members:
                     member.error = error
                 return True
@@ -115,12 +116,3 @@ def _begin(task: Task, run: Run) -> Member | Exception:
         return task.begin(run)
     except Exception as error:
         return error
-
-
-def _is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether that is what happened, also where the end of a capture, which it broke off, complains of something."""
-    while error is not None:
-        if isinstance(error, torch.OutOfMemoryError) or "ALLOC_FAILED" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -1,5 +1,7 @@
 """How many networks fit into a GPU's memory, by what two of them take."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 
@@ -13,6 +15,9 @@ MOST = 64
 
 SHARE = 0.8
 """Of the memory that is free; two networks do not tell all about many."""
+
+SAYINGS = ("out of memory", "ALLOC_FAILED", "unable to find an engine")
+"""What CUDA, its libraries, and torch where cuDNN had no room for any of its ways to convolve say of full memory."""
 
 
 def networks_that_fit(network: nn.Module, task: Task) -> int:
@@ -31,7 +36,9 @@ def networks_that_fit(network: nn.Module, task: Task) -> int:
     free, _ = torch.cuda.mem_get_info(device)
     try:
         left = _free_beside_two(network, task)
-    except torch.OutOfMemoryError:
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
         return 1
     finally:
         torch.cuda.empty_cache()
@@ -44,3 +51,18 @@ def _free_beside_two(network: nn.Module, task: Task) -> int:
     test = task.data.test
     evaluate_stack(step.stack, test.subset(torch.arange(min(len(test), batch_size(test.shape)))))
     return torch.cuda.mem_get_info(test.device)[0]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether that is what happened, also where the end of a capture, which it broke off, complains of something."""
+    return any(
+        isinstance(each, torch.OutOfMemoryError) or any(words in str(each) for words in SAYINGS)
+        for each in causes(error)
+    )
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception, then what it was raised from or while, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
