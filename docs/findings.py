@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 import oraclecheck as oc
+from oraclecheck.analysis.chance import RANDOM
 from oraclecheck.analysis.criteria import judge
 from oraclecheck.analysis.criterion import ORACLE
 from oraclecheck.analysis.figures.agreement import MEAN
@@ -27,7 +28,7 @@ from oraclecheck.analysis.figures.criteria import save_criteria
 from oraclecheck.analysis.figures.lettering import SMALL
 from oraclecheck.analysis.figures.points import typographic
 from oraclecheck.analysis.figures.print_style import FULL, given_or_new, save_figure
-from oraclecheck.analysis.networks import LEAST, across_networks
+from oraclecheck.analysis.networks import LEAST, across_networks, mean_over_networks
 from oraclecheck.analysis.rounding import agreement, agreement_interval, decimal, p_value, percent
 from oraclecheck.analysis.statistics.correlation import VALID_AGREEMENT
 from oraclecheck.analysis.words import in_reading_order, spell
@@ -108,10 +109,13 @@ class Findings:
             "cells-loss": self._cells("loss"),
             "networks": self._networks(),
             "wirings": self._wirings(),
+            "wiring-losses": self._wiring_losses(),
             "single": self._single(),
             "picks": self._picks(),
         }
-        return {**found, "criteria": self._criteria(), "answer": self._answer()} if self.every else found
+        if not self.every:
+            return found
+        return {**found, "criteria": self._criteria(), "chance": self._chance(), "answer": self._answer()}
 
     def _answer(self) -> str:
         """Three sentences of what follows for the cells that there are; whoever adds cells looks at them again."""
@@ -128,6 +132,10 @@ class Findings:
             other = self.mean_of(row, name)
             return decimal(None) if other is None else f"{agreement(other['agreement'])} {_interval(other)}"
 
+        def lead(row: pd.Series, name: str) -> str:
+            found = self._lead(row, name)
+            return f"{agreement(found['lead'])} {_interval(pd.Series(found), 'lead')}"
+
         return "\n".join(
             [
                 "- On MNIST, correctly pruned, the pruned train loss does predict: s = "
@@ -137,14 +145,43 @@ class Findings:
                 f"  {decimal(rows['ceiling'].mean())}, so that much of what decides between combinations is not in it.",
                 f"- It is not shown to be better than criteria that need no evaluation of pruned networks: l1 "
                 f"{mean(correct, 'l1')}, taylor",
-                f"  {mean(correct, 'taylor')}. Wired as the released code does, it is the other way round: the loss "
-                f"predicts ({agreement(released['agreement'])}",
-                f"  {_interval(released)}), and taylor, which knows the dense network alone, hardly does "
-                f"({mean(released, 'taylor')}).",
+                f"  {mean(correct, 'taylor')}; its s minus theirs, network by network, is {lead(correct, 'l1')} and",
+                f"  {lead(correct, 'taylor')}. Wired as the released code does, the loss predicts "
+                f"({agreement(released['agreement'])} {_interval(released)}), and better than",
+                f"  taylor, which knows the dense network alone ({mean(released, 'taylor')}): by "
+                f"{lead(released, 'taylor')}; than l1 by {lead(released, 'l1')}.",
                 f"- On digits, with the whole retraining, {digits['networks']:.0f} networks leave it undecided: "
                 f"{agreement(digits['agreement'])} {_interval(digits)}. All this is one architecture",
                 "  and one layer of it: other cells are being run, and larger networks have yet to be.",
             ]
+        )
+
+    def _lead(self, mean: pd.Series, name: str) -> dict[str, float]:
+        """How much better the oracle agrees than another criterion in the same networks, in pairs."""
+        own, other = (self.rows(mean, each).set_index("study")["agreement"] for each in (ORACLE.name, name))
+        return mean_over_networks((own - other.reindex(own.index)).to_numpy(float), "lead")
+
+    def _chance(self) -> str:
+        """What a criterion that knows nothing shows in single networks of the setting of the figure."""
+        s = self.rows(self.oracle()[0], RANDOM)["agreement"]
+        return (
+            "In a single network even `random` can look like a criterion: from "
+            f"{agreement(s.min())} to {agreement(s.max())} in those of the figure, for combinations\n"
+            "share filters. Which is why networks are what counts."
+        )
+
+    def _wiring_losses(self) -> str:
+        """How much more the released code's wiring damages, over the dense networks that have both."""
+        keys = ["data", "retrain_fraction", "pretrain_seed", "wiring"]
+        cell = self.runs[self.runs["study"].isin([study for each in self.oracle() for study in each["studies"]])]
+        medians = cell.groupby(keys)["pruned_train_loss"].median().unstack()[[*WIRINGS]].dropna()
+        times = (medians["released_code"] / medians["correct"]).sort_values()
+        return (
+            "The two wirings ask different things. Correctly pruned, filters that matter little are hardly missed, and "
+            "which combination is best to\nremove is much the same question for the dense network as for the pruned "
+            "one. Wired as the released code does, most filters feed\nweights that were trained for others: the median "
+            f"pruned train loss is {times.iloc[0]:.1f} to {times.iloc[-1]:.1f} times as large, by dense network, and "
+            "what\nthe dense network knew of its filters says less about the network that is retrained."
         )
 
     def _cells(self, metric: str) -> str:
