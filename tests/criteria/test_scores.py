@@ -158,3 +158,21 @@ def test_partial_accuracy_is_read_off_the_history():
     assert math.isnan(PartialAccuracy()({"history": []}))
     with pytest.raises(ValueError, match=r"share must lie in \(0, 1\]; got 0"):
         PartialAccuracy(0)
+
+
+@pytest.mark.parametrize("images", [0, -3, "many", 1.5])
+def test_images_that_are_no_number_of_them_are_refused(images):
+    with pytest.raises(ValueError, match="images must be null, for all, or at least 1; got"):
+        calibration(tiny_images(), images)
+
+
+@pytest.mark.parametrize("steps", [0, -1, "few"])
+def test_after_steps_takes_a_step(steps):
+    with pytest.raises(ValueError, match="steps must be at least 1; got"):
+        after_steps(plain_network(), tiny_images(), steps=steps)
+
+
+def test_after_steps_is_the_same_whatever_was_drawn_before():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(36, 20), nn.ReLU(), nn.Dropout(0.5), nn.Linear(20, 3))
+    first, again, other = (after_steps(copy.deepcopy(network), tiny_images(), lr=0.1, seed=seed) for seed in (0, 0, 1))
+    assert first == again != other
