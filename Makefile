@@ -28,7 +28,7 @@ check: .venv/installed-dev  ## lint and types
 bench: .venv/installed-dev  ## speed, as ratios measured side by side (MNIST from $$ORACLECHECK_DATA)
 	$(BIN)/python benchmarks/bench.py
 
-faults: .venv/installed-dev  ## kill -9 at random instants, full disks, wrong clocks: a table of what is lost (20 minutes)
+faults: .venv/installed-all  ## kill -9 at random instants, full disks, wrong clocks: a table of what is lost (20 minutes)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/support $(BIN)/python -m faults
 
 fuzz: .venv/installed-dev  ## 10,000 inputs that are wrong or hostile: a table of what was found (half an hour)

@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from scipy import stats
 
 import oraclecheck as oc
 from oraclecheck.analysis.chance import RANDOM
@@ -112,6 +114,8 @@ class Findings:
             "wiring-losses": self._wiring_losses(),
             "single": self._single(),
             "picks": self._picks(),
+            "picks-means": self._picks_over_networks(),
+            "picks-answer": self._picks_answer(),
         }
         if not self.every:
             return found
@@ -260,35 +264,103 @@ class Findings:
             lines.append(_line([_cell(mean), _share(mean), WIRINGS[mean["wiring"]], *said]))
         return "\n".join(lines)
 
-    def _picks(self) -> str:
-        """What criteria picked, where the whole space was searched: means over repeats, beside numbered ones."""
-        head = ("cell", "seed", "combination", "pruned train loss", "final test accuracy", "standard deviation")
-        lines = [_line([*head, "combinations that end better"]), _line(["---"] * (len(head) + 1))]
-        searched = self.runs[self.runs["picked_by"] == ORACLE.name]["study"].unique()
-        for study in searched:
+    @cached_property
+    def searched(self) -> dict[str, pd.DataFrame]:
+        """Study whose whole space was searched -> a row for each combination: its kind, and means over its repeats.
+
+        A kind is the criterion that picked it; else "sampled" (from 0 on without a gap) or "best of 1,000".
+        """
+        found = {}
+        for study in self.runs.loc[self.runs["picked_by"] == ORACLE.name, "study"].unique():
             runs = self.runs[self.runs["study"] == study]
+            numbers = np.sort(runs.loc[runs["picked_by"].isna(), "combo"].astype(int).unique())
+            sample = set(numbers[numbers == np.arange(len(numbers))])
             names = runs["picked_by"].fillna(runs["combo"].astype("string"))
-            rows = runs.groupby(names)[["pruned_train_loss", "final_test_accuracy"]].agg(["mean", "std"])
-            picked = rows.index.isin(runs["picked_by"].dropna())
-            others = rows[~picked]
-            ends = others["final_test_accuracy"]["mean"]
-            about = [_cell(runs.iloc[0]), f"{runs['pretrain_seed'].iloc[0]}"]
-            for name, row in rows[picked].sort_values(("final_test_accuracy", "mean"), ascending=False).iterrows():
-                loss, (mean, std) = row["pruned_train_loss"]["mean"], row["final_test_accuracy"]
-                better = f"{(ends > mean).sum()} of {len(ends)}"
-                said = [f"`{name}`", f"{loss:.3f}", f"{100 * mean:.2f} %", f"{100 * std:.2f}", better]
-                lines.append(_line([*about, *said]))
-            least, most = (f"{100 * end:.2f}" for end in (ends.min(), ends.max()))
-            losses = others["pruned_train_loss"]["mean"]
-            said = [
-                f"{len(others)} others",
-                f"{losses.min():.3f} to {losses.max():.3f}",
-                f"{least} to {most} %",
-                "",
-                "",
-            ]
-            lines.append(_line([*about, *said]))
+            rows = runs.groupby(names).agg(
+                loss=("pruned_train_loss", "mean"),
+                accuracy=("final_test_accuracy", "mean"),
+                deviation=("final_test_accuracy", "std"),
+            )
+            kinds = ["sampled" if int(name) in sample else "best of 1,000" for name in rows.index if name.isdigit()]
+            found[study] = rows.assign(kind=[*kinds, *(name for name in rows.index if not name.isdigit())])
+        return found
+
+    def _picks(self) -> str:
+        """What criteria picked, where the whole space was searched: means over repeats, beside sampled ones."""
+        head = ("cell", "seed", "combination", "pruned train loss", "final test accuracy", "standard deviation")
+        lines = [_line([*head, "sampled that end better"]), _line(["---"] * (len(head) + 1))]
+        for study, rows in sorted(self.searched.items(), key=lambda each: self._first(each[0])["pretrain_seed"]):
+            about = [_cell(self._first(study)), f"{self._first(study)['pretrain_seed']}"]
+            sampled = rows[rows["kind"] == "sampled"]
+            ends, losses = sampled["accuracy"], sampled["loss"]
+            picked = rows[rows["kind"] != "sampled"].sort_values("accuracy", ascending=False)
+            for _, row in picked.iterrows():
+                end, better = f"{100 * row['accuracy']:.2f} %", f"{(ends > row['accuracy']).sum()} of {len(ends)}"
+                deviation = f"{100 * row['deviation']:.2f}"
+                lines.append(_line([*about, f"`{row['kind']}`", f"{row['loss']:.3f}", end, deviation, better]))
+            of_losses = f"{losses.min():.3f} to {losses.max():.3f}"
+            said = [f"{len(ends)} sampled", of_losses, f"{100 * ends.min():.2f} to {100 * ends.max():.2f} %"]
+            lines.append(_line([*about, *said, "", ""]))
         return "\n".join(lines)
+
+    @cached_property
+    def ends(self) -> pd.DataFrame:
+        """Kind of combination x study -> mean final accuracy."""
+        return pd.DataFrame({study: rows.groupby("kind")["accuracy"].mean() for study, rows in self.searched.items()})
+
+    def lead(self, kind: str) -> pd.Series:
+        """Study -> by how many percentage points the true optimum ends better than combinations of a kind."""
+        return 100 * (self.ends.loc[ORACLE.name] - self.ends.loc[kind]).dropna()
+
+    def picks_over_networks(self) -> pd.DataFrame:
+        """Kind of combination -> mean final accuracy over dense networks, and the true optimum's lead over it.
+
+        The lead is of the networks that have both, in percentage points, with its t-interval over networks and p.
+        """
+        rows = {}
+        for kind, ends in self.ends.iterrows():
+            said = {"networks": ends.notna().sum(), "accuracy": ends.mean()}
+            if kind != ORACLE.name:
+                lead = self.lead(str(kind))
+                test = stats.ttest_1samp(lead, 0)
+                low, high = test.confidence_interval()
+                said |= {"lead": lead.mean(), "lead_low": low, "lead_high": high, "p": test.pvalue}
+            rows[kind] = said
+        return pd.DataFrame.from_dict(rows, orient="index").sort_values("accuracy", ascending=False)
+
+    def _picks_over_networks(self) -> str:
+        head = ("combination", "networks", "final test accuracy, mean", "the true optimum's lead in points [95 %]", "p")
+        lines = [_line(head), _line(["---"] * len(head))]
+        for kind, row in self.picks_over_networks().iterrows():
+            lead = "" if kind == ORACLE.name else f"{row['lead']:.2f} [{row['lead_low']:.2f}, {row['lead_high']:.2f}]"
+            said = [f"`{kind}`" if kind != "sampled" else "sampled, their mean", f"{row['networks']:.0f}"]
+            p = "" if kind == ORACLE.name else p_value(row["p"])
+            lines.append(_line([*said, f"{100 * row['accuracy']:.2f} %", lead, p]))
+        return "\n".join(lines)
+
+    def _picks_answer(self) -> str:
+        """What follows from the picks; whoever adds networks looks at it again."""
+        rows = self.picks_over_networks()
+        each = {name: self.lead(name) for name in ("l1", "taylor", "sampled")}
+        better = int((each["sampled"] > 0).sum())
+
+        def said(name: str) -> str:
+            row = rows.loc[name]
+            return f"{row['lead']:.2f} [{row['lead_low']:.2f}, {row['lead_high']:.2f}]"
+
+        return fill(
+            f"The true optimum ends better than the mean of the sampled combinations in {better} of "
+            f"{len(each['sampled'])} networks, by {said('sampled')} points. It is not shown to end better, or worse, "
+            f"than what L1 and Taylor pick, whose pruned train loss is larger: {said('l1')} and {said('taylor')}. One "
+            "network would have made one believe anything: by itself, the lead over L1's pick goes from "
+            f"{each['l1'].min():.2f} to {each['l1'].max():.2f} points, where repeats of a retraining differ by a few "
+            "hundredths.",
+            128,
+        )
+
+    def _first(self, study: str) -> pd.Series:
+        """A run of a study."""
+        return self.runs[self.runs["study"] == study].iloc[0]
 
     def _criteria(self) -> str:
         settings = self.oracle()

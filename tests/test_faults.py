@@ -10,7 +10,7 @@ from faults.__main__ import can_mount
 from faults.kinds import KINDS, small_disk
 from faults.sweeps import Undisturbed
 
-SLOW = ("joblib", "another host", "twice", "clock", "both of", "overlapping", "a disk")  # seconds to minutes each
+SLOW = ("joblib", "Ray", "another host", "twice", "clock", "both of", "overlapping", "a disk")  # seconds to minutes
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,8 @@ def undisturbed(tmp_path_factory):
 )
 def test_nothing_is_lost_doubled_different_or_left_over(name, undisturbed):
     _, trial = KINDS[name]
+    if "Ray" in name:
+        pytest.importorskip("ray", reason="hydra/launcher=ray needs pip install 'oraclecheck[ray]'")
     with TemporaryDirectory() as parent:  # which others may enter, unlike pytest's own
         if trial is small_disk and not can_mount(Path(parent)):
             pytest.skip("nothing can be mounted here")

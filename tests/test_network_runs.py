@@ -101,7 +101,7 @@ def test_torchvisions_weights_are_the_dense_network(tmp_path, monkeypatch):
     state = resnet18().state_dict()
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
     torch.save(state, tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth")
-    monkeypatch.setattr("oraclecheck.pipelines.dense.fit", lambda *_: pytest.fail("nothing is to be trained"))
+    monkeypatch.setattr("oraclecheck.pipelines.training.fit", lambda *_: pytest.fail("nothing is to be trained"))
     setting = setting_of("model=resnet18")
     dense = dense_checkpoint(setting)
     assert setting.pretrain.loads and dense.hash == Checkpoint(state, []).hash

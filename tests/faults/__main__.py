@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 
@@ -37,6 +38,9 @@ def main() -> int:
         for name, (count, trial) in kinds.items():
             if trial is small_disk and not can_mount(Path(parent)):
                 print(f"{name}: left out, for nothing can be mounted here", file=sys.stderr)
+                continue
+            if "Ray" in name and find_spec("ray") is None:
+                print(f"{name}: left out, for it needs pip install 'oraclecheck[ray]'", file=sys.stderr)
                 continue
             start, wrong = time.monotonic(), [0] * 5
             trials = max(1, round(count * options.share))

@@ -18,14 +18,15 @@ from faults.sweeps import (
     JOURNAL,
     NOBODY,
     OVERLAPPING,
+    RAY,
     SAID,
     SWEEP,
     Undisturbed,
+    at_work,
     in_a_process,
     kill,
     wait_for_events,
     wait_for_orphans,
-    workers,
 )
 
 Trial = Callable[[Random, Path, Undisturbed], tuple[int, int, int, int]]
@@ -114,21 +115,21 @@ def side_by_side(random: Random, folder: Path, undisturbed: Undisturbed) -> tupl
     return again(folder, undisturbed, [SWEEP + BASIC, OVERLAPPING + BASIC])
 
 
-def _of_joblib(victim: str) -> Trial:
+def _of(launcher: tuple[str, ...], victim: str) -> Trial:
     def trial(random: Random, folder: Path, undisturbed: Undisturbed) -> tuple[int, int, int, int]:
-        process = in_a_process(folder, SWEEP + JOBLIB)
+        process = in_a_process(folder, SWEEP + launcher)
         wait_for_events(folder, 3, process)  # the driver and its two workers are born
         wait_for_an_instant(random, folder, process, 21)
         if victim == "group":
             os.killpg(process.pid, signal.SIGKILL)
         elif victim == "driver":
             kill(process.pid)
-        elif alive := [worker for worker in workers(folder) if worker != process.pid]:
+        elif alive := [worker for worker in at_work(folder) if worker != process.pid]:
             kill(random.choice(alive))
         process.join()
-        return again(folder, undisturbed, [SWEEP + JOBLIB])
+        return again(folder, undisturbed, [SWEEP + launcher])
 
-    trial.__doc__ = f"Of a sweep with two workers of joblib, the {victim} is killed."
+    trial.__doc__ = f"Of a sweep with two workers that a launcher has started, the {victim} is killed."
     return trial
 
 
@@ -267,9 +268,11 @@ KINDS: dict[str, tuple[int, Trial]] = {
     "kill -9, one process, twice": (10, killed_twice),
     "kill -9, one of two commands": (15, one_of_two_killed),
     "kill -9, both of two commands": (15, both_killed),
-    "kill -9, joblib: a worker": (4, _of_joblib("worker")),
-    "kill -9, joblib: the driver": (4, _of_joblib("driver")),
-    "kill -9, joblib: the whole group": (4, _of_joblib("group")),
+    "kill -9, joblib: a worker": (4, _of(JOBLIB, "worker")),
+    "kill -9, joblib: the driver": (4, _of(JOBLIB, "driver")),
+    "kill -9, joblib: the whole group": (4, _of(JOBLIB, "group")),
+    "kill -9, Ray: a worker": (3, _of(RAY, "worker")),
+    "kill -9, Ray: the driver": (3, _of(RAY, "driver")),
     "two commands over overlapping sets": (5, side_by_side),
     "files that cannot grow": (12, disk_full),
     "a disk that is full": (5, small_disk),

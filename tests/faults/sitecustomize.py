@@ -1,8 +1,8 @@
 """Kills this process, or the whole sweep, at an instant that the environment names.
 
 ORACLECHECK_KILL is `<instant>:<count>:<victim>`: the instant's count-th occurrence kills "self" or "sweep" (the process
-group). ORACLECHECK_JOURNAL names the file in which joblib's workers keep their journal. Python imports this module at
-its start wherever this folder is on PYTHONPATH, joblib's workers included.
+group). ORACLECHECK_JOURNAL names the file in which joblib's and Ray's workers keep their journal. Python imports this
+module at its start wherever this folder is on PYTHONPATH, these workers included.
 """
 
 import os
@@ -49,7 +49,7 @@ def install(instant: str, count: int, victim: str) -> None:
 
 
 PLACES = {
-    "dense-epoch": ("oraclecheck.pipelines.dense", "_progress"),
+    "dense-epoch": ("oraclecheck.pipelines.training", "_progress"),
     "epoch": ("oraclecheck.engines.callbacks", "History.on_train_epoch_end"),
     "stacked-epoch": ("oraclecheck.engines.stacked.step", "Step.epoch"),
     "wandb-finish": ("wandb", "Run.finish"),
@@ -82,7 +82,8 @@ if "ORACLECHECK_KILL" in os.environ and "loky" in Path("/proc/self/cmdline").rea
     _instant, _count, _victim = os.environ["ORACLECHECK_KILL"].split(":")
     install(_instant, int(_count), _victim)
 
-if "ORACLECHECK_JOURNAL" in os.environ and "LokyProcess" in Path("/proc/self/cmdline").read_text():
+_started_as = Path("/proc/self/cmdline").read_text()
+if "ORACLECHECK_JOURNAL" in os.environ and ("LokyProcess" in _started_as or "default_worker.py" in _started_as):
     from faults import journal
 
     journal.install(Path(os.environ["ORACLECHECK_JOURNAL"]))

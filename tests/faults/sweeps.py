@@ -25,6 +25,7 @@ SWEEP = ("-m", *QUICK, "combo=range(3)", 'repeat="0,1"', "logger=none")
 
 BASIC = ("hydra/launcher=basic",)
 JOBLIB = ("hydra/launcher=joblib", "workers=2")
+RAY = ("hydra/launcher=ray", "workers=2", "+hydra.launcher.ray.init.num_cpus=2")
 
 OVERLAPPING = ("-m", *QUICK, "combo=range(1,4)", 'repeat="0,1"', "logger=none")
 """Six runs, four of them runs of `SWEEP`."""
@@ -109,7 +110,8 @@ def _run(folder: str, sweep: tuple[str, ...], most_bytes: int | None, clock: flo
     with open(SAID, "ab") as said:
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)
-    os.environ["ORACLECHECK_JOURNAL"] = str(Path(folder, JOURNAL))  # for joblib's workers
+    os.environ["ORACLECHECK_JOURNAL"] = str(Path(folder, JOURNAL))  # for workers of launchers
+    os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
     os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), str(HERE.parent), str(HERE.parent / "support"), *PYTHONPATH])
     journal.install(Path(folder, JOURNAL))
     if as_nobody and os.getuid() == 0:
@@ -142,6 +144,13 @@ def wait_for_orphans(folder: Path) -> None:
     while workers(folder) and time.monotonic() < end:
         time.sleep(0.1)
     assert not workers(folder), "a worker outlives its sweep"
+
+
+def at_work(folder: Path) -> list[int]:
+    """Those of them that have begun a run; all where none has."""
+    begun = {process for event, _, process in journal.events(folder / JOURNAL) if event == "begin"}
+    alive = workers(folder)
+    return [process for process in alive if process in begun] or alive
 
 
 def kill(process: int) -> None:

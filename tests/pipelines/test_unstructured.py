@@ -132,7 +132,7 @@ def test_criteria_of_pruned_networks_score_masks_and_those_of_filters_are_refuse
             "pruning.unstructured.layers=[convv1]",
             "must match convolutions or linear layers of the network; got 'convv1'",
         ),
-        ("engine=lanes", "got lanes, which does not keep removed weights at zero: choose engine=lightning"),
+        ("engine=stacked", "got stacked, which does not keep removed weights at zero: choose engine=lightning"),
         ("combo=l1", "combo must be an index or a set where pruning.scheme is unstructured; got l1"),
         ("combo=all", "combo must be a set of indices, such as 0-999"),
     ],
@@ -143,7 +143,10 @@ def test_bad_input_is_one_sentence_before_anything_is_trained(command, words, re
     assert not list(Path("multirun").glob("dense/*.pt"))
 
 
-def test_automatic_engine_takes_lightning_and_says_why(command):
-    code, _, err = command(*COMMAND, "engine=auto", "combo=0", "retrain.epochs=1", "retrain.lr='0: 1e-2'")
-    assert code == 0
-    assert "engine=auto takes lightning: engine.name must be lightning where pruning.scheme is unstructured" in err
+def test_automatic_engine_takes_lanes_which_end_where_lightning_ends(command):
+    quick = ("combo=0", "retrain.epochs=1", "retrain.lr='0: 1e-2'")
+    assert command(*COMMAND, "engine=auto", *quick)[0] == command(*COMMAND, *quick)[0] == 0
+    runs = oc.load_runs("multirun").set_index("engine")
+    assert set(runs.index) == {"lanes", "lightning"}
+    for column in ("pruned_train_loss", "final_test_loss", "pruned_params"):
+        assert runs.loc["lanes", column] == pytest.approx(runs.loc["lightning", column], rel=1e-5)

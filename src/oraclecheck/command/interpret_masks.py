@@ -62,10 +62,10 @@ def check_engine(scheme: str, asked: str) -> None:
         scheme: `pruning.scheme`.
         asked: The engine's name.
     """
-    if scheme == UNSTRUCTURED and asked != "lightning":
+    if scheme == UNSTRUCTURED and asked == "stacked":
         raise ValueError(
-            f"engine.name must be lightning where pruning.scheme is {UNSTRUCTURED}; got {asked}, which does not keep "
-            "removed weights at zero: choose engine=lightning"
+            f"engine.name must be lightning or lanes where pruning.scheme is {UNSTRUCTURED}; got stacked, which does "
+            "not keep removed weights at zero: choose engine=lightning"
         )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from oraclecheck.command.interpret_masks import UNSTRUCTURED
 from oraclecheck.command.interpret_pipeline import check_shapes
 from oraclecheck.command.request import Request
 from oraclecheck.data import loading
@@ -123,8 +124,10 @@ def _check_engine(setting: Setting) -> None:
         lanes.check(shadow, network.input_shape, in_memory, data.preparation, setting.retrain.recipe, trainer)
         # that it can be compiled too; and no worker has to
         image = torch.zeros(1, *network.input_shape, device="meta")
-        for removed in setting.pruning.filters.shapes():
-            library_of(chain_of(prune(shadow, removed, image), network.input_shape), setting.paths.cache)
+        masked = setting.pruning.scheme == UNSTRUCTURED
+        pruned = [shadow] if masked else [prune(shadow, each, image) for each in setting.pruning.filters.shapes()]
+        for made in pruned:
+            library_of(chain_of(made, network.input_shape), setting.paths.cache)
     if setting.engine.instead:
         print(f"oraclecheck: engine=auto takes lightning: {setting.engine.instead}", file=sys.stderr, flush=True)
 

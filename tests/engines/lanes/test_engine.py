@@ -15,6 +15,7 @@ from oraclecheck.engines import lightning
 from oraclecheck.engines.engine import Retraining, Run
 from oraclecheck.engines.lanes.engine import LanesEngine
 from oraclecheck.networks.lenet import LeNet5Mini
+from oraclecheck.pruning.masks.network import mask, masked_weights
 from oraclecheck.pruning.structured import as_released
 
 
@@ -41,6 +42,35 @@ def wired_as_released(network: nn.Module, removed) -> nn.Module:
 
 
 COSINE = replace(RECIPE, schedule=((0, 0.05),), decay="cosine", momentum=0.0, weight_decay=0.01, batch_size=17)
+
+
+def without_weights(network: nn.Module, removed) -> nn.Module:
+    """Of each layer's weights those of a random half."""
+    generator = torch.Generator().manual_seed(3)
+    layers = {name: layer.weight for name, layer in network.named_modules() if hasattr(layer, "weight")}
+    return mask(network, {name: torch.rand(w.shape, generator=generator) < 0.5 for name, w in layers.items()})
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, COSINE])
+def test_masked_weights_stay_at_zero_and_the_others_end_where_lightnings_end(kernels, recipe):
+    network = dense().to(memory_format=torch.channels_last)
+    ours = retrain(kernels, network, recipe=recipe, prune=without_weights)
+    theirs = usual(network, recipe=recipe, prune=without_weights)
+    assert largest_difference(theirs.network, ours.network) < 1e-6
+    assert ours.pruned_train.loss == pytest.approx(theirs.pruned_train.loss, rel=1e-6)
+    masked = masked_weights(ours.network)
+    assert len(masked) == 5
+    for weight, removed in masked:
+        assert 0.4 < removed.double().mean() < 0.6
+        assert not weight[removed].view(torch.int32).any() and weight[~removed].all()
+
+
+def test_masked_weights_stay_at_zero_where_the_others_diverge(kernels):
+    (result,) = LanesEngine(kernels)(
+        [Run(REMOVED, 7)], dense(), without_weights, DATA, replace(RECIPE, schedule=((0, 1e30),)), CPU
+    )
+    assert result.diverged
+    assert not any(weight[removed].any() for weight, removed in masked_weights(result.network))
 
 
 @pytest.mark.parametrize(("recipe", "prune"), [(RECIPE, prune_as_said), (COSINE, wired_as_released)])

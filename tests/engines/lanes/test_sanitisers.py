@@ -23,18 +23,19 @@ using namespace lanes;
 using Network = Chain<{chain}>;
 int main() {{
     const int n = 35, size = {size};
-    std::vector<std::uint8_t> images(n * size), hits(n);
+    std::vector<std::uint8_t> images(n * size), hits(n), removed(Network::parameters);
     std::vector<std::int64_t> labels(n), order(n);
     std::vector<float> parameter(Network::parameters), velocity(Network::parameters), table(256 * {channels});
     for (int i = 0; i < n * size; ++i) images[i] = i * 2654435761u >> 24;
     for (int i = 0; i < n; ++i) labels[i] = i % Network::classes, order[i] = n - 1 - i;
     for (std::size_t i = 0; i < parameter.size(); ++i) parameter[i] = (int(i * 2654435761u >> 20) - 2048) / 20000.0f;
+    for (std::size_t i = 0; i < removed.size(); ++i) removed[i] = i % 3 == 0;
     for (std::size_t i = 0; i < table.size(); ++i) table[i] = i % 256 / 128.0f - 1;
     std::vector<float> losses(n);
     for (int batch_size : {{1, 15, 16, 17, 35, 100}}) {{
         std::vector<float> means((n + batch_size - 1) / batch_size);
-        std::make_unique<Network>()->train(parameter.data(), velocity.data(), images.data(), labels.data(),
-            table.data(), order.data(), n, batch_size, 1e-3f, 0.9f, 1e-4f, means.data());
+        std::make_unique<Network>()->train(parameter.data(), velocity.data(), removed.data(), images.data(),
+            labels.data(), table.data(), order.data(), n, batch_size, 1e-3f, 0.9f, 1e-4f, means.data());
         std::make_unique<Network>()->evaluate(parameter.data(), images.data(), labels.data(), table.data(), n,
             losses.data(), hits.data());
     }}

@@ -19,6 +19,7 @@ from oraclecheck.engines.lanes.chain import chain_of
 from oraclecheck.engines.lanes.library import library_of
 from oraclecheck.engines.recipe import Recipe
 from oraclecheck.engines.trainer import TrainerSettings
+from oraclecheck.pruning.masks.network import masked_weights
 
 
 class LanesEngine:
@@ -59,6 +60,7 @@ class LanesEngine:
         library = library_of(chain, self.cache)
         parameters = _flat(chain.parameters(network))
         velocity = torch.zeros_like(parameters)
+        removed = _removed(network, chain.parameters(network))
         train, test, measured = (_in_memory(part) for part in (data.train, data.test, data.measured_train))
         pruned_train, pruned_test = (library.evaluate(parameters, images) for images in (measured, test))
         pruned = time.perf_counter()
@@ -70,8 +72,8 @@ class LanesEngine:
         for epoch in range(recipe.epochs):
             rate = recipe.rate(epoch)
             order, _ = batches.draw()
-            step: Any = (recipe.batch_size, rate, recipe.momentum, recipe.weight_decay)
-            losses = library.train(parameters, velocity, train, order, *step)
+            step = (recipe.batch_size, rate, recipe.momentum, recipe.weight_decay)
+            losses = library.train(parameters, velocity, train, order, *step, removed)
             final_test = library.evaluate(parameters, test)
             entry = {
                 "epoch": epoch,
@@ -104,6 +106,14 @@ def _in_memory(images: Any) -> ImageSet:
 def _flat(parameters: Sequence[nn.Parameter]) -> Tensor:
     """The values of parameters, one behind the other, each in the order of its dimensions whatever its layout."""
     return torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
+
+
+def _removed(network: nn.Module, parameters: Sequence[nn.Parameter]) -> Tensor | None:
+    """Which of the values are weights that are masked; None where a network has no masks."""
+    masks = {id(weight): removed for weight, removed in masked_weights(network)}
+    if not masks:
+        return None
+    return torch.cat([masks.get(id(p), torch.zeros_like(p, dtype=torch.bool)).reshape(-1) for p in parameters])
 
 
 def _put_back(values: Tensor, parameters: Sequence[nn.Parameter]) -> None:

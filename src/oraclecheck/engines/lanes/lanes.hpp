@@ -307,10 +307,11 @@ template <int Planes, int Pixels, class... Layers> struct Chain {
         return best == label;
     }
 
-    // One pass over n images in the given order, with SGD as PyTorch's; gives each batch's mean loss.
-    void train(float *parameter, float *velocity, const std::uint8_t *images, const std::int64_t *labels,
-               const float *table, const std::int64_t *order, std::int64_t n, std::int64_t batch_size, float rate,
-               float momentum, float decay, float *losses) {
+    // One pass over n images in the given order, with SGD as PyTorch's; gives each batch's mean loss. What is removed
+    // (null: nothing) neither moves nor gathers momentum.
+    void train(float *parameter, float *velocity, const std::uint8_t *removed, const std::uint8_t *images,
+               const std::int64_t *labels, const float *table, const std::int64_t *order, std::int64_t n,
+               std::int64_t batch_size, float rate, float momentum, float decay, float *losses) {
         float probability[classes];
         for (std::int64_t start = 0; start < n; start += batch_size) {
             const std::int64_t end = start + batch_size < n ? start + batch_size : n;
@@ -337,6 +338,8 @@ template <int Planes, int Pixels, class... Layers> struct Chain {
                 velocity[i] = momentum * velocity[i] + sum;
                 parameter[i] -= rate * velocity[i];
             }
+            for (int i = 0; removed && i < parameters; ++i)
+                if (removed[i]) parameter[i] = velocity[i] = 0;
         }
     }
 
@@ -363,11 +366,11 @@ template <int Planes, int Pixels, class... Layers> struct Chain {
     extern "C" {                                                                                                     \
     std::int64_t parameters() { return Network::parameters; }                                                        \
     std::int64_t classes() { return Network::classes; }                                                              \
-    void train(float *parameter, float *velocity, const std::uint8_t *images, const std::int64_t *labels,            \
-               const float *table, const std::int64_t *order, std::int64_t n, std::int64_t batch_size, float rate,   \
-               float momentum, float decay, float *losses) {                                                         \
-        std::make_unique<Network>()->train(parameter, velocity, images, labels, table, order, n, batch_size, rate,   \
-                                           momentum, decay, losses);                                                 \
+    void train(float *parameter, float *velocity, const std::uint8_t *removed, const std::uint8_t *images,           \
+               const std::int64_t *labels, const float *table, const std::int64_t *order, std::int64_t n,            \
+               std::int64_t batch_size, float rate, float momentum, float decay, float *losses) {                    \
+        std::make_unique<Network>()->train(parameter, velocity, removed, images, labels, table, order, n,            \
+                                           batch_size, rate, momentum, decay, losses);                               \
     }                                                                                                                \
     void evaluate(const float *parameter, const std::uint8_t *images, const std::int64_t *labels,                    \
                   const float *table, std::int64_t n, float *losses, std::uint8_t *hits) {                           \

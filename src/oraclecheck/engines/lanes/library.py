@@ -34,7 +34,7 @@ class Library:
         for function in (library.parameters, library.classes):
             function.restype = c_int64
         tensor = c_void_p
-        library.train.argtypes = [*[tensor] * 6, c_int64, c_int64, c_float, c_float, c_float, tensor]
+        library.train.argtypes = [*[tensor] * 7, c_int64, c_int64, c_float, c_float, c_float, tensor]
         library.evaluate.argtypes = [*[tensor] * 4, c_int64, tensor, tensor]
         library.train.restype = library.evaluate.restype = None
         self._library, self._chain = library, chain
@@ -51,6 +51,7 @@ class Library:
         rate: float,
         momentum: float,
         weight_decay: float,
+        removed: Tensor | None = None,
     ) -> Tensor:
         """One epoch of SGD, in place.
 
@@ -63,6 +64,7 @@ class Library:
             rate: Learning rate.
             momentum: As PyTorch's SGD has it.
             weight_decay: Likewise.
+            removed: True for parameters that are 0 and stay there, bool, shape (parameters,); None: there are none.
 
         Returns:
             Mean loss of each batch, shape (steps,).
@@ -77,7 +79,9 @@ class Library:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1; got {batch_size}")
         losses = torch.empty(-(-len(order) // batch_size))
-        pointers = _pointers(parameters, velocity, images.images, images.labels, _table(images), order)
+        if removed is not None:
+            _check_tensor("removed", removed, torch.bool, (self.parameters,))
+        pointers = _pointers(parameters, velocity, removed, images.images, images.labels, _table(images), order)
         self._library.train(*pointers, len(order), batch_size, rate, momentum, weight_decay, losses.data_ptr())
         return losses
 
@@ -109,8 +113,8 @@ def _check_tensor(name: str, tensor: Tensor, dtype: torch.dtype, shape: Sequence
         raise ValueError(f"{name} must be {dtype} of shape {tuple(shape)}, contiguous, on the CPU; got {found}")
 
 
-def _pointers(*tensors: Tensor) -> list[int]:
-    return [tensor.data_ptr() for tensor in tensors]
+def _pointers(*tensors: Tensor | None) -> list[int | None]:
+    return [None if tensor is None else tensor.data_ptr() for tensor in tensors]
 
 
 @lru_cache(maxsize=8)
