@@ -52,18 +52,23 @@ class Findings:
     """What there is to say of the studies in a folder.
 
     Attributes:
-        runs: Their runs, with the scores of the criteria that have scored all of them.
+        runs: Their runs, with the scores of the criteria that have scored all of them; not those of `searches`.
+        searches: Runs of studies whose whole space was searched. Beside what criteria picked they hold numbers that
+            were chosen for their loss, which would make the criterion look better than it is.
         every: Whether all criteria are judged, and not the oracle alone, which takes seconds instead of minutes.
     """
 
     runs: pd.DataFrame
+    searches: pd.DataFrame
     every: bool = True
 
     @classmethod
     def of(cls, folder: Path = RESULTS, *, every: bool = True) -> "Findings":
         """The findings of a folder of published studies."""
-        runs, _ = with_scores(oc.load_runs(folder), [str(folder)])
-        return cls(runs, every)
+        runs = oc.load_runs(folder)
+        is_search = runs["study"].isin(runs.loc[runs["picked_by"] == ORACLE.name, "study"])
+        scored, _ = with_scores(runs[~is_search].reset_index(drop=True), [str(folder)])
+        return cls(scored, runs[is_search], every)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -176,8 +181,9 @@ class Findings:
 
     def _wiring_losses(self) -> str:
         """How much more the released code's wiring damages, over the dense networks that have both."""
-        keys = ["data", "retrain_fraction", "pretrain_seed", "wiring"]
+        keys = ["data", "ratios", "retrain_fraction", "pretrain_seed", "wiring"]
         cell = self.runs[self.runs["study"].isin([study for each in self.oracle() for study in each["studies"]])]
+        cell = cell.assign(ratios=cell["pruning_ratio"].map(str))
         medians = cell.groupby(keys)["pruned_train_loss"].median().unstack()[[*WIRINGS]].dropna()
         times = (medians["released_code"] / medians["correct"]).sort_values()
         return (
@@ -271,8 +277,7 @@ class Findings:
         A kind is the criterion that picked it; else "sampled" (from 0 on without a gap) or "best of 1,000".
         """
         found = {}
-        for study in self.runs.loc[self.runs["picked_by"] == ORACLE.name, "study"].unique():
-            runs = self.runs[self.runs["study"] == study]
+        for study, runs in self.searches.groupby("study", sort=False):
             numbers = np.sort(runs.loc[runs["picked_by"].isna(), "combo"].astype(int).unique())
             sample = set(numbers[numbers == np.arange(len(numbers))])
             names = runs["picked_by"].fillna(runs["combo"].astype("string"))
@@ -360,7 +365,7 @@ class Findings:
 
     def _first(self, study: str) -> pd.Series:
         """A run of a study."""
-        return self.runs[self.runs["study"] == study].iloc[0]
+        return self.searches[self.searches["study"] == study].iloc[0]
 
     def _criteria(self) -> str:
         settings = self.oracle()
