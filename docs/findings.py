@@ -21,6 +21,7 @@ from matplotlib.lines import Line2D
 from scipy import stats
 
 import oraclecheck as oc
+from oraclecheck.analysis.chance import RANDOM
 from oraclecheck.analysis.criteria import judge
 from oraclecheck.analysis.criterion import ORACLE
 from oraclecheck.analysis.figures.agreement import MEAN
@@ -29,7 +30,7 @@ from oraclecheck.analysis.figures.criteria import save_criteria
 from oraclecheck.analysis.figures.lettering import SMALL
 from oraclecheck.analysis.figures.points import typographic
 from oraclecheck.analysis.figures.print_style import FULL, given_or_new, save_figure
-from oraclecheck.analysis.networks import LEAST, across_networks
+from oraclecheck.analysis.networks import LEAST, across_networks, mean_over_networks
 from oraclecheck.analysis.rounding import agreement, agreement_interval, decimal, p_value, percent
 from oraclecheck.analysis.statistics.correlation import VALID_AGREEMENT
 from oraclecheck.analysis.words import in_reading_order, spell
@@ -51,18 +52,23 @@ class Findings:
     """What there is to say of the studies in a folder.
 
     Attributes:
-        runs: Their runs, with the scores of the criteria that have scored all of them.
+        runs: Their runs, with the scores of the criteria that have scored all of them; not those of `searches`.
+        searches: Runs of studies whose whole space was searched. Beside what criteria picked they hold numbers that
+            were chosen for their loss, which would make the criterion look better than it is.
         every: Whether all criteria are judged, and not the oracle alone, which takes seconds instead of minutes.
     """
 
     runs: pd.DataFrame
+    searches: pd.DataFrame
     every: bool = True
 
     @classmethod
     def of(cls, folder: Path = RESULTS, *, every: bool = True) -> "Findings":
         """The findings of a folder of published studies."""
-        runs, _ = with_scores(oc.load_runs(folder), [str(folder)])
-        return cls(runs, every)
+        runs = oc.load_runs(folder)
+        is_search = runs["study"].isin(runs.loc[runs["picked_by"] == ORACLE.name, "study"])
+        scored, _ = with_scores(runs[~is_search].reset_index(drop=True), [str(folder)])
+        return cls(scored, runs[is_search], every)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -110,12 +116,15 @@ class Findings:
             "cells-loss": self._cells("loss"),
             "networks": self._networks(),
             "wirings": self._wirings(),
+            "wiring-losses": self._wiring_losses(),
             "single": self._single(),
             "picks": self._picks(),
             "picks-means": self._picks_over_networks(),
             "picks-answer": self._picks_answer(),
         }
-        return {**found, "criteria": self._criteria(), "answer": self._answer()} if self.every else found
+        if not self.every:
+            return found
+        return {**found, "criteria": self._criteria(), "chance": self._chance(), "answer": self._answer()}
 
     def _answer(self) -> str:
         """Three sentences of what follows for the cells that there are; whoever adds cells looks at them again."""
@@ -132,6 +141,10 @@ class Findings:
             other = self.mean_of(row, name)
             return decimal(None) if other is None else f"{agreement(other['agreement'])} {_interval(other)}"
 
+        def lead(row: pd.Series, name: str) -> str:
+            found = self._lead(row, name)
+            return f"{agreement(found['lead'])} {_interval(pd.Series(found), 'lead')}"
+
         return "\n".join(
             [
                 "- On MNIST, correctly pruned, the pruned train loss does predict: s = "
@@ -141,14 +154,44 @@ class Findings:
                 f"  {decimal(rows['ceiling'].mean())}, so that much of what decides between combinations is not in it.",
                 f"- It is not shown to be better than criteria that need no evaluation of pruned networks: l1 "
                 f"{mean(correct, 'l1')}, taylor",
-                f"  {mean(correct, 'taylor')}. Wired as the released code does, it is the other way round: the loss "
-                f"predicts ({agreement(released['agreement'])}",
-                f"  {_interval(released)}), and taylor, which knows the dense network alone, hardly does "
-                f"({mean(released, 'taylor')}).",
+                f"  {mean(correct, 'taylor')}; its s minus theirs, network by network, is {lead(correct, 'l1')} and",
+                f"  {lead(correct, 'taylor')}. Wired as the released code does, the loss predicts "
+                f"({agreement(released['agreement'])} {_interval(released)}), and better than",
+                f"  taylor, which knows the dense network alone ({mean(released, 'taylor')}): by "
+                f"{lead(released, 'taylor')}; than l1 by {lead(released, 'l1')}.",
                 f"- On digits, with the whole retraining, {digits['networks']:.0f} networks leave it undecided: "
                 f"{agreement(digits['agreement'])} {_interval(digits)}. All this is one architecture",
                 "  and one layer of it: other cells are being run, and larger networks have yet to be.",
             ]
+        )
+
+    def _lead(self, mean: pd.Series, name: str) -> dict[str, float]:
+        """How much better the oracle agrees than another criterion in the same networks, in pairs."""
+        own, other = (self.rows(mean, each).set_index("study")["agreement"] for each in (ORACLE.name, name))
+        return mean_over_networks((own - other.reindex(own.index)).to_numpy(float), "lead")
+
+    def _chance(self) -> str:
+        """What a criterion that knows nothing shows in single networks of the setting of the figure."""
+        s = self.rows(self.oracle()[0], RANDOM)["agreement"]
+        return (
+            "In a single network even `random` can look like a criterion: from "
+            f"{agreement(s.min())} to {agreement(s.max())} in those of the figure, for combinations\n"
+            "share filters. Which is why networks are what counts."
+        )
+
+    def _wiring_losses(self) -> str:
+        """How much more the released code's wiring damages, over the dense networks that have both."""
+        keys = ["data", "ratios", "retrain_fraction", "pretrain_seed", "wiring"]
+        cell = self.runs[self.runs["study"].isin([study for each in self.oracle() for study in each["studies"]])]
+        cell = cell.assign(ratios=cell["pruning_ratio"].map(str))
+        medians = cell.groupby(keys)["pruned_train_loss"].median().unstack()[[*WIRINGS]].dropna()
+        times = (medians["released_code"] / medians["correct"]).sort_values()
+        return (
+            "The two wirings ask different things. Correctly pruned, filters that matter little are hardly missed, and "
+            "which combination is best to\nremove is much the same question for the dense network as for the pruned "
+            "one. Wired as the released code does, most filters feed\nweights that were trained for others: the median "
+            f"pruned train loss is {times.iloc[0]:.1f} to {times.iloc[-1]:.1f} times as large, by dense network, and "
+            "what\nthe dense network knew of its filters says less about the network that is retrained."
         )
 
     def _cells(self, metric: str) -> str:
@@ -234,8 +277,7 @@ class Findings:
         A kind is the criterion that picked it; else "sampled" (from 0 on without a gap) or "best of 1,000".
         """
         found = {}
-        for study in self.runs.loc[self.runs["picked_by"] == ORACLE.name, "study"].unique():
-            runs = self.runs[self.runs["study"] == study]
+        for study, runs in self.searches.groupby("study", sort=False):
             numbers = np.sort(runs.loc[runs["picked_by"].isna(), "combo"].astype(int).unique())
             sample = set(numbers[numbers == np.arange(len(numbers))])
             names = runs["picked_by"].fillna(runs["combo"].astype("string"))
@@ -323,7 +365,7 @@ class Findings:
 
     def _first(self, study: str) -> pd.Series:
         """A run of a study."""
-        return self.runs[self.runs["study"] == study].iloc[0]
+        return self.searches[self.searches["study"] == study].iloc[0]
 
     def _criteria(self) -> str:
         settings = self.oracle()

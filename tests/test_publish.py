@@ -75,3 +75,19 @@ def test_study_without_all_outcomes_is_not_published(swept, tmp_path, capsys):
 def test_what_is_no_study_is_refused_in_a_sentence(tmp_path, capsys):
     assert main([str(tmp_path)]) == 2
     assert "STUDY must be a study's folder" in capsys.readouterr().err
+
+
+def test_study_is_not_published_onto_itself(swept, capsys):
+    before = (swept / "study.json").read_bytes()
+    assert main([str(swept), "--out", str(swept.parent)]) == 2
+    assert "another folder than the study's own" in capsys.readouterr().err
+    assert (swept / "study.json").read_bytes() == before and not (swept / "runs.parquet").exists()
+
+
+def test_dense_network_of_another_machine_is_not_taken_for_this_one(swept, tmp_path, capsys):
+    (dense,) = (swept.parent / "dense").glob("*.pt")
+    other = tmp_path / "results" / "dense" / dense.name
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"another")
+    assert main([str(swept)]) == 2
+    assert "trained on another machine" in capsys.readouterr().err and other.read_bytes() == b"another"

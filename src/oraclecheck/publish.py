@@ -77,12 +77,19 @@ def publish(study: Path, out: Path) -> tuple[int, int]:
             "command do them first"
         )
     folder, content, pretrain = out / study.name, json.loads((study / STUDY_FILE).read_text()), stored.setting.pretrain
+    if folder.resolve() == study.resolve():
+        raise ValueError(f"--out must be another folder than the study's own; got {out}")
     config = _anywhere(content["config"])
     if not pretrain.weights:  # torchvision's are at hand for everybody
         dense = dense_path(stored.setting)
         copied = out / "dense" / dense.name
         copied.parent.mkdir(parents=True, exist_ok=True)
         create_atomically(copied, lambda file: file.write(dense.read_bytes()))
+        if copied.read_bytes() != dense.read_bytes():
+            raise ValueError(
+                f"--out must hold no other dense network of the same recipe; {copied} differs from that of "
+                f"{study.name}, trained on another machine: name another folder"
+            )
         if pretrain.checkpoint:
             config["pretrain"] = {**config["pretrain"], "checkpoint": str(copied)}
     (folder / SCORES).mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ import pytest
 from hand_made import study_folder
 from scipy.stats import kendalltau, ttest_1samp
 
+from oraclecheck.analysis.chance import with_random
 from oraclecheck.analysis.criteria import differences, judge, mean_differences, mean_ranks
 from oraclecheck.analysis.criterion import ORACLE, named
 from oraclecheck.analysis.networks import across_networks
@@ -100,3 +101,9 @@ def test_ranks_of_criteria_are_those_of_their_agreements(tmp_path):
     two = spread[spread["study"] != "a-11111112"]
     assert mean_ranks(two, across_networks(two))["rank_low"].isna().all()
     assert mean_ranks(two, across_networks(two))["rank"].notna().all()
+
+
+def test_random_criterion_is_not_drawn_where_single_weights_are_removed():
+    choices = [{"method": "global", "noise": noise, "seed": None, "mask": None} for noise in (0.0, 0.1)]
+    runs = pd.DataFrame({"removed": choices})
+    assert with_random(runs)[1] is None

@@ -144,3 +144,10 @@ def test_fraction_of_the_pretraining_is_what_counts():
 def test_file_that_no_sweep_wrote_is_a_sentence(content):
     with pytest.raises(ValueError, match=r"^s must have the file that a sweep wrote; "):
         conditions("s", content, {"pretrain": {}}, pd.DataFrame())
+
+
+def test_masked_networks_are_alike_only_at_one_ratio():
+    """They have as many multiply-accumulates as the dense network, at whichever ratio."""
+    a, b, c = (study(n, unstructured={}, pruning_ratio={"conv1": r}) for n, r in (("a", 0.5), ("b", 0.9), ("c", 0.5)))
+    assert met(a, c)["S1"] is True and met(a, b)["S1"] is False
+    assert "pruning_ratio.conv1 is 0.5 and 0.9" in why("S1", a, b)

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 import torch_pruning as tp
+import torchvision
 from tiny_images import normalised_network, plain_network, tiny_images
 from torch import nn
 from torch.nn.functional import cross_entropy, relu
@@ -18,6 +19,7 @@ from oraclecheck.criteria.magnitude import l1, l2
 from oraclecheck.criteria.measuring import calibration
 from oraclecheck.criteria.normalisation import bn_scale
 from oraclecheck.criteria.recorded import PartialAccuracy
+from oraclecheck.data.images import ImageSet
 
 
 def linear(weights):
@@ -84,6 +86,24 @@ def test_activation_of_networks_without_modules_for_it_is_through_relu_behind_th
     torch.testing.assert_close(activation(network, data, ["conv"])["conv"], expected, rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.parametrize(("name", "layers"), [("resnet18", ["conv1"]), ("resnet50", ["conv1", "conv2"])])
+def test_activation_behind_a_module_that_is_called_again_is_of_the_first_call(name, layers):
+    """Blocks of torchvision's ResNets have one ReLU, which they call behind each convolution and behind the sum."""
+    torch.manual_seed(0)
+    network = getattr(torchvision.models, name)(weights=None).eval()
+    pixels = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    data = ImageSet(pixels, torch.tensor([0, 1, 2, 0]), (0.5,) * 3, (0.25,) * 3)
+    block, expected = network.layer1[0], {}
+    with torch.no_grad():
+        x = network.maxpool(relu(network.bn1(network.conv1(next(data.batches(4))[0]))))
+        for layer, normalisation in zip(layers, (block.bn1, block.bn2), strict=False):
+            x = relu(normalisation(block.get_submodule(layer)(x)))
+            expected[f"layer1.0.{layer}"] = x.double().mean((0, 2, 3))
+    found = activation(network, data, list(expected), batch_size=3)
+    for layer, mean in expected.items():
+        torch.testing.assert_close(found[layer], mean, rtol=1e-5, atol=1e-9)
+
+
 def test_activation_of_gelu_is_its_absolute_value():
     network = nn.Sequential(nn.Flatten(), nn.Linear(36, 5), nn.GELU(), nn.Linear(5, 3))
     data = tiny_images()
@@ -138,3 +158,21 @@ def test_partial_accuracy_is_read_off_the_history():
     assert math.isnan(PartialAccuracy()({"history": []}))
     with pytest.raises(ValueError, match=r"share must lie in \(0, 1\]; got 0"):
         PartialAccuracy(0)
+
+
+@pytest.mark.parametrize("images", [0, -3, "many", 1.5])
+def test_images_that_are_no_number_of_them_are_refused(images):
+    with pytest.raises(ValueError, match="images must be null, for all, or at least 1; got"):
+        calibration(tiny_images(), images)
+
+
+@pytest.mark.parametrize("steps", [0, -1, "few"])
+def test_after_steps_takes_a_step(steps):
+    with pytest.raises(ValueError, match="steps must be at least 1; got"):
+        after_steps(plain_network(), tiny_images(), steps=steps)
+
+
+def test_after_steps_is_the_same_whatever_was_drawn_before():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(36, 20), nn.ReLU(), nn.Dropout(0.5), nn.Linear(20, 3))
+    first, again, other = (after_steps(copy.deepcopy(network), tiny_images(), lr=0.1, seed=seed) for seed in (0, 0, 1))
+    assert first == again != other

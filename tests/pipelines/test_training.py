@@ -38,12 +38,14 @@ class Killed(BaseException):
     pass
 
 
-def train(state, recipe, data, dies=(), epochs=(2, 5), kept=lambda epoch: True, again=True):
+def train(state, recipe, data, dies=(), epochs=(2, 5), kept=lambda epoch: True, again=True, look=None):
     """The networks kept by a training that dies when these epochs are over, each time, and is started again."""
     found, dies = {}, list(dies)
 
     def show(model, epochs):
         def told(entry):
+            if look:
+                look()
             if dies and entry["epoch"] + 1 == dies[0]:
                 dies.pop(0)
                 raise Killed
@@ -89,3 +91,36 @@ def test_state_that_cannot_be_read_or_came_too_far_is_not_used(tmp_path, capsys)
     assert state.is_file()
     again = train(state, SGD, DATA, kept=lambda epoch: False)  # the network of epoch 2 is wanted now, and is not there
     assert again[2].hash == whole[2].hash and "goes on" not in capsys.readouterr().err
+
+
+def test_state_that_other_versions_kept_is_not_used(tmp_path, capsys):
+    whole, state = train(None, SGD, DATA), tmp_path / "state"
+    with pytest.raises(Killed):
+        train(state, SGD, DATA, dies=(4,), again=False)
+    kept = torch.load(state, weights_only=True)
+    torch.save({**kept, "oraclecheck": {**kept["oraclecheck"], "versions": {"torch": "2.0"}}}, state)
+    assert train(state, SGD, DATA)[5].hash == whole[5].hash and "goes on" not in capsys.readouterr().err
+
+
+def test_state_that_does_not_fit_fails_once(tmp_path):
+    whole, state = train(None, SGD, DATA), tmp_path / "state"
+    with pytest.raises(Killed):
+        train(state, SGD, DATA, dies=(4,), again=False)
+    kept = torch.load(state, weights_only=True)
+    del kept["oraclecheck"]["mixing"]
+    torch.save(kept, state)
+    with pytest.raises(KeyError, match="mixing"):
+        train(state, SGD, DATA)
+    assert train(state, SGD, DATA)[5].hash == whole[5].hash
+
+
+def test_state_that_cannot_be_kept_takes_no_room(tmp_path, monkeypatch):
+    """On a full disk the network itself would not fit beside half a state."""
+
+    def full(*paths):
+        raise OSError(28, "No space left on device")
+
+    seen = []
+    monkeypatch.setattr(resuming.os, "replace", full)
+    train(tmp_path / "state", SGD, DATA, look=lambda: seen.extend(tmp_path.iterdir()))
+    assert not seen and not list(tmp_path.iterdir())

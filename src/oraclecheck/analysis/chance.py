@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from oraclecheck.analysis.criterion import Criterion, named
+from oraclecheck.pruning.masks.choice import is_mask_choice
 
 RANDOM = "random"
 """What it is called, here and in `criteria.chance`."""
@@ -21,13 +22,13 @@ def with_random(runs: pd.DataFrame, *, seed: int = 0) -> tuple[pd.DataFrame, Cri
 
     Returns:
         The runs and the criterion; no criterion where a record does not say which filters are removed, as in files of
-        points, or where all combinations would get the same score.
+        points, or of single weights, or where all combinations would get the same score.
     """
     criterion = named(RANDOM)
     if criterion.column in runs:
         return runs, criterion
     removed = list(runs["removed"])
-    if not all(isinstance(each, dict) and each for each in removed):
+    if not all(isinstance(each, dict) and each and not is_mask_choice(each) for each in removed):
         return runs, None
     counts: dict[str, int] = {}
     for each in removed:

@@ -118,8 +118,10 @@ def _conditions(study: str, definition: Mapping[str, Any], config: Mapping[str, 
         costs[1] = None
     if pipeline == "scratch":
         costs[0] = 0.0
+    unstructured = "unstructured" in definition  # its networks multiply their zeros: the ratio stands for the speed-up
     asked = {
-        "S1": {"model": definition["model"], "network": definition["network"], "data": definition["data"]},
+        "S1": {"model": definition["model"], "network": definition["network"], "data": definition["data"]}
+        | ({"pruning_ratio": definition["pruning_ratio"]} if unstructured else {}),
         "S2": {"dense network": "none: trained from scratch" if pipeline == "scratch" else definition["dense_hash"]},
         "S3.1": {"retrain.epochs": retrain.pop("epochs")},
         "S3.2": {"retrain": retrain},

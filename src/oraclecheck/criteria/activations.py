@@ -1,6 +1,7 @@
 """Scores by what filters give on training images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -59,12 +60,13 @@ def activation(
         activated = modules_behind(network, source.values(), ACTIVATIONS, image)
         handles = []
         for name, before in source.items():
-            owner, through = (activated[before], lambda x: x) if before in activated else (before, relu)
-            handles.append(
-                network.get_submodule(owner).register_forward_hook(
-                    lambda module, inputs, output, name=name, through=through: add(name, through(output))
-                )
-            )
+            watched = _Watched(partial(add, name))
+            module = network.get_submodule(before)
+            if before in activated:
+                handles.append(module.register_forward_hook(watched.remember))
+                handles.append(network.get_submodule(activated[before]).register_forward_hook(watched.measure))
+            else:
+                handles.append(module.register_forward_hook(watched.measure_through_relu))
         try:
             for batch, _ in chosen.batches(batch_size):
                 network(batch)
@@ -72,3 +74,22 @@ def activation(
             for handle in handles:
                 handle.remove()
     return {name: sums[name] / counts[name] for name in layers}
+
+
+class _Watched:
+    """One layer's output on its way; networks may call one activation module behind many layers."""
+
+    def __init__(self, add: Callable[[Tensor], None]) -> None:
+        self.add = add
+        self.output: Tensor | None = None
+
+    def remember(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        self.output = output
+
+    def measure(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if inputs[0] is self.output:
+            self.output = None
+            self.add(output)
+
+    def measure_through_relu(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        self.add(relu(output))

@@ -85,17 +85,24 @@ def after_steps(
         momentum: Of SGD.
         weight_decay: Of SGD.
         batch_size: Images of a step.
-        seed: Of the order of the images.
+        seed: Of the order of the images, and of what the network draws at random, as dropout does.
         images: How many the loss is measured on; null for all.
 
     Returns:
         Lower is better to remove.
+
+    Raises:
+        ValueError: If there is no step to take.
     """
+    if type(steps) is not int or steps < 1:
+        raise ValueError(f"steps must be at least 1; got {steps}")
     optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay)
     shuffled = data.shuffled(batch_size, seed)
     left, masked = steps, masked_weights(network)
     network.train()
-    with float32_arithmetic(tf32=False):
+    devices = [data.device] if data.device.type == "cuda" else []
+    with float32_arithmetic(tf32=False), torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
         while left > 0:
             for batch, labels in shuffled:
                 if left == 0:

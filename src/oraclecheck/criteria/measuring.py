@@ -47,7 +47,7 @@ def calibration_indices(data: LabelledImages, images: int | None) -> list[int] |
     Raises:
         ValueError: As `calibration`.
     """
-    if images is not None and images < 1:
+    if images is not None and (type(images) is not int or images < 1):
         raise ValueError(f"images must be null, for all, or at least 1; got {images}")
     if images is None or images >= len(data):
         return None

@@ -11,6 +11,7 @@ import lightning as L
 import numpy as np
 import torch
 
+import oraclecheck
 from oraclecheck.engines.callbacks import History
 from oraclecheck.files import remove_remains
 
@@ -37,6 +38,7 @@ class Resuming(L.Callback):
         """Add what Lightning does not know: the epochs behind, and the state of everything random."""
         numpy: Any = np.random.get_state()  # noqa: NPY002  networks and data sets may use the global one
         checkpoint["oraclecheck"] = {
+            "versions": _versions(),
             "epochs": self.history.epochs,
             "order": _loader(trainer).generator.get_state(),
             "mixing": pl_module.mixing.generator.get_state(),
@@ -70,9 +72,12 @@ class Resuming(L.Callback):
             return
         start = time.monotonic()
         temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        with suppress(OSError, RuntimeError):  # it would only save time
+        try:
             trainer.save_checkpoint(temporary)
             os.replace(temporary, self.path)
+        except (OSError, RuntimeError):  # it would only save time; on a full disk its room is wanted
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
         self._due = time.monotonic() + max(SECONDS, WORTH * (time.monotonic() - start))
 
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
@@ -81,12 +86,18 @@ class Resuming(L.Callback):
 
 
 def resumable(path: Path) -> int:
-    """After how many epochs the fit whose state is kept at `path` goes on; 0 if there is none that can be read."""
+    """After how many epochs the fit whose state is kept at `path` goes on.
+
+    0 if there is none that can be read, or other versions kept it, which may neither understand it nor add alike.
+    """
     try:
-        return len(torch.load(path, map_location="cpu", weights_only=True)["oraclecheck"]["epochs"])
+        kept = torch.load(path, map_location="cpu", weights_only=True)["oraclecheck"]
+        if kept["versions"] == _versions():
+            return len(kept["epochs"])
     except Exception:  # whatever is the matter with it, the fit begins anew
-        forget(path)
-        return 0
+        pass
+    forget(path)
+    return 0
 
 
 def forget(path: Path) -> None:
@@ -94,6 +105,10 @@ def forget(path: Path) -> None:
     with suppress(OSError):
         path.unlink(missing_ok=True)
         remove_remains(path)
+
+
+def _versions() -> dict[str, str]:
+    return {each.__name__: str(each.__version__) for each in (oraclecheck, torch, L)}
 
 
 def _loader(trainer: L.Trainer) -> Any:

@@ -99,7 +99,7 @@ def train(
         ValueError: If training diverges.
     """
     from oraclecheck.engines.callbacks import History, Keeping  # they bring Lightning, which takes seconds
-    from oraclecheck.engines.resuming import Resuming, resumable
+    from oraclecheck.engines.resuming import Resuming, forget, resumable
 
     history = History(data, _progress(model, epochs[-1]))
     done = resumable(state) if state else 0
@@ -116,7 +116,12 @@ def train(
         network = network.to(memory_format=torch.channels_last)
     callbacks = [history, Keeping(epochs, hand_over), *([Resuming(state, history)] if state else [])]
     order = derive_seed(seed, "pretrain", "order")
-    fit(network, data.train, recipe, order, trainer, callbacks, state if done else None)
+    try:
+        fit(network, data.train, recipe, order, trainer, callbacks, state if done else None)
+    except Exception:
+        if done and state:
+            forget(state)  # if it is to blame, the next attempt does without it
+        raise
     if history.diverged:
         raise ValueError(
             f"pretrain.lr must let the dense {model} learn; with {recipe.schedule} its loss became NaN or infinite "
