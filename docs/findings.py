@@ -154,8 +154,8 @@ class Findings:
             f"predictor would show {ceiling} for conv1: much of what decides between combinations is not in the loss.",
             "It is not shown to be better than criteria that need no evaluation of pruned networks: its s minus "
             f"theirs, network by network, is {lead(first, 'l1')} for l1 and {lead(first, 'taylor')} for taylor "
-            "(conv1 0.2). Nor does the true optimum of all 63,504 ways to halve conv1 and conv2 end better than what l1 "
-            f"picks: by {optimum['lead']:.2f} [{optimum['lead_low']:.2f}, {optimum['lead_high']:.2f}] points over "
+            "(conv1 0.2). Nor does the true optimum of all 63,504 ways to halve conv1 and conv2 end better than what "
+            f"l1 picks: by {optimum['lead']:.2f} [{optimum['lead_low']:.2f}, {optimum['lead_high']:.2f}] points over "
             f"{optimum['networks']:.0f} networks.",
             f"Wired as the released code does, the loss predicts ({_said(wired)}), and better than taylor, which knows "
             f"the dense network alone ({mean(wired, 'taylor')}): by {lead(wired, 'taylor')}; than l1 by "
