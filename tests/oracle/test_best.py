@@ -73,34 +73,34 @@ def test_choices_of_the_last_layer_but_one_need_not_share_sums(small_blocks, mon
 
 
 @pytest.mark.parametrize("wired", ["correct", "released"])
-def test_kernels_find_the_same_and_compute_less(wired, cache):
+def test_kernels_find_the_same_and_compute_less(wired, compiled):
     network, shape, space = made("first and last")
     scaled(network, 3)
     behind = space.unrank(space.size // 2) if wired == "released" else None
-    share = assert_best_of_the_whole_table(network, shape, space, behind, images_of(shape, 400, CLASSES), 7, cache)
+    share = assert_best_of_the_whole_table(network, shape, space, behind, images_of(shape, 400, CLASSES), 7, compiled)
     assert share < 0.9
 
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**31), count=st.integers(1, 90), top=st.integers(1, 40), factor=st.floats(0.5, 3))
-def test_any_network_on_any_images(seed, count, top, factor, cache):
+def test_any_network_on_any_images(seed, count, top, factor, compiled):
     network, shape, space = made("first and last")
     torch.manual_seed(seed)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     scaled(network, factor)
-    assert_best_of_the_whole_table(network, shape, space, None, images_of(shape, count, CLASSES), top, cache, SAME)
+    assert_best_of_the_whole_table(network, shape, space, None, images_of(shape, count, CLASSES), top, compiled, SAME)
 
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**31), factor=st.floats(0, 100), part=st.floats(0, 1.2))
-def test_bounds_lie_below_the_losses_and_near_them(seed, factor, part, cache):
+def test_bounds_lie_below_the_losses_and_near_them(seed, factor, part, compiled):
     network, shape, space = made("first and last")
     torch.manual_seed(seed)
     chain = PrunedChain(network, shape, space.layers)
     counts = torch.randint(0, 60, (10,)).tolist()
     ends = torch.tensor(counts).cumsum(0).tolist()
-    head, values = chain.head(cache), factor * torch.randn(10, 1, 1, ends[-1])
+    head, values = chain.head(compiled), factor * torch.randn(10, 1, 1, ends[-1])
     hidden, last = chain.stages[-2:]  # behind hidden.2, the last pruned layer
     assert hidden.weight.shape[0] == 10
     labels = torch.repeat_interleave(torch.arange(10), torch.tensor(counts))

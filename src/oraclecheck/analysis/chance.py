@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from oraclecheck.analysis.criterion import Criterion, named
-from oraclecheck.pruning.masks.choice import is_mask_choice
+from oraclecheck.records.combination_key import combination_keys, knows_filters
 
 RANDOM = "random"
 """What it is called, here and in `criteria.chance`."""
@@ -28,7 +28,9 @@ def with_random(runs: pd.DataFrame, *, seed: int = 0) -> tuple[pd.DataFrame, Cri
     if criterion.column in runs:
         return runs, criterion
     removed = list(runs["removed"])
-    if not all(isinstance(each, dict) and each and not is_mask_choice(each) for each in removed):
+    if not all(isinstance(each, dict) and each for each in removed):
+        return runs, None
+    if not all(map(knows_filters, combination_keys(runs))):
         return runs, None
     counts: dict[str, int] = {}
     for each in removed:
