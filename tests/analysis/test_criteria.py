@@ -105,5 +105,5 @@ def test_ranks_of_criteria_are_those_of_their_agreements(tmp_path):
 
 def test_random_criterion_is_not_drawn_where_single_weights_are_removed():
     choices = [{"method": "global", "noise": noise, "seed": None, "mask": None} for noise in (0.0, 0.1)]
-    runs = pd.DataFrame({"removed": choices})
+    runs = pd.DataFrame({"removed": choices, "combo": [0, 1]})
     assert with_random(runs)[1] is None
