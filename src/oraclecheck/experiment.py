@@ -134,7 +134,8 @@ class StudyRuns:
         engine: Engine | None = None  # of this study alone: what it holds of a GPU goes with it
         begun = filter(None, map(self._begin, claims))
         for first in begun:
-            engine = engine or engine_of(setting.engine.name, setting.paths.cache, setting.engine.networks)
+            name, networks, devices = setting.engine.name, setting.engine.networks, setting.trainer.devices
+            engine = engine or engine_of(name, setting.paths.cache, networks, devices)
             self._prune_and_retrain(engine, first, begun)
 
     def _begin(self, claim: Claim) -> "BegunRun | None":

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from oraclecheck.command import outcome
 from oraclecheck.command.arguments import INCOMPLETE, INTERRUPTED, TERMINATED
 from oraclecheck.command.messages import explain
-from oraclecheck.command.places import check_launcher, count_workers, gpus, is_elsewhere, is_scheduled, take_gpu
+from oraclecheck.command.places import check_launcher, count_workers, gpus, is_elsewhere, is_scheduled, take_gpus
 from oraclecheck.command.plan import Share, plan, share_of
 from oraclecheck.command.preflight import check
 from oraclecheck.command.progress import SweepProgress
@@ -46,8 +46,9 @@ def carry_out(
     requests = [share.request() for share in shares]
     first, trainer = shares[0].config, requests[0].setting.trainer
     elsewhere = is_elsewhere(launcher)
+    each = max(request.setting.trainer.devices for request in requests)
     check_launcher(launcher)
-    count = count_workers(first.workers, first.gpu_slots, trainer.accelerator, launcher)
+    count = count_workers(first.workers, first.gpu_slots, trainer.accelerator, launcher, each)
     for request in requests:
         check(request, elsewhere=elsewhere)
     if first.dry_run:
@@ -65,7 +66,7 @@ def carry_out(
             share.resolve()
             request.note()
         devices = [] if elsewhere else gpus(trainer.accelerator)
-        worker = Worker(shares, _there(missing), Path.cwd(), devices, first.gpu_slots, show_traceback)
+        worker = Worker(shares, _there(missing), Path.cwd(), devices, (first.gpu_slots, each), show_traceback)
         try:
             with SweepProgress(requests):
                 try:
@@ -182,7 +183,7 @@ class Worker:
         before: States of the records that were there when the sweep began; see `Claims`.
         folder: Where relative paths begin; the same on every machine.
         devices: GPUs of this machine that workers share out among themselves; none where the launcher does it.
-        gpu_slots: Workers that share one.
+        slots: How many workers share a GPU, and how many GPUs a worker takes.
         show_traceback: Whether to show where exceptions come from.
     """
 
@@ -192,12 +193,12 @@ class Worker:
         before: frozenset[FileState],
         folder: Path,
         devices: Sequence[str],
-        gpu_slots: int,
+        slots: tuple[int, int],
         show_traceback: bool,
     ) -> None:
         self._show_traceback = show_traceback
         self._shares, self._before, self._folder = shares, before, folder
-        self._devices, self._gpu_slots = devices, gpu_slots
+        self._devices, self._slots = devices, slots
 
     def __call__(self, _: DictConfig) -> list[str]:
         """Work; gives what kept it from finishing a study, in a sentence each."""
@@ -207,7 +208,7 @@ class Worker:
             return [f"{socket.gethostname()} must have the folder {self._folder}, as every machine: {error.strerror}"]
         if str(self._folder) not in sys.path:
             sys.path.append(str(self._folder))  # the user's networks lie there
-        slot = take_gpu(self._devices, self._gpu_slots)
+        slots = take_gpus(self._devices, *self._slots)
         try:
             from oraclecheck.experiment import work
 
@@ -216,5 +217,5 @@ class Worker:
                 traceback.print_exception(trouble)
             return [explain(trouble) for trouble in troubles]
         finally:
-            if slot is not None:
+            for slot in slots:
                 slot.release()

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from oraclecheck.command import places
-from oraclecheck.command.places import MPS, check_launcher, cores, count_workers, gpus, is_elsewhere, take_gpu
+from oraclecheck.command.places import MPS, check_launcher, cores, count_workers, gpus, is_elsewhere, take_gpus
 
 FORK = multiprocessing.get_context("fork")
 SECONDS = 30
@@ -46,15 +46,15 @@ def machine(monkeypatch):
     return has
 
 
-def _hold(devices, count, told) -> None:
-    slot = take_gpu(devices, count)
+def _hold(devices, count, told, each) -> None:
+    slots = take_gpus(devices, count, each)
     told.put((os.getpid(), os.environ["CUDA_VISIBLE_DEVICES"], torch.cuda.is_initialized()))
     time.sleep(SECONDS)
-    del slot
+    del slots
 
 
-def start(number, devices, count, told):
-    workers = [FORK.Process(target=_hold, args=(devices, count, told), daemon=True) for _ in range(number)]
+def start(number, devices, count, told, each=1):
+    workers = [FORK.Process(target=_hold, args=(devices, count, told, each), daemon=True) for _ in range(number)]
     for worker in workers:
         worker.start()
     return workers
@@ -91,16 +91,32 @@ def test_second_sweep_begins_with_the_gpus_that_the_first_leaves_alone(slots):
     kill(first + second)
 
 
+def test_worker_may_take_several_gpus(slots):
+    told = FORK.Queue()
+    devices = ["0", "1", "2", "3", "4"]
+    alone = take_gpus(devices, 1)
+    pairs = start(2, devices, 1, told, each=2)
+    assert told.get(timeout=SECONDS)[1] == "2,3"  # one of the first two is another's, and the fifth has no partner
+    time.sleep(0.3)
+    assert told.empty()
+    left = start(1, devices, 1, told)
+    assert told.get(timeout=SECONDS)[1] == "1"  # who waits for two holds neither
+    kill(left)
+    alone[0].release()
+    assert told.get(timeout=SECONDS)[1] == "0,1"
+    kill(pairs)
+
+
 def test_jobs_of_slurm_have_devices_of_their_own(slots, monkeypatch):
     kept = []
     for job in ("17", "18"):  # each of them calls its only GPU 0
         monkeypatch.setenv("SLURM_JOB_ID", job)
-        kept.append(take_gpu(["0"], 1))
+        kept += take_gpus(["0"], 1)
     assert all(slot.is_locked for slot in kept)
 
 
 def test_waiting_for_a_gpu_is_said_once(slots, capfd):
-    slot = take_gpu(["0"], 1)
+    (slot,) = take_gpus(["0"], 1)
     told = FORK.Queue()
     waiting = start(1, ["0"], 1, told)
     time.sleep(0.5)
@@ -111,12 +127,12 @@ def test_waiting_for_a_gpu_is_said_once(slots, capfd):
 
 
 def test_gpu_of_a_mac_is_a_place_too(slots):
-    slot = take_gpu([MPS], 1)
+    (slot,) = take_gpus([MPS], 1)
     assert slot.is_locked and os.environ["CUDA_VISIBLE_DEVICES"] == "before"
 
 
 def test_machine_without_gpus_has_no_slots(slots, tmp_path):
-    assert take_gpu([], 1) is None and list(tmp_path.iterdir()) == []
+    assert take_gpus([], 1) == [] and list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -154,6 +170,8 @@ def test_machine_takes_a_worker_a_core_or_a_slot(machine):
     machine(cuda=4)
     assert count_workers(None, 3, "auto", JOBLIB) == 12
     assert count_workers(5, 3, "gpu", JOBLIB) == 5
+    assert count_workers(None, 1, "auto", JOBLIB, 2) == 2
+    assert count_workers(None, 1, "auto", JOBLIB, 3) == 1
     assert count_workers(None, 1, "cpu", JOBLIB) == cores()
     assert count_workers(6, 1, "gpu", SLURM) == count_workers(6, 1, "gpu", RAY) == 6
 
@@ -183,6 +201,8 @@ def test_places_that_there_are_not_are_refused(machine, asked, slots_of_each, la
     machine(cuda=4)
     with pytest.raises(ValueError, match=complaint):
         count_workers(asked, slots_of_each, "auto", launcher)
+    with pytest.raises(ValueError, match="workers must be at most 2, gpu_slots=1 on each of 4 GPUs, of which a worker"):
+        count_workers(3, 1, "auto", JOBLIB, 2)
 
 
 def test_clusters_are_elsewhere():

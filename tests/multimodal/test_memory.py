@@ -1,6 +1,9 @@
 """The memory of TinyLLaVA-3.1B against arithmetic by hand, and what a GPU that is too small is told."""
 
+from dataclasses import replace
+
 import pytest
+import torch
 
 from oraclecheck.command import device_memory
 from oraclecheck.multimodal.memory import Model, Use, alternatives, fits, memory, spell_model
@@ -28,7 +31,6 @@ USUAL = Use(conversations=1, tokens=2048, checkpointing=True, mixed=True)
 
 @pytest.fixture(scope="module")
 def model(llava) -> Model:
-    import torch
     from transformers import LlavaConfig, LlavaForConditionalGeneration, PhiConfig, SiglipVisionConfig
 
     config = LlavaConfig(
@@ -79,6 +81,38 @@ def test_tinyllava_fits_into_80_gigabytes(model):
     assert fits(model, USUAL, 80e9) and not fits(model, USUAL, 48e9)
 
 
+def test_tinyllava_is_sharded_over_gpus_of_48_gigabytes(model):
+    trained = model.all_parameters - TOWER_ALL
+    block = 4 * WIDTH**2 + 2 * WIDTH * INNER + 4 * WIDTH + INNER + WIDTH + 2 * WIDTH
+    outside = TOWER_ALL + PROJECTOR + EMBEDDINGS + LM_HEAD + 2 * WIDTH
+    sharded = replace(USUAL, devices=2)
+    assert memory(model, sharded) == {
+        "weights": 2 * 3_217_366_080,
+        "gradients": 2 * trained,
+        "Adam's moments": 4 * trained,
+        "masks": LINEARS / 2,
+        "gathered weights": 4 * (outside + 2 * block),
+        "their gradients": 2 * 4 * (outside - TOWER_ALL + 2 * block),
+        "16-bit copies": 2 * trained,
+        "activations": 2048 * WIDTH * (4 * BLOCKS + 34),
+        "logits": 3 * 2048 * VOCABULARY * 4,
+    }
+    assert fits(model, sharded, 48e9)
+    words = [words for words, _ in alternatives(model, USUAL, 8, 48e9, gpus=4)]
+    assert words == ["trainer.strategy=fsdp trainer.devices=2", "on a GPU of 60 GB"]
+    # each GPU takes a part of a batch: no more of them than parts
+    found = alternatives(model, replace(USUAL, conversations=8), 8, 60e9, gpus=4)
+    assert next(words for words, _ in found) == "trainer.accumulate=8"
+    assert all("fsdp" not in words for words, _ in alternatives(model, replace(USUAL, conversations=8), 8, 48e9, 1))
+
+
+def test_the_dense_network_has_to_fit_whole_onto_one_gpu(model):
+    many = memory(model, Use(conversations=1, tokens=256, checkpointing=True, mixed=True, devices=8))
+    assert many["weights"] == 4 * 3_217_366_080 / 8
+    fewer = memory(model, Use(conversations=1, tokens=8192, checkpointing=True, mixed=True, devices=64))
+    assert fewer["weights"] == 4 * 3_217_366_080 and "gradients" not in fewer
+
+
 def test_what_would_fit_is_told_the_least_change_first(model):
     whole = Use(conversations=8, tokens=2048, checkpointing=False, mixed=True)
     words = [words for words, _ in alternatives(model, whole, 8, 80e9)]
@@ -97,6 +131,7 @@ def test_a_gpu_too_small_is_refused_before_anything_is_loaded(refused, monkeypat
     from oraclecheck.multimodal import llava
 
     monkeypatch.setattr(device_memory, "smallest_gpu", lambda trainer: 105e6)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(llava, "network_state", lambda folder: pytest.fail("it was loaded"))
     said = refused("data.source.max_length=8192", "trainer.gradient_checkpointing=false")
     assert said.startswith(
@@ -106,8 +141,6 @@ def test_a_gpu_too_small_is_refused_before_anything_is_loaded(refused, monkeypat
 
 
 def test_bfloat16_weights_do_not_take_small_steps():
-    import torch
-
     weights = torch.tensor([0.0077, 0.008, 0.02]).bfloat16()
     assert ((weights - 2e-5) != weights).tolist() == [True, False, False]
     layer = (torch.randn(10**5, generator=torch.Generator().manual_seed(0)) * 0.02).bfloat16()

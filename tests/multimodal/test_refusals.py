@@ -4,6 +4,9 @@ import json
 import shutil
 
 import pytest
+import torch
+
+SHARDED = ("trainer.strategy=fsdp", "trainer.devices=2")
 
 
 def test_a_model_folder_without_weights(llava, refused, tmp_path):
@@ -55,7 +58,25 @@ def test_a_ratio_that_no_method_can_reach(refused):
             ("data=digits",),
             "model.input_shape must be that of the images of digits, [1, 32, 32]; tinyllava takes [3, 16, 16]",
         ),
-        (("trainer.strategy=fsdp",), "trainer.strategy must be auto; got fsdp: a worker trains a whole network on one"),
+        (("trainer.strategy=ddp",), "trainer.strategy must be auto or fsdp; got ddp"),
+        (
+            ("trainer.devices=2",),
+            "trainer.devices must be 1 where trainer.strategy is auto; got 2: workers take a GPU each, and trainer.str",
+        ),
+        (
+            ("trainer.strategy=fsdp", "trainer.devices=4"),
+            "trainer.devices must lie in [2, trainer.accumulate] where trainer.strategy is fsdp, for each takes a part "
+            "of a batch at a time; got 4, and 2 parts",
+        ),
+        ((*SHARDED, "engine=lanes"), "engine.name must be one of lightning, auto where trainer.strategy is fsdp; got"),
+        (
+            (*SHARDED, "trainer.precision=16-mixed"),
+            "trainer.precision must be one of 32-true, tf32, bf16-mixed where trainer.strategy is fsdp; got 16-mixed",
+        ),
+        (
+            (*SHARDED, "pretrain.checkpoint=null"),
+            "pretrain.checkpoint must be the dense network where trainer.strategy is fsdp, which trains none; got",
+        ),
         (
             ("trainer.precision=bf16-true",),
             "trainer.precision must leave weights in float32; got bf16-true, in which a",
@@ -67,3 +88,26 @@ def test_a_ratio_that_no_method_can_reach(refused):
 )
 def test_other_words(others, said, refused):
     assert refused(*others).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("count", "others", "said"),
+    [
+        (1, (), "trainer.devices must be at most the 1 CUDA devices here; got 2"),
+        (
+            4,
+            ("workers=3",),
+            "workers must be at most 2, gpu_slots=1 on each of 4 GPUs, of which a worker takes 2; got 3",
+        ),
+    ],
+)
+def test_more_devices_than_there_are(count, others, said, refused, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr(torch.mps, "device_count", lambda: 0)
+    sweep = ("-m", "hydra/launcher=joblib") if others else ()
+    assert refused(*sweep, *SHARDED, "trainer.accelerator=auto", *others) == said
+
+
+def test_other_networks_are_not_sharded(command):
+    code, _, err = command(*SHARDED)
+    assert code == 2 and "trainer.strategy must be auto for lenet5_mini, no language model; got fsdp" in err

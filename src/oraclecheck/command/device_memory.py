@@ -4,6 +4,8 @@ import subprocess
 import sys
 from itertools import islice
 
+import torch
+
 from oraclecheck.engines.trainer import TrainerSettings, on_cuda
 from oraclecheck.multimodal.conversations import Conversations, is_language_model
 from oraclecheck.multimodal.memory import GB, SPARE, Model, Use, alternatives, fits, memory, spell_memory, spell_model
@@ -26,14 +28,16 @@ def check_memory(setting: Setting) -> None:
     assert isinstance(space, MaskSpace) and isinstance(source, Conversations)
     model = Model.of(shadow, sum(layer.weights for layer in space.layers))
     trainer, batch = setting.trainer, setting.retrain.recipe.batch_size
-    use = Use(batch // trainer.accumulate, source.max_length, trainer.checkpointing, "mixed" in trainer.precision)
+    mixed, devices = "mixed" in trainer.precision, trainer.devices
+    use = Use(batch // trainer.accumulate, source.max_length, trainer.checkpointing, mixed, devices)
     needed = memory(model, use)
     print(f"oraclecheck: {setting.network.name}: {spell_model(model)}", file=sys.stderr)
     told = f"{use.conversations} of {use.tokens:,} tokens at once{', checkpointing' * use.checkpointing}"
-    print(f"oraclecheck: training takes up to {spell_memory(needed)} ({told})", file=sys.stderr, flush=True)
+    where = f"on each of {devices} devices " if devices > 1 else ""
+    print(f"oraclecheck: training takes {where}up to {spell_memory(needed)} ({told})", file=sys.stderr, flush=True)
     gpu = smallest_gpu(trainer)
     if gpu is not None and not fits(model, use, gpu):
-        found = islice(alternatives(model, use, batch, gpu), MOST_ALTERNATIVES)
+        found = islice(alternatives(model, use, batch, gpu, torch.cuda.device_count()), MOST_ALTERNATIVES)
         fitting = "; ".join(f"{words} ({sum(memory(model, other).values()) / GB:.1f} GB)" for words, other in found)
         raise ValueError(
             f"trainer must need less memory than the GPU has, {SPARE:.0%} of {gpu / GB:.1f} GB; got "

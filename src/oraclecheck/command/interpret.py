@@ -226,17 +226,12 @@ def _check_ranges(cfg: DictConfig) -> None:
             "a step of AdamW at rate 2e-5 moves none above 0.0078, seven in ten of a layer with standard deviation "
             "0.02: choose bf16-mixed"
         )
-    if cfg.trainer.strategy != "auto":
-        raise ValueError(
-            f"trainer.strategy must be auto; got {cfg.trainer.strategy}: a worker trains a whole network on one GPU, "
-            "and nothing here keeps removed weights at zero in weights that are shared out"
-        )
     if cfg.trainer.precision not in PRECISIONS:
         raise ValueError(f"trainer.precision must be one of {', '.join(PRECISIONS)}; got {cfg.trainer.precision!r}")
 
 
 def _trainer(cfg: DictConfig) -> TrainerSettings:
-    names = ("accelerator", "precision", "threads", "compile", "accumulate")
+    names = ("accelerator", "precision", "threads", "compile", "accumulate", "devices")
     return TrainerSettings(
         **{name: cfg[name] for name in names}, checkpointing=cfg.gradient_checkpointing, keep=cfg.keep_networks
     )

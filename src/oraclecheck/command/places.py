@@ -51,7 +51,9 @@ def check_launcher(launcher: Mapping[str, Any]) -> None:
                 raise ValueError(f"hydra/launcher=slurm must be used where SLURM is; there is no {program} here")
 
 
-def count_workers(asked: int | None, gpu_slots: int, accelerator: str, launcher: Mapping[str, Any]) -> int:
+def count_workers(
+    asked: int | None, gpu_slots: int, accelerator: str, launcher: Mapping[str, Any], each: int = 1
+) -> int:
     """How many workers a sweep starts, if there is work for so many.
 
     Args:
@@ -59,6 +61,7 @@ def count_workers(asked: int | None, gpu_slots: int, accelerator: str, launcher:
         gpu_slots: Workers that share a GPU.
         accelerator: `trainer.accelerator`.
         launcher: Hydra's configuration of it.
+        each: GPUs, or cores, that a worker takes.
 
     Raises:
         ValueError: If there are fewer places, or nobody can know how many there are.
@@ -78,13 +81,12 @@ def count_workers(asked: int | None, gpu_slots: int, accelerator: str, launcher:
     limit = launcher.get("n_jobs", -1)
     devices = gpus(accelerator)
     if devices:
-        slots = len(devices) * gpu_slots
+        slots = max(1, len(devices) // each) * gpu_slots
         if asked is not None and asked > slots:
-            raise ValueError(
-                f"workers must be at most {slots}, gpu_slots={gpu_slots} on each of {len(devices)} GPUs; got {asked}"
-            )
+            places = f"{len(devices)} GPUs" if each == 1 else f"{len(devices)} GPUs, of which a worker takes {each}"
+            raise ValueError(f"workers must be at most {slots}, gpu_slots={gpu_slots} on each of {places}; got {asked}")
         return min(asked or slots, limit if limit > 0 else slots)
-    return asked or (limit if limit > 0 else cores())
+    return asked or (limit if limit > 0 else max(1, cores() // each))
 
 
 def cores() -> int:
@@ -115,8 +117,8 @@ def gpus(accelerator: str) -> list[str]:
     return named[:count]
 
 
-def take_gpu(devices: Sequence[str], slots: int) -> BaseFileLock | None:
-    """Make this process use one GPU alone, for as long as it lives; waits while every slot is taken.
+def take_gpus(devices: Sequence[str], slots: int, each: int = 1) -> list[BaseFileLock]:
+    """Make this process use one GPU alone, or so many, for as long as it lives; waits while every slot is taken.
 
     Call it before anything looks for a GPU. The slot is a locked file, which a killed process lets go of, in a folder
     that all sweeps of this user on this machine share (within a job of SLURM's, whose devices are its own). They know
@@ -125,28 +127,42 @@ def take_gpu(devices: Sequence[str], slots: int) -> BaseFileLock | None:
     Args:
         devices: See `gpus`; nothing happens if there is none.
         slots: Of each.
+        each: How many this process uses: the first so many, or the next, and a slot of each of them.
 
     Returns:
-        The slot; keep it.
+        The slots; keep them.
     """
-    if not devices:
-        return None
+    groups = [devices[start : start + each] for start in range(0, len(devices) - each + 1, each)]
+    if not groups:
+        return []
     owner = "-".join([str(os.getuid()), socket.gethostname(), *filter(None, [os.environ.get("SLURM_JOB_ID")])])
     folder = Path(tempfile.gettempdir()) / f"oraclecheck-gpus-{owner}"
     folder.mkdir(mode=0o700, exist_ok=True)
     said = False
     while True:
         for slot in range(slots):  # one on each GPU, before a second on the first
-            for device in devices:
-                lock = FileLock(folder / f"{device.replace('/', '_')}.{slot}.lock", timeout=0)
-                try:
-                    lock.acquire()
-                except Timeout:
-                    continue
-                if device != MPS:
-                    os.environ["CUDA_VISIBLE_DEVICES"] = device
-                return lock
+            for group in groups:
+                locks = _locked([folder / f"{device.replace('/', '_')}.{slot}.lock" for device in group])
+                if locks:
+                    if MPS not in group:
+                        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(group)
+                    return locks
         if not said:
             print("oraclecheck: every GPU is taken; waiting for a free slot", file=sys.stderr, flush=True)
             said = True
         time.sleep(SLOT_SECONDS)
+
+
+def _locked(paths: Sequence[Path]) -> list[BaseFileLock]:
+    """Locks of all these files, or of none."""
+    locks: list[BaseFileLock] = []
+    for path in paths:
+        lock = FileLock(path, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            for taken in locks:
+                taken.release()
+            return []
+        locks.append(lock)
+    return locks

@@ -205,8 +205,8 @@ class TrainerConfig:
     """Lightning's accelerator and precision, torch.compile, and torch's threads in each process.
 
     A batch of a language model comes in `accumulate` parts; `gradient_checkpointing` computes its blocks again in the
-    backward pass; a worker trains on one GPU (`strategy: auto`); `keep_networks` keeps what is retrained, in the Hub's
-    format beside its record.
+    backward pass; a worker trains on one GPU, or with `strategy: fsdp` a language model sharded over so many `devices`,
+    which take as many parts at a time; `keep_networks` keeps what is retrained, in the Hub's format beside its record.
     """
 
     accelerator: str = "auto"
@@ -216,6 +216,7 @@ class TrainerConfig:
     accumulate: int = 1
     gradient_checkpointing: bool = False
     strategy: str = "auto"
+    devices: int = 1
     keep_networks: bool = False
 
 

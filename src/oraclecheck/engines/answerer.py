@@ -12,6 +12,8 @@ from oraclecheck.multimodal.questions import Questions
 class Answerer(Classifier):
     """A language model, the cross-entropy of its answers' tokens and its recipe.
 
+    In a rank it is sharded, and sees its own parts of a batch.
+
     Args:
         network: See `Classifier`.
         recipe: How it is trained.
@@ -28,6 +30,10 @@ class Answerer(Classifier):
         network: Any = self.network
         if self._checkpointing:
             network.activation_checkpointing_enable()
+        if self.device_mesh is not None:
+            from oraclecheck.engines.sharded.shards import shard  # FSDP takes half a second to import
+
+            shard(network, self.device_mesh["data_parallel"])
 
     def training_step(self, batch: tuple[Questions, Tensor, float], batch_index: int) -> Tensor:  # type: ignore[override]
         """Mean cross-entropy over the answers' tokens of a part of a batch, times what the part counts."""
@@ -36,6 +42,13 @@ class Answerer(Classifier):
         self._loss_sum += loss.detach()
         self._steps += 1
         return loss
+
+    def take_epoch_loss(self) -> float:
+        """See `Classifier`; of the parts of all ranks."""
+        self._loss_sum.copy_(self.trainer.strategy.reduce(self._loss_sum, reduce_op="mean"))
+        times = self.trainer.accumulate_grad_batches
+        self._steps = -(-self._steps // times) * times  # parts of a last batch that are not there
+        return super().take_epoch_loss()
 
     def configure_optimizers(self):
         """As a classifier's, of the parameters that are trained at all."""

@@ -31,18 +31,23 @@ def tools_of(name: str) -> dict[str, str]:
     return {"c++": compiler().name} if name == "lanes" else {}
 
 
-def engine_of(name: str, cache: Path, networks: int | None) -> Engine:
+def engine_of(name: str, cache: Path, networks: int | None, devices: int = 1) -> Engine:
     """The engine of this name, for the runs of one study.
 
     Args:
         name: "lightning", "lanes" or "stacked".
         cache: Folder for what an engine compiles.
         networks: How many networks it retrains at once, where it can; None for as many as memory holds.
+        devices: Over how many each network is sharded.
     """
     if name == "lanes":
         return LanesEngine(cache)
     if name == "stacked":
         return StackedEngine(networks)
+    if devices > 1:
+        from oraclecheck.engines.sharded import engine as sharded
+
+        return sharded.retrain
     from oraclecheck.engines.lightning import retrain  # it brings Lightning, which takes seconds
 
     return retrain

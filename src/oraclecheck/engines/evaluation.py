@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from oraclecheck.data.images import LabelledImages
 from oraclecheck.engines.arithmetic import float32_arithmetic
 from oraclecheck.engines.prefix import Prefix
+from oraclecheck.engines.sharded.ranks import all_said, rank_and_ranks
 
 BATCH_SIZE = 500  # about the quickest on CPUs; part of a study's identity, for it moves the last bits
 BATCH_PIXELS = BATCH_SIZE * 112**2  # of 224x224 images a batch has 125, whose activations fit into memory
@@ -49,9 +51,34 @@ class Evaluation:
 
 
 def evaluate(network: nn.Module, images: LabelledImages) -> Evaluation:
-    """Evaluate a network on a whole set that lies on the network's device; its mode is left as it was."""
+    """Evaluate a network on a whole set that lies on the network's device; its mode is left as it was.
+
+    Ranks evaluate a network that is sharded over them together, and all of them know what came of it.
+    """
     with measuring(network, images.device):
+        if rank_and_ranks()[1] > 1:
+            return _evaluated_together(network, images)
         return _evaluations(lambda batch: [network(batch)], 1, images)[0]
+
+
+def _evaluated_together(network: nn.Module, images: LabelledImages) -> Evaluation:
+    """The same batches as one process has, in turns.
+
+    Whoever has none left takes another again, which counts nothing: weights are gathered from all ranks, or from none.
+    """
+    rank, ranks = rank_and_ranks()
+    batches = torch.arange(len(images)).split(images.measured_at_once or batch_size(images.shape))
+    turns = -(-len(batches) // ranks)
+    mine = images.subset(torch.cat([batches[(turn * ranks + rank) % len(batches)] for turn in range(turns)]))
+    measured = []
+    for batch, labels in mine.batches(len(batches[0])):
+        logits = network(batch)
+        losses = cross_entropy(logits, labels, reduction="none")
+        measured.append((losses.cpu(), (logits.argmax(1) == labels).cpu()))
+    told = all_said(measured)
+    in_order = [told[number % ranks][number // ranks] for number in range(len(batches))]
+    losses, correct = (torch.cat(parts) for parts in zip(*in_order, strict=True))
+    return _evaluation(losses.double(), correct)
 
 
 def evaluate_each(networks: Sequence[nn.Module], images: LabelledImages, prefix: Prefix) -> list[Evaluation]:
@@ -82,10 +109,11 @@ def _evaluations(
             correct[number, here] = logits.argmax(1) == labels
     # On the CPU, for not every accelerator has float64.
     means, hits = losses.cpu().double(), correct.cpu()
-    return [
-        Evaluation(loss.mean().item(), hit.double().mean().item(), hit.clone())
-        for loss, hit in zip(means, hits, strict=True)
-    ]
+    return [_evaluation(loss, hit) for loss, hit in zip(means, hits, strict=True)]
+
+
+def _evaluation(losses: Tensor, correct: Tensor) -> Evaluation:
+    return Evaluation(losses.mean().item(), correct.double().mean().item(), correct.clone())
 
 
 def first_loss(network: nn.Module, images: LabelledImages) -> float:
@@ -100,8 +128,10 @@ def measuring(network: nn.Module, device: torch.device) -> Iterator[None]:
     """Eval mode and IEEE float32, also within a training of another precision."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
+    # what weights are gathered into while they are measured is trained with afterwards
+    ungraded: Any = torch.inference_mode() if rank_and_ranks()[1] == 1 else torch.no_grad()
     try:
-        with torch.inference_mode(), torch.autocast(device.type, enabled=False), float32_arithmetic(tf32=False):
+        with ungraded, torch.autocast(device.type, enabled=False), float32_arithmetic(tf32=False):
             yield
     finally:
         for module, training in modes.items():

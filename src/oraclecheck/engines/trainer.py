@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -14,7 +14,9 @@ from torch import nn
 from oraclecheck.data.images import LabelledImages
 from oraclecheck.engines.arithmetic import float32_arithmetic
 from oraclecheck.engines.recipe import Recipe
+from oraclecheck.engines.sharded.ranks import rank_and_ranks
 from oraclecheck.multimodal.questions import QuestionSet
+from oraclecheck.seeds import derive_seed
 
 if TYPE_CHECKING:
     import lightning as L  # it takes seconds to import, and a command that finds nothing to do needs none of it
@@ -39,6 +41,7 @@ class TrainerSettings:
         accumulate: Parts that a batch of a language model comes in, whose gradients add up to the batch's.
         checkpointing: Whether a language model's blocks are computed again in the backward pass.
         keep: Whether retrained language models are kept beside their records.
+        devices: Over how many a language model is sharded, each of which takes its parts of a batch; 1: it is not.
     """
 
     accelerator: str = "auto"
@@ -48,6 +51,7 @@ class TrainerSettings:
     accumulate: int = 1
     checkpointing: bool = False
     keep: bool = False
+    devices: int = 1
 
 
 def fit(
@@ -77,17 +81,19 @@ def fit(
     from oraclecheck.engines.classifier import Classifier
 
     torch.set_num_threads(settings.threads)
-    L.seed_everything(seed % 2**32, verbose=False)
+    rank, ranks = rank_and_ranks()
+    # what is dropped out differs between ranks, and the first is as a process alone
+    L.seed_everything((derive_seed(seed, "rank", rank) if rank else seed) % 2**32, verbose=False)
     module, batches = Classifier(network, recipe, seed), images.shuffled(recipe.batch_size, seed)
     if isinstance(images, QuestionSet):
         module = Answerer(network, recipe, seed, settings.checkpointing)
-        batches = images.in_parts(recipe.batch_size, seed, settings.accumulate)
+        batches = images.in_parts(recipe.batch_size, seed, settings.accumulate, rank, ranks)
     trainer = _trainer(
         settings,
         max_epochs=recipe.epochs,
         callbacks=[*callbacks, *([Compiling()] if settings.compile else [])],
         gradient_clip_val=recipe.gradient_clip,
-        accumulate_grad_batches=settings.accumulate,
+        accumulate_grad_batches=-(-settings.accumulate // ranks),
     )
     with float32_arithmetic(tf32=settings.precision == TF32):
         trainer.fit(module, batches, ckpt_path=state, weights_only=True)
@@ -102,13 +108,20 @@ def check_accelerator(settings: TrainerSettings, *, elsewhere: bool = False) -> 
         elsewhere: Whether they come on another machine.
 
     Raises:
-        ValueError: If Lightning knows no such accelerator, or this machine has none and the fits come here.
+        ValueError: If Lightning knows no such accelerator, or this machine has none or fewer than are asked for, and
+            the fits come here.
     """
     name = settings.accelerator
     if name not in ACCELERATORS:
         raise ValueError(f"trainer.accelerator must be one of {', '.join(ACCELERATORS)}; got {name}")
     if name in ("gpu", "cuda") and not elsewhere and not (torch.cuda.device_count() or torch.mps.device_count()):
         raise ValueError(f"trainer.accelerator must be there; got {name} on a machine without a GPU: leave it out")
+    if settings.devices == 1 or elsewhere or on_cpu(settings):
+        return
+    if settings.devices > torch.cuda.device_count():
+        raise ValueError(
+            f"trainer.devices must be at most the {torch.cuda.device_count()} CUDA devices here; got {settings.devices}"
+        )
 
 
 def on_cpu(settings: TrainerSettings) -> bool:
@@ -147,9 +160,17 @@ def _trainer(settings: TrainerSettings, **arguments: object) -> "L.Trainer":
     warnings.filterwarnings("ignore", module="lightning")
     # With deterministic algorithms torch would write NaN into all memory that it is about to overwrite.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property
+    _, ranks = rank_and_ranks()
+    shared: dict[str, Any] = {}
+    if ranks > 1:
+        from lightning.pytorch.plugins.environments import LightningEnvironment
+        from lightning.pytorch.strategies import ModelParallelStrategy
+
+        shared["strategy"] = ModelParallelStrategy(data_parallel_size=ranks, tensor_parallel_size=1)
+        shared["plugins"] = [LightningEnvironment()]  # no scheduler's, which would count ranks of its own
     return L.Trainer(
         accelerator=settings.accelerator,
-        devices=1,
+        devices=ranks,
         precision="32-true" if settings.precision == TF32 else settings.precision,  # type: ignore[arg-type]
         # CPU kernels are deterministic for a fixed number of threads, and torch's switch would slow them.
         deterministic="warn" if torch.cuda.is_available() else None,
@@ -158,5 +179,6 @@ def _trainer(settings: TrainerSettings, **arguments: object) -> "L.Trainer":
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
+        **shared,
         **arguments,  # type: ignore[arg-type]
     )

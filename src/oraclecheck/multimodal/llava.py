@@ -31,6 +31,9 @@ class Llava(LlavaForConditionalGeneration):
     Args:
         path: The folder, or a name on the Hub.
         train_vision_tower: Whether the vision tower is trained too; LLaVA-1.5's recipe leaves it as it is.
+
+    Attributes:
+        arguments: These, for whoever makes another one in another process: hooks of this one cannot be sent there.
     """
 
     never_pruned = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
@@ -41,6 +44,7 @@ class Llava(LlavaForConditionalGeneration):
 
     def __init__(self, path: str, train_vision_tower: bool = False) -> None:
         super().__init__(LlavaConfig.from_pretrained(model_folder(path)))
+        self.arguments = (path, train_vision_tower)
         if not train_vision_tower:
             self.model.vision_tower.requires_grad_(False)
 

@@ -28,6 +28,10 @@ LOGITS = 3
 SPARE = 0.95
 """Share of a GPU's memory that there is to be had: the rest is its driver's, or lost between tensors."""
 
+AT_A_TIME = 2
+"""Blocks of a sharded network that are whole at once, the one that is computed and the next; and how often there are
+gradients of what is whole: as they are made, and laid out to be added up over the GPUs."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -38,6 +42,7 @@ class Model:
         trained: Parameters that are trained.
         masked: Weights that masks say something about.
         blocks: Of the language model.
+        of_blocks: Parameters of all blocks, which are trained.
         width: Of these.
         vocabulary: Tokens.
     """
@@ -46,6 +51,7 @@ class Model:
     trained: int
     masked: int
     blocks: int
+    of_blocks: int
     width: int
     vocabulary: int
 
@@ -68,7 +74,9 @@ class Model:
             sizes[owned[id(parameter)]] += parameter.numel()
         trained = sum(parameter.numel() for parameter in shadow.parameters() if parameter.requires_grad)
         text = network.config.text_config
-        return cls(sizes, trained, masked, text.num_hidden_layers, text.hidden_size, text.vocab_size)
+        layers = network.model.language_model.layers.parameters()
+        of_blocks = sum(parameter.numel() for parameter in layers)
+        return cls(sizes, trained, masked, text.num_hidden_layers, of_blocks, text.hidden_size, text.vocab_size)
 
     @property
     def all_parameters(self) -> int:
@@ -85,12 +93,14 @@ class Use:
         tokens: Of the longest conversation, those of its image included.
         checkpointing: Whether blocks are computed again in the backward pass.
         mixed: Whether it is computed in 16 bits.
+        devices: GPUs that it is sharded over.
     """
 
     conversations: int
     tokens: int
     checkpointing: bool
     mixed: bool
+    devices: int = 1
 
 
 def memory(model: Model, use: Use) -> dict[str, float]:
@@ -98,28 +108,36 @@ def memory(model: Model, use: Use) -> dict[str, float]:
 
     That is while a part of a batch goes backward, or while the network is measured between two epochs. Weights,
     gradients and Adam's two moments are float32: see docs/multimodal.md. Every token is taken for an answer's.
+    Of several GPUs each has its share of what always is there, and gathers what it computes with; before all that the
+    dense network is measured whole on one of them.
     """
-    always = {
-        "weights": FLOAT * model.all_parameters,
-        "gradients": FLOAT * model.trained,
-        "Adam's moments": 2 * FLOAT * model.trained,
-        "masks": MASK * model.masked,
+    gathered = model.all_parameters - model.of_blocks + AT_A_TIME * model.of_blocks / model.blocks
+    trained = model.trained - model.of_blocks + AT_A_TIME * model.of_blocks / model.blocks
+    sharded = use.devices > 1
+    always: dict[str, float] = {
+        "weights": FLOAT * model.all_parameters / use.devices,
+        "gradients": FLOAT * model.trained / use.devices,
+        "Adam's moments": 2 * FLOAT * model.trained / use.devices,
+        "masks": MASK * model.masked / use.devices,
+        "gathered weights": FLOAT * gathered if sharded else 0,
     }
     tokens = use.conversations * use.tokens
     block = tokens * model.width * ACTIVATIONS * (1 if use.mixed else 2)
     stored = tokens * model.width * FLOAT * model.blocks
-    training = {
+    training: dict[str, float] = {
+        "their gradients": AT_A_TIME * FLOAT * trained if sharded else 0,
         "16-bit copies": BFLOAT * model.trained if use.mixed else 0,
         "activations": stored + block if use.checkpointing else model.blocks * block,
         "logits": LOGITS * tokens * model.vocabulary * FLOAT,
     }
     measured = AT_ONCE * use.tokens
-    measuring = {
+    measuring: dict[str, float] = {
         "activations": measured * model.width * MEASURED,
         "logits": LOGITS * measured * model.vocabulary * FLOAT,
     }
-    fuller = max(training, measuring, key=lambda sizes: sum(sizes.values()))
-    return {name: float(size) for name, size in (always | fuller).items() if size}
+    whole: dict[str, float] = {"weights": FLOAT * model.all_parameters}
+    fullest = max(always | training, always | measuring, whole | measuring, key=lambda sizes: sum(sizes.values()))
+    return {name: float(size) for name, size in fullest.items() if size}
 
 
 def fits(model: Model, use: Use, gpu: float) -> bool:
@@ -127,7 +145,7 @@ def fits(model: Model, use: Use, gpu: float) -> bool:
     return sum(memory(model, use).values()) <= SPARE * gpu
 
 
-def alternatives(model: Model, use: Use, batch_size: int, gpu: float) -> Iterator[tuple[str, Use]]:
+def alternatives(model: Model, use: Use, batch_size: int, gpu: float, gpus: int = 1) -> Iterator[tuple[str, Use]]:
     """What would fit into such a GPU, in words, the least change first; last what takes least, on the GPU it takes.
 
     Args:
@@ -135,6 +153,7 @@ def alternatives(model: Model, use: Use, batch_size: int, gpu: float) -> Iterato
         use: What does not fit.
         batch_size: Conversations of a batch.
         gpu: Bytes.
+        gpus: How many there are.
     """
     tried, changes = use, list[str]()
     for words, change in (
@@ -150,8 +169,19 @@ def alternatives(model: Model, use: Use, batch_size: int, gpu: float) -> Iterato
                 yield words, other
     if len(changes) > 1 and fits(model, tried, gpu):
         yield " ".join(changes), tried
+    for begun, whole in ([], use), (changes, tried):
+        if found := _sharded(model, whole, batch_size, gpu, gpus):
+            yield " ".join([*begun, f"trainer.strategy=fsdp trainer.devices={found.devices}"]), found
+            break
     needed = sum(memory(model, tried).values()) / SPARE
     yield " ".join([*changes, f"on a GPU of {math.ceil(needed / GB)} GB"]), tried
+
+
+def _sharded(model: Model, use: Use, batch_size: int, gpu: float, gpus: int) -> Use | None:
+    """The same sharded over the fewest of the GPUs that it fits into, if there are as many."""
+    parts = batch_size // use.conversations
+    more = (replace(use, devices=devices) for devices in range(use.devices + 1, min(gpus, parts) + 1))
+    return next((other for other in more if fits(model, other, gpu)), None)
 
 
 def spell_memory(sizes: Mapping[str, float]) -> str:

@@ -114,22 +114,33 @@ class QuestionSet(LabelledImages):
         for encoded in self._read(size, order):
             yield self._batch(encoded)
 
-    def in_parts(self, size: int, seed: int, parts: int) -> "PartedBatches":
+    def in_parts(self, size: int, seed: int, parts: int, rank: int = 0, ranks: int = 1) -> "PartedBatches":
         """Passes for training whose batches come in parts, for what no memory holds at once."""
-        return PartedBatches(self, size, seed, parts)
+        return PartedBatches(self, size, seed, parts, rank, ranks)
 
-    def parts_of_pass(self, size: int, order: Tensor, parts: int) -> Iterator[tuple[Questions, Tensor, float]]:
+    def parts_of_pass(
+        self, size: int, order: Tensor, parts: int, rank: int = 0, ranks: int = 1
+    ) -> Iterator[tuple[Questions, Tensor, float]]:
         """Batches in an order, each in parts, and what each part counts.
 
-        The gradients of the parts' means, each times what it counts and divided by `parts`, as whoever accumulates
-        them does, add up to that of the mean over all answers' tokens of the batch.
+        Ranks take as many parts at a time as there are ranks. The gradients of the parts' means, each times what it
+        counts, averaged over the ranks and divided by the times that makes of `parts`, as whoever accumulates them
+        does, add up to that of the mean over all answers' tokens of the batch. A rank that no part is left for gets
+        one that counts nothing, and one whose part has no image where another's has gets a blank: all ranks compute
+        gradients of the same weights, or they would wait for each other forever.
         """
+        share, times = -(-size // parts), -(-parts // ranks)
         for encoded in self._read(size, order):
             in_all = sum(len(each.answers) for each in encoded)
-            share = -(-size // parts)
-            for start in range(0, len(encoded), share):
-                questions, labels = self._batch(encoded[start : start + share])
-                yield questions, labels, len(labels) / in_all * parts
+            cut = [encoded[start : start + share] for start in range(0, len(encoded), share)]
+            for start in range(0, len(cut), ranks):
+                together = cut[start : start + ranks]
+                left = rank < len(together)
+                questions, labels = self._batch(together[rank] if left else together[0][:1])
+                if questions.images is None and any(each.image is not None for part in together for each in part):
+                    blank = torch.zeros(1, *self.shape, device=self.device)
+                    questions = replace(questions, images=blank)
+                yield questions, labels, len(labels) / in_all * times * ranks if left else 0.0
 
     def _read(self, size: int, order: Tensor | None) -> Iterator[list[Encoded]]:
         indices = range(len(self)) if order is None else order.tolist()
@@ -154,18 +165,22 @@ class QuestionSet(LabelledImages):
 
 
 class PartedBatches(ShuffledBatches):
-    """As `ShuffledBatches`, in parts; `parts` of them, of the last batch maybe fewer, make a batch."""
+    """As `ShuffledBatches`, in parts; `parts` of them, of the last batch maybe fewer, make a batch.
 
-    def __init__(self, images: QuestionSet, size: int, seed: int, parts: int) -> None:
+    Of several ranks each passes over its own parts of the same batches.
+    """
+
+    def __init__(self, images: QuestionSet, size: int, seed: int, parts: int, rank: int = 0, ranks: int = 1) -> None:
         super().__init__(images, size, seed)
-        self.questions, self.parts = images, parts
+        self.questions, self.parts, self.rank, self.ranks = images, parts, rank, ranks
 
     def __len__(self) -> int:
         whole, left = divmod(len(self.images), self.size)
-        return whole * self.parts + -(-left // (self.size // self.parts))
+        parts_left = -(-left // (self.size // self.parts))
+        return whole * -(-self.parts // self.ranks) + -(-parts_left // self.ranks)
 
     def __iter__(self) -> Iterator[tuple[Questions, Tensor, float]]:  # type: ignore[override]
-        yield from self.questions.parts_of_pass(self.size, self.draw()[0], self.parts)
+        yield from self.questions.parts_of_pass(self.size, self.draw()[0], self.parts, self.rank, self.ranks)
 
 
 class _Read(Dataset[Any]):

@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,29 @@ def to_meta(network: nn.Module) -> nn.Module:
         for name, value in list(vars(module).items()):
             if isinstance(value, torch.Tensor):
                 setattr(module, name, value.to("meta"))
+    return shadow
+
+
+def tensors_of(network: nn.Module) -> dict[str, torch.Tensor]:
+    """All parameters and buffers of a network, those of no state dict too."""
+    parameters = network.named_parameters(remove_duplicate=False)
+    return {**dict(parameters), **dict(network.named_buffers(remove_duplicate=False))}
+
+
+def fill(shadow: nn.Module, tensors: Mapping[str, torch.Tensor]) -> nn.Module:
+    """Make a shadow, in place, the network whose parameters and buffers these are.
+
+    Args:
+        shadow: Its shadow, maybe without some buffers.
+        tensors: See `tensors_of`; they are not copied.
+    """
+    for name, tensor in tensors.items():
+        place, _, own = name.rpartition(".")
+        module = shadow.get_submodule(place)
+        if isinstance(tensor, nn.Parameter) or own in module._buffers:
+            setattr(module, own, tensor)
+        else:
+            module.register_buffer(own, tensor, persistent=False)
     return shadow
 
 
