@@ -57,7 +57,7 @@ def _retrain(
     torch.cuda.empty_cache()  # what the dense network was measured in
     with tempfile.TemporaryDirectory(prefix="oraclecheck-") as name:
         folder = Path(name)
-        made_by: Any = partial(type(network), *network.arguments)
+        made_by = type(network), network.arguments
         torch.save((made_by, tensors_of(network), run, data, recipe, trainer), folder / PRUNED)
         hear = partial(tell, run) if tell else lambda entry: None
         run_ranks(trainer.devices, not on_cpu(trainer), _retrain_shard, folder, hear)
@@ -71,8 +71,8 @@ def _retrain(
 def _retrain_shard(folder: Path, say: Say) -> None:
     """What each rank does."""
     loaded = torch.load(folder / PRUNED, map_location="cpu", mmap=True, weights_only=False)
-    made_by, tensors, run, data, recipe, trainer = loaded
-    network = fill(make_shadow(made_by), tensors)
+    (kind, arguments), tensors, run, data, recipe, trainer = loaded
+    network = fill(make_shadow(lambda: kind(*arguments)), tensors)
     device, first = device_of(trainer), rank_and_ranks()[0] == 0
     train_eval = data.train_eval and data.train_eval.to(device)
     data = ImageData(data.train.to(device), data.test.to(device), train_eval)
