@@ -45,9 +45,11 @@ def test_a_rank_that_dies_ends_the_others(tmp_path):
 
 
 def test_ranks_end_with_a_process_that_is_killed(tmp_path):
-    parent = multiprocessing.get_context("spawn").Process(target=rank_work.start_sleepers, args=(tmp_path,))
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    parent = multiprocessing.get_context("spawn").Process(target=rank_work.start_sleepers, args=(folder,))
     parent.start()
-    until, files = time.monotonic() + SECONDS, [tmp_path / f"{rank}.pid" for rank in range(2)]
+    until, files = time.monotonic() + SECONDS, [folder / f"{rank}.pid" for rank in range(2)]
     while not all(file.is_file() and file.read_text() for file in files):
         assert time.monotonic() < until
         time.sleep(0.1)
@@ -57,3 +59,4 @@ def test_ranks_end_with_a_process_that_is_killed(tmp_path):
     while any(map(alive, pids)):
         assert time.monotonic() < until
         time.sleep(0.1)
+    assert not folder.exists()

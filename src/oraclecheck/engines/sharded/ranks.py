@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import traceback
@@ -43,7 +44,7 @@ def run_ranks(count: int, cuda: bool, work: Together, folder: Path, hear: Say) -
         count: Ranks.
         cuda: Whether each has a GPU, the one of its number; else they are on the CPU.
         work: A function of a module, for it goes to processes that begin anew.
-        folder: What it is called with; the ranks find each other there.
+        folder: What it is called with; the ranks find each other there, and remove it if the caller is killed.
         hear: Called with all that ranks say.
 
     Raises:
@@ -89,7 +90,7 @@ def _listen(ears: list[Connection], hear: Say) -> None:
 def _be(rank: int, count: int, cuda: bool, work: Together, folder: Path, mouth: Connection) -> None:
     """A rank's life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
     os.environ.update(LOCAL_RANK=str(rank), RANK=str(rank), NODE_RANK="0")  # where Lightning looks
     try:
         device = torch.device("cuda", rank) if cuda else None
@@ -110,9 +111,10 @@ def _be(rank: int, count: int, cuda: bool, work: Together, folder: Path, mouth: 
         mouth.send((DONE, None))
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(folder: Path) -> None:
     """A worker that is killed lets go of its GPUs and of its claim, which others then take."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
