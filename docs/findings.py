@@ -144,7 +144,7 @@ class Findings:
         first, wired = (cells["mnist conv1 0.2", wiring, tenth] for wiring in WIRINGS)
         few, few_wired = (cells["digits conv1 0.2", wiring, whole] for wiring in WIRINGS)
         others = [
-            f"{_said(row)} for {cell.removeprefix('mnist ')} over {row['networks']:.0f}"
+            f"{_said(row)} for {cell.removeprefix('mnist ')} over {row['networks']:.0f}{_unsure(row)}"
             for (cell, wiring, share), row in cells.items()
             if wiring == "correct" and cell.startswith("mnist") and share == tenth and row is not first
         ]
@@ -255,7 +255,7 @@ class Findings:
         return self._pairs("retrain_fraction", [*LENGTHS], "s after 10 % minus s after 100 %", ["wiring"])
 
     def _pairs(self, key: str, values: list, difference: str, others: list[str]) -> str:
-        """Two settings that differ in a key alone, over the dense networks that both have."""
+        """Two settings that differ in a key alone, over the dense networks and repeats that both have."""
         said = {"retrain_fraction": ("retraining", _share), "wiring": ("wiring", lambda row: WIRINGS[row["wiring"]])}
         names, spelt = zip(*(said[name] for name in others), strict=True)
         head = ("cell", *names, "networks", f"{difference} [95 %]", "p", "tau between their final accuracies [95 %]")
@@ -263,12 +263,14 @@ class Findings:
         runs = self.runs.assign(ratios=self.runs["pruning_ratio"].map(str), at=self.runs["data"].map(DATA.index))
         for _, of_cell in runs.groupby(["at", "ratios", *others]):
             sides = [of_cell[of_cell[key] == value] for value in values]
-            shared = set.intersection(*(set(side["dense_hash"]) for side in sides))
-            if len(shared) < LEAST:
+            for column in ("dense_hash", "repeat"):
+                shared = set.intersection(*(set(side[column]) for side in sides))
+                sides = [side[side[column].isin(shared)] for side in sides]
+            networks = sides[0]["dense_hash"].nunique()
+            if networks < LEAST:
                 continue
-            sides = [side[side["dense_hash"].isin(shared)] for side in sides]
             mean = oc.compare_settings(*sides, metric="accuracy").iloc[-1]
-            row = [_cell(of_cell.iloc[0]), *(spell_it(of_cell.iloc[0]) for spell_it in spelt), f"{len(shared)}"]
+            row = [_cell(of_cell.iloc[0]), *(spell_it(of_cell.iloc[0]) for spell_it in spelt), f"{networks}"]
             row += [f"{agreement(mean['difference'])} {_interval(mean, 'difference')}", p_value(mean["p"])]
             lines.append(_line([*row, f"{agreement(mean['final_tau'])} {_interval(mean, 'final_tau')}"]))
         return "\n".join(lines)
@@ -468,6 +470,11 @@ def _interval(row: pd.Series, name: str = "agreement") -> str:
     return agreement_interval(row[f"{name}_low"], row[f"{name}_high"])
 
 
+def _unsure(row: pd.Series) -> str:
+    """What is to be said of a relation that is not shown."""
+    return "" if row["relation"] == "agrees" else f" ({row['relation']}, adjusted for all rows)"
+
+
 def _said(row: pd.Series, name: str = "agreement") -> str:
     return f"{agreement(row[name])} {_interval(row, name)}"
 
@@ -477,7 +484,8 @@ def _line(cells: Any) -> str:
 
 
 def _sortable(column: pd.Series) -> pd.Series:
-    return column.map(str) if column.name == "layers" else column
+    """Single layers before several."""
+    return column.map(lambda layers: f"{len(layers):3} {layers}") if column.name == "layers" else column
 
 
 def main(pages: list[Path]) -> None:
