@@ -14,6 +14,7 @@ from scipy.stats import kendalltau
 
 from oraclecheck.command.stored_study import StoredStudy
 from oraclecheck.criteria.measuring import calibration
+from oraclecheck.pipelines import scoring
 from oraclecheck.records.scores import read_scores, scores_path
 from oraclecheck.records.table import load_runs
 from oraclecheck.score import main
@@ -140,6 +141,17 @@ def test_bad_criterion_is_one_sentence_and_costs_the_others_nothing(study, tmp_p
     assert main([str(study), "criterion=l1", f"criterion._target_={module}.score"]) == 2
     err = capsys.readouterr().err
     assert err.startswith("oraclecheck: ") and err.count("\n") == 1 and reason.replace("bad.", f"{module}.") in err
+    assert len(read_scores(scores_path(study, "l1")).values) == 7
+
+
+def test_network_that_raises_where_its_loss_is_measured_costs_the_others_nothing(study, monkeypatch, capsys):
+    def fail(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(scoring, "evaluate_each", fail)
+    assert main([str(study), "criterion=oracle@100,l1"]) == 2
+    err = capsys.readouterr().err
+    assert "criterion oracle@100 must score the network; oraclecheck.criteria.damage.oracle raises OutOfMemory" in err
     assert len(read_scores(scores_path(study, "l1")).values) == 7
 
 

@@ -2,7 +2,8 @@
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -105,8 +106,18 @@ class Scorer:
         """
         function = self.function
         more = {"layers": layers} if "layers" in inspect.signature(function).parameters else {}
-        try:
+        with self.answering():
             return function(network, data, **more)
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """While it lasts a network is scored.
+
+        Raises:
+            ValueError: If anything is raised.
+        """
+        try:
+            yield
         except ValueError as error:
             raise ValueError(f"criterion {self.name}: {error}") from error
         except Exception as error:
