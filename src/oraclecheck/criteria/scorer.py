@@ -70,7 +70,7 @@ class Scorer:
         """The score of a combination if the records of its runs hold it; None where the criterion has to be run.
 
         Args:
-            runs: Columns of the combination's records; their mean counts.
+            runs: Columns of the combination's records; the mean of those that are finite counts, where they differ.
         """
         function = self.function
         if isinstance(function, PartialAccuracy):
@@ -78,7 +78,9 @@ class Scorer:
         score, whole = self.of_evaluation, self.options.get("images") is None
         if not runs or not whole or score is None:
             return None
-        return score(runs[0]["pruned_train_loss"], runs[0]["pruned_train_accuracy"])
+        values = [score(run["pruned_train_loss"], run["pruned_train_accuracy"]) for run in runs]
+        finite = list(filter(math.isfinite, values)) or values[:1]
+        return finite[0] if len(set(finite)) == 1 else math.fsum(finite) / len(finite)
 
     def images(self, data: LabelledImages) -> list[int] | None:
         """Which of the training images one of our criteria is measured on, by index.
