@@ -27,7 +27,7 @@ WHOLE_SWEEP_RUNS = 24
 WHOLE = f"s a sweep of {WHOLE_SWEEP_RUNS}, all included"
 BOUNDS = {
     "--help, s": "< 2",
-    "beyond training, CPU s a combination": "< 0.3",
+    "beyond training, CPU s a combination": "< 0.1",
     "worker's peak memory on MNIST, GB": "< 1",
     "10,000 records, s to load": "< 5",
 }

@@ -24,7 +24,7 @@ EPOCHS = 30
 TEST_IMAGES = 10_000
 PER_EPOCH = ("lr", "train_loss", "test_loss", "test_accuracy")
 FIXED = {"model": "lenet5_mini", "pruning_ratio": {"conv2": 0.5}, "wiring": "correct", "order": "sampled"}
-FIXED |= {"engine": "lightning", "retrain_fraction": 1.0, "dense_hash": "1" * 64}
+FIXED |= {"engine": "lightning", "pipeline": "one_shot", "retrain_fraction": 1.0, "dense_hash": "1" * 64}
 LOAD = """
 import sys, time
 from oraclecheck import load_runs

@@ -21,4 +21,4 @@ def prune_only(runs, dense, prune, data, recipe, trainer, tell):
 
 
 lightning.retrain = prune_only
-sys.exit(main(["-m", "pretrain.epochs=1", "pretrain.lr='0: 1e-2'", *sys.argv[1:]]))
+sys.exit(main(["-m", "hydra/launcher=basic", "pretrain.epochs=1", "pretrain.lr='0: 1e-2'", *sys.argv[1:]]))

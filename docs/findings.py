@@ -44,6 +44,12 @@ CRITERIA_FIGURE = FIGURE.with_name("findings_criteria")
 DATA = ("mnist", "digits")
 """Data sets, in the order of the tables."""
 
+LEAST_SAMPLE = 100
+"""So many sampled combinations of a searched space are a study of their own."""
+
+LENGTHS = (0.1, 1.0)
+"""Shares of the retraining that are compared."""
+
 WIRINGS = {"correct": "correct", "released_code": "released code"}
 COLORS = {"correct": "#0072B2", "released_code": "#D55E00"}
 BESIDE = ("l1", "taylor", "fpgm", "random")
@@ -55,7 +61,8 @@ class Findings:
     """What there is to say of the studies in a folder.
 
     Attributes:
-        runs: Their runs, with the scores of the criteria that have scored all of them; not those of `searches`.
+        runs: Their runs, with the scores of the criteria that have scored all of them. Of `searches` the sample alone,
+            one repeat of each combination, where it is large enough.
         searches: Runs of studies whose whole space was searched. Beside what criteria picked they hold numbers that
             were chosen for their loss, which would make the criterion look better than it is.
         every: Whether all criteria are judged, and not the oracle alone, which takes seconds instead of minutes.
@@ -70,8 +77,10 @@ class Findings:
         """The findings of a folder of published studies."""
         runs = oc.load_runs(folder)
         is_search = runs["study"].isin(runs.loc[runs["picked_by"] == ORACLE.name, "study"])
-        scored, _ = with_scores(runs[~is_search].reset_index(drop=True), [str(folder)])
-        return cls(scored, runs[is_search], every)
+        searches = runs[is_search]
+        samples = [sample for _, study in searches.groupby("study") if len(sample := _sample(study)) >= LEAST_SAMPLE]
+        scored, _ = with_scores(pd.concat([runs[~is_search], *samples], ignore_index=True), [str(folder)])
+        return cls(scored, searches, every)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -117,6 +126,7 @@ class Findings:
             "cells-loss": self._cells("loss"),
             "networks": self._networks(),
             "wirings": self._wirings(),
+            "lengths": self._lengths(),
             "wiring-losses": self._wiring_losses(),
             "single": self._single(),
             "picks": self._picks(),
@@ -129,13 +139,14 @@ class Findings:
 
     def _answer(self) -> str:
         """What follows, for the cells that there are; whoever adds cells looks at it again."""
-        cells = {(_cell(row), row["wiring"]): row for row in self.oracle()}
-        first, wired = (cells["mnist conv1 0.2", wiring] for wiring in WIRINGS)
-        few, few_wired = (cells["digits conv1 0.2", wiring] for wiring in WIRINGS)
+        cells = {(_cell(row), row["wiring"], row["retrain_fraction"]): row for row in self.oracle()}
+        tenth, whole = LENGTHS
+        first, wired = (cells["mnist conv1 0.2", wiring, tenth] for wiring in WIRINGS)
+        few, few_wired = (cells["digits conv1 0.2", wiring, whole] for wiring in WIRINGS)
         others = [
-            f"{_said(row)} for {cell.removeprefix('mnist ')}"
-            for (cell, wiring), row in cells.items()
-            if wiring == "correct" and cell.startswith("mnist") and row is not first
+            f"{_said(row)} for {cell.removeprefix('mnist ')} over {row['networks']:.0f}"
+            for (cell, wiring, share), row in cells.items()
+            if wiring == "correct" and cell.startswith("mnist") and share == tenth and row is not first
         ]
         valid, ceiling = self.rows(first)["valid"].sum(), decimal(self.rows(first)["ceiling"].mean())
 
@@ -236,26 +247,30 @@ class Findings:
         return "\n".join(lines)
 
     def _wirings(self) -> str:
-        head = ("cell", "retraining", "networks", "s correct minus s released [95 %]", "p")
-        lines = [_line([*head, "tau between their final accuracies [95 %]"]), _line(["---"] * (len(head) + 1))]
-        keys = ["data", "retrain_fraction"]
-        for _, runs in self.runs.groupby(keys, sort=False):
-            for _, of_cell in runs.groupby(runs["pruning_ratio"].map(str), sort=False):
-                sides = [of_cell[of_cell["wiring"] == wiring] for wiring in WIRINGS]
-                if any(side["dense_hash"].nunique() < LEAST for side in sides):
-                    continue
-                mean = oc.compare_settings(*sides, metric="accuracy").iloc[-1]
-                first = of_cell.iloc[0]
-                lines.append(
-                    _line(
-                        [
-                            *(_cell(first), _share(first), f"{mean['networks']:.0f}"),
-                            f"{agreement(mean['difference'])} {_interval(mean, 'difference')}",
-                            p_value(mean["p"]),
-                            f"{agreement(mean['final_tau'])} {_interval(mean, 'final_tau')}",
-                        ]
-                    )
-                )
+        """Correct pruning and the released code's wiring of the same dense networks, in pairs."""
+        return self._pairs("wiring", [*WIRINGS], "s correct minus s released", ["retrain_fraction"])
+
+    def _lengths(self) -> str:
+        """A tenth and the whole of the retraining of the same dense networks, in pairs."""
+        return self._pairs("retrain_fraction", [*LENGTHS], "s after 10 % minus s after 100 %", ["wiring"])
+
+    def _pairs(self, key: str, values: list, difference: str, others: list[str]) -> str:
+        """Two settings that differ in a key alone, over the dense networks that both have."""
+        said = {"retrain_fraction": ("retraining", _share), "wiring": ("wiring", lambda row: WIRINGS[row["wiring"]])}
+        names, spelt = zip(*(said[name] for name in others), strict=True)
+        head = ("cell", *names, "networks", f"{difference} [95 %]", "p", "tau between their final accuracies [95 %]")
+        lines = [_line(head), _line(["---"] * len(head))]
+        runs = self.runs.assign(ratios=self.runs["pruning_ratio"].map(str), at=self.runs["data"].map(DATA.index))
+        for _, of_cell in runs.groupby(["at", "ratios", *others]):
+            sides = [of_cell[of_cell[key] == value] for value in values]
+            shared = set.intersection(*(set(side["dense_hash"]) for side in sides))
+            if len(shared) < LEAST:
+                continue
+            sides = [side[side["dense_hash"].isin(shared)] for side in sides]
+            mean = oc.compare_settings(*sides, metric="accuracy").iloc[-1]
+            row = [_cell(of_cell.iloc[0]), *(spell_it(of_cell.iloc[0]) for spell_it in spelt), f"{len(shared)}"]
+            row += [f"{agreement(mean['difference'])} {_interval(mean, 'difference')}", p_value(mean["p"])]
+            lines.append(_line([*row, f"{agreement(mean['final_tau'])} {_interval(mean, 'final_tau')}"]))
         return "\n".join(lines)
 
     def _single(self) -> str:
@@ -278,8 +293,7 @@ class Findings:
         """
         found = {}
         for study, runs in self.searches.groupby("study", sort=False):
-            numbers = np.sort(runs.loc[runs["picked_by"].isna(), "combo"].astype(int).unique())
-            sample = set(numbers[numbers == np.arange(len(numbers))])
+            sample = set(_sample(runs)["combo"].astype(int))
             names = runs["picked_by"].fillna(runs["combo"].astype("string"))
             rows = runs.groupby(names).agg(
                 loss=("pruned_train_loss", "mean"),
@@ -429,6 +443,13 @@ def written(page: str, blocks: Mapping[str, str]) -> str:
         return f"<!-- {name} -->\n{blocks[name]}\n<!-- /{name} -->"
 
     return re.sub(r"<!-- ([\w-]+) -->\n.*?<!-- /\1 -->", block, page, flags=re.DOTALL)
+
+
+def _sample(runs: pd.DataFrame) -> pd.DataFrame:
+    """The first repeat of the combinations of a searched study that are numbered from 0 on without a gap."""
+    first = runs[runs["picked_by"].isna() & (runs["repeat"] == 0)]
+    numbers = np.sort(first["combo"].astype(int).unique())
+    return first[first["combo"].astype(int).isin(numbers[numbers == np.arange(len(numbers))])]
 
 
 def _height(rows: int) -> float:

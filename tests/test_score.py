@@ -142,6 +142,8 @@ def test_bad_criterion_is_one_sentence_and_costs_the_others_nothing(study, tmp_p
     err = capsys.readouterr().err
     assert err.startswith("oraclecheck: ") and err.count("\n") == 1 and reason.replace("bad.", f"{module}.") in err
     assert len(read_scores(scores_path(study, "l1")).values) == 7
+    if kind != "nan_of_one":  # what it gave before the NaN is kept
+        assert [path.name for path in (study / "scores").glob("*.parquet")] == ["l1.parquet"]
 
 
 def test_network_that_raises_where_its_loss_is_measured_costs_the_others_nothing(study, monkeypatch, capsys):

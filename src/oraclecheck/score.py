@@ -112,7 +112,7 @@ def _score_study(stored: "StoredStudy", scorer: "Scorer", combo: str | None) -> 
     import torch
 
     from oraclecheck.pipelines.scoring import check_apart, filters_scores, network_scores, sums
-    from oraclecheck.records.scores import write_scores
+    from oraclecheck.records.scores import scores_path, write_scores
     from oraclecheck.waiting import waiting
 
     torch.set_num_threads(stored.setting.trainer.threads)
@@ -157,7 +157,11 @@ def _score_study(stored: "StoredStudy", scorer: "Scorer", combo: str | None) -> 
                     keep()
     if left:
         keep()
-    check_apart(scorer, scores.values)
+    try:
+        check_apart(scorer, scores.values)
+    except ValueError:
+        scores_path(stored.folder, scorer.name).unlink(missing_ok=True)  # a report would list it
+        raise
     new, path = len(scores.values) - known, f"{stored.folder.name}/scores/{scorer.name}.parquet"
     print(f"{scorer.name}: {len(asked):,} combinations, {new:,} of them now, {scores.seconds:.3g} s in all: {path}")
 

@@ -16,7 +16,7 @@ from oraclecheck.records.scores import Scores, write_scores
 from oraclecheck.records.table import load_runs
 from oraclecheck.report.command import main
 from oraclecheck.report.criteria import CriteriaFindings, find_criteria
-from oraclecheck.report.printing import print_criteria
+from oraclecheck.report.printing import print_compared
 
 STUDIES = [f"demo-1a2b3c{number:02d}" for number in range(3)]
 CRITERIA = ["oracle", "same", "worst", "random"]
@@ -93,7 +93,7 @@ def test_random_is_in_every_comparison_and_is_additive(studies):
 
 def test_every_format_is_one_document(criteria, capsys):
     def printed(form):
-        print_criteria(criteria, form)
+        print_compared(criteria, form)
         return capsys.readouterr().out
 
     told = json.loads(printed("json"))

@@ -1,6 +1,8 @@
 """`report --pipelines` over studies that were really run."""
 
 import csv
+import io
+import json
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,19 @@ def test_report_puts_pipelines_side_by_side(studies, capsys):
     assert all(Path(f"out/{name}").is_file() for name in ("pipelines.md", "pipelines_differences.tex", "rounds.csv"))
     assert main(["multirun", "--pipelines", "twice", "--out", "out"]) == 2
     assert "--pipelines must name a row" in capsys.readouterr().err
+    assert main(["multirun", "--pipelines", "--out", "out", "--format", "json", "--export", "runs.csv"]) == 0
+    table = json.loads(capsys.readouterr().out)["pipelines"]
+    assert [(row["row"], float(row["mean"])) for row in table] == [(row["row"], float(row["mean"])) for row in rows]
+    assert main(["runs.csv", "--pipelines", "--out", "out", "--format", "csv"]) == 0
+    assert [row["row"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))] == [row["row"] for row in rows]
+    for vain in (["--by", "layers"], ["--compare"], ["--criterion", "l1"], ["--metric", "loss"], ["--wandb", "here"]):
+        assert main(["multirun", "--pipelines", "--out", "out", *vain]) == 2
+        assert vain[0] in capsys.readouterr().err
+    failed = next(Path("multirun").glob("*once*/*/*/record.json"))
+    record = json.loads(failed.read_text())
+    failed.write_text(json.dumps({**record, "status": "failed", "error": "a cosmic ray"}))
+    assert main(["multirun", "--pipelines", "--out", "out"]) == 1
+    assert f"{record['study']}: 1 run failed or unfinished" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from oraclecheck.records.combination_key import Key, combination_keys, is_number
 from oraclecheck.study.identity import ONE_RUN
 
 STATUSES = ("ok", "diverged", "failed", "unfinished")
-_OUTCOMES = ("ok", "diverged")
+OUTCOMES = ("ok", "diverged")
 
 _NEEDED = (*ONE_RUN, "study_hash", "order", "space_size", "removed", "status")
 _SCORE = "_score"
@@ -54,7 +54,7 @@ class Outcomes:
     @property
     def k(self) -> NDArray[np.int64]:
         """Repeats with an outcome, shape (n,)."""
-        return self.status[list(_OUTCOMES)].sum(axis=1).to_numpy()
+        return self.status[list(OUTCOMES)].sum(axis=1).to_numpy()
 
 
 def checked(runs: pd.DataFrame, criterion: Criterion = ORACLE) -> pd.DataFrame:
@@ -115,7 +115,7 @@ def outcomes(study: pd.DataFrame) -> Outcomes:
     repeats, columns = np.unique(study["repeat"].to_numpy(), return_inverse=True)
     status = study["status"].to_numpy(str)
     counts = {word: np.bincount(rows[status == word], minlength=len(first)) for word in STATUSES}
-    outcome, diverged = np.isin(status, _OUTCOMES), status == "diverged"
+    outcome, diverged = np.isin(status, OUTCOMES), status == "diverged"
     there = np.zeros((len(first), len(repeats)), dtype=bool)
     there[rows[outcome], columns[outcome]] = True
     finals = {}

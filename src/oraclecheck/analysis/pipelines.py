@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.stats import ttest_ind, ttest_rel
 
 from oraclecheck.analysis.metrics import FINALS
+from oraclecheck.analysis.outcomes import OUTCOMES
 from oraclecheck.analysis.statistics.multiplicity import holm
 from oraclecheck.analysis.trainability import first_stage, trainability_accuracy
 from oraclecheck.analysis.words import as_text
@@ -49,7 +50,7 @@ def pipelines_table(runs: pd.DataFrame, *, final: str = "last", baseline: str | 
     Raises:
         ValueError: If there is no run with an outcome, or no row is called like the baseline.
     """
-    runs = runs[runs["status"].isin(["ok", "diverged"])]
+    runs = runs[runs["status"].isin(OUTCOMES)]
     if runs.empty:
         raise ValueError("pipelines need runs with an outcome to be compared; got none")
     ratios = runs["pruning_ratio"].map(as_text)

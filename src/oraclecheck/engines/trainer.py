@@ -129,6 +129,8 @@ def device_of(settings: TrainerSettings) -> torch.device:
     Raises:
         ValueError: If there is no such accelerator or precision.
     """
+    if on_cpu(settings) and settings.precision in ("32-true", TF32):
+        return torch.device("cpu")  # without Lightning, whose import takes seconds and 250 MB
     try:
         return _trainer(settings).strategy.root_device
     except Exception as error:

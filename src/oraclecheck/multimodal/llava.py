@@ -99,9 +99,10 @@ def network_state(folder: Path) -> dict[str, Tensor]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            network, told = LlavaForConditionalGeneration.from_pretrained(
+            loaded: Any = LlavaForConditionalGeneration.from_pretrained(
                 folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
             )
+            network, told = loaded
     except Exception as error:  # whatever files make their readers stumble over
         raise ValueError(f"{rule}, which cannot be read: {first_line(error)}") from None
     for what, names in (

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torchvision.models.resnet import ResNet
 
 from oraclecheck.networks.shadow import build
 
@@ -41,11 +40,17 @@ def initialise(network: nn.Module, seed: int) -> None:
                 reset()
         if callable(own := getattr(network, "initialise", None)):
             own()
-        elif isinstance(network, ResNet):
+        elif _is_torchvisions(network):
             _like_torchvision(network)
 
 
-def _like_torchvision(network: ResNet) -> None:
+def _is_torchvisions(network: nn.Module) -> bool:
+    from torchvision.models.resnet import ResNet  # it brings 140 MB, which only a network of its kind needs
+
+    return isinstance(network, ResNet)
+
+
+def _like_torchvision(network: nn.Module) -> None:
     """What the constructor of torchvision's residual networks does."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

@@ -7,9 +7,7 @@ both are right.
 
 import hashlib
 import io
-import os
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from oraclecheck import __version__
 from oraclecheck.files import digest, file_state, read_file, write_atomically
 from oraclecheck.records.columns import NAMES
 from oraclecheck.records.frame import rows_of, table_of_rows, values_of
+from oraclecheck.records.run_folders import Place, places
 from oraclecheck.records.runs_file import RUNS_FILE, load_file, load_parquet, write_parquet
 from oraclecheck.records.siblings import deviation
 from oraclecheck.records.store import RECORD, read_record
@@ -31,9 +30,6 @@ WORTH_CACHING = 500
 """Runs; fewer are read in a fraction of a second."""
 
 DIGITS = 32
-
-Place = tuple[str, str, tuple[int, int, int] | None]
-"""A run's folder: its parent's name (the combination), its own (the repeat), and its record's `file_state`, if any."""
 
 
 def load_study(study: Path) -> pd.DataFrame:
@@ -66,17 +62,6 @@ def _published(study: Path) -> pd.DataFrame:
     return table
 
 
-def places(study: Path) -> list[Place]:
-    """The folders of all runs that were begun, in the order of their names."""
-    found = []
-    for combination in _folders(study):
-        for repeat in _folders(os.path.join(study, combination)):
-            state = file_state(os.path.join(study, combination, repeat, RECORD))
-            if state or repeat.isdecimal():
-                found.append((combination, repeat, state))
-    return sorted(found)
-
-
 def study_rows(study: Path, begun: list[Place]) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows of the runs in these places, and a sentence about everything that should be a record and is not.
 
@@ -101,13 +86,6 @@ def study_rows(study: Path, begun: list[Place]) -> tuple[list[dict[str, Any]], l
         except ValueError as error:
             complaints.append(str(error))
     return rows, complaints
-
-
-def _folders(parent: str | os.PathLike[str]) -> Iterator[str]:
-    with os.scandir(parent) as entries:
-        for entry in entries:
-            if not entry.name.startswith(".") and entry.is_dir():
-                yield entry.name
 
 
 def _read(folder: Path, state: str) -> pd.DataFrame | None:

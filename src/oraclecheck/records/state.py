@@ -11,7 +11,7 @@ from statistics import median
 
 from oraclecheck.leases import SECONDS, holder
 from oraclecheck.records.claims import CLAIM
-from oraclecheck.records.folder import Place, places
+from oraclecheck.records.run_folders import Place, places
 from oraclecheck.records.store import RECORD, read_record
 
 RECENT = 50  # runs whose durations tell how long the others will take

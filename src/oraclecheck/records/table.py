@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from oraclecheck.records.columns import NAMES, to_text
-from oraclecheck.records.folder import load_study, places
+from oraclecheck.records.folder import load_study
 from oraclecheck.records.frame import in_order, rows_of, values_of
+from oraclecheck.records.run_folders import places
 from oraclecheck.records.runs_file import SUFFIXES, load_file
 from oraclecheck.records.siblings import deviations
 from oraclecheck.records.validation import UNFINISHED

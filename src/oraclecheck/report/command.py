@@ -84,7 +84,7 @@ def _report(options: argparse.Namespace, command: str) -> int:
         from oraclecheck.records.table import load_runs
         from oraclecheck.records.wandb.report import usable_project
         from oraclecheck.report.findings import find
-        from oraclecheck.report.printing import print_criteria, print_findings
+        from oraclecheck.report.printing import print_compared, print_findings
         from oraclecheck.study.folder import read_studies
 
         asked: dict[str, Any] = {"final": options.final, "metric": options.metric, "by": options.by}
@@ -94,6 +94,8 @@ def _report(options: argparse.Namespace, command: str) -> int:
         if options.criterion == ALL and (options.compare or options.by):
             given = "--compare" if options.compare else "--by"
             raise ValueError(f"{given} must be used with one criterion; --criterion {ALL} compares every two in pairs")
+        if options.pipelines is not None:
+            _check_pipelines(options)
         runs = load_runs(*options.sources)
         home, own = homes(options.sources, options.out, list(dict.fromkeys(runs["study"])))
         mend = ": name another folder with --out" if options.out is None else ""
@@ -118,7 +120,7 @@ def _report(options: argparse.Namespace, command: str) -> int:
     if criteria is None:
         print_findings(findings, options.format)
     else:
-        print_criteria(criteria, options.format)
+        print_compared(criteria, options.format)
     try:
         files, told = _write(findings, criteria, home, own, options.export, command)
     except OSError as error:
@@ -144,16 +146,42 @@ def _criteria(
 
 def _report_pipelines(options: argparse.Namespace, runs: "pd.DataFrame", home: Path) -> int:
     """Compare pipelines over pruning ratios, print and write."""
+    from oraclecheck.records.runs_file import save_runs
     from oraclecheck.report.pipelines import find_pipelines, write_pipelines
-    from oraclecheck.report.printing import print_layouts
+    from oraclecheck.report.printing import print_compared
 
     check_folder(home, "the report's folder")
     baseline = None if options.pipelines is True else options.pipelines
     findings = find_pipelines(runs, final=options.final, baseline=baseline)
-    print_layouts(findings.layouts())
-    for path in write_pipelines(findings, home):
-        print(path)
-    return COMPLETE
+    print_compared(findings, options.format)
+    if options.export:
+        save_runs(runs, options.export)
+    files = [*([options.export] if options.export else []), *write_pipelines(findings, home)]
+    if options.format == "table":
+        for path in files:
+            print(path)
+    lacking = findings.lacking()
+    for line in lacking:
+        _say(line)
+    return INCOMPLETE if lacking else COMPLETE
+
+
+def _check_pipelines(options: argparse.Namespace) -> None:
+    """Refuse what is asked of pipelines in vain.
+
+    Raises:
+        ValueError: If another option has no meaning beside --pipelines.
+    """
+    given = {
+        "--by": options.by,
+        "--compare": options.compare,
+        "--criterion": options.criterion,
+        "--wandb": options.wandb,
+    }
+    if vain := [name for name, value in given.items() if value]:
+        raise ValueError(f"{vain[0]} must be used without --pipelines, which compares final test accuracies alone")
+    if options.metric == "loss":
+        raise ValueError("--metric must be accuracy with --pipelines, which compares it alone; got loss")
 
 
 def _in_order(sources: Sequence[str], studies: Iterable[str]) -> list[str]:
@@ -221,10 +249,10 @@ def _publish(
 ) -> bool:
     """Send the report to W&B; False if it did not arrive."""
     from oraclecheck.records.wandb.report import publish
-    from oraclecheck.report.printing import json_criteria, json_tables
+    from oraclecheck.report.printing import json_compared, json_tables
 
     name = findings.studies[0] if len(findings.studies) == 1 else f"{len(findings.studies)} studies"
-    tables = json_tables(findings) | ({} if criteria is None else json_criteria(criteria))
+    tables = json_tables(findings) | ({} if criteria is None else json_compared(criteria))
     summarised = ("n", "k", "agreement", "tau", "p", "ceiling", "anomaly_ratio", "counterexample_ratio")
     scalars = {
         f"{row['study']}/{row['final']}_{row['metric']}/{number}": row[number]

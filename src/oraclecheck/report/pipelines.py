@@ -1,11 +1,12 @@
 """Tables of pipelines over pruning ratios, laid out as Tables 4 to 8 of Wang et al., and of rounds, as Table A3."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from oraclecheck.analysis.outcomes import OUTCOMES
 from oraclecheck.analysis.pipelines import pipelines_table
 from oraclecheck.analysis.rounding import UNDEFINED, decimal, p_value
 from oraclecheck.analysis.rounds import rounds_table
@@ -22,11 +23,30 @@ PRINTED_SPEEDUPS = {
 
 @dataclass(frozen=True)
 class PipelineFindings:
-    """What is known of several pipelines: rows of `pipelines_table` and of `rounds_table`, and their network."""
+    """What is known of several pipelines.
+
+    Attributes:
+        table: Rows of `pipelines_table`.
+        rounds: Rows of `rounds_table`; none if no pipeline has rounds.
+        model: Their network.
+        without: Study -> its runs that failed or have not ended, of those that have any.
+    """
 
     table: pd.DataFrame
     rounds: pd.DataFrame
     model: str
+    without: Mapping[str, int]
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables that are not empty, unrounded, by name."""
+        return {"pipelines": self.table} | ({"rounds": self.rounds} if len(self.rounds) else {})
+
+    def lacking(self) -> list[str]:
+        """What the numbers lack, a sentence for each study that lacks something."""
+        return [
+            f"{study}: {count} run{'' if count == 1 else 's'} failed or unfinished: the numbers do not include them"
+            for study, count in self.without.items()
+        ]
 
     def layouts(self) -> list[Layout]:
         """The tables that are printed."""
@@ -51,14 +71,14 @@ def find_pipelines(runs: pd.DataFrame, *, final: str, baseline: str | None) -> P
             several = ", ".join(map(str, runs[name].unique()))
             raise ValueError(f"--pipelines needs studies of one {name}; got {several}: choose some of the studies")
     table = pipelines_table(runs, final=final, baseline=baseline)
-    return PipelineFindings(table, rounds_table(runs, final=final), str(runs["model"].iloc[0]))
+    lacking = runs.loc[~runs["status"].isin(OUTCOMES), "study"].value_counts(sort=False)
+    without = {str(study): int(count) for study, count in lacking.items()}
+    return PipelineFindings(table, rounds_table(runs, final=final), str(runs["model"].iloc[0]), without)
 
 
 def write_pipelines(findings: PipelineFindings, folder: Path) -> Iterator[Path]:
     """Write `pipelines.csv`, `rounds.csv` and layouts as Markdown and LaTeX; gives each path once it is written."""
-    texts = {"pipelines.csv": findings.table.to_csv(index=False)}
-    if len(findings.rounds):
-        texts["rounds.csv"] = findings.rounds.to_csv(index=False)
+    texts = {f"{name}.csv": table.to_csv(index=False) for name, table in findings.tables().items()}
     for layout in findings.layouts():
         texts |= {f"{layout.name}.md": markdown(layout), f"{layout.name}.tex": latex(layout)}
     for name, text in texts.items():

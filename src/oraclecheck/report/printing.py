@@ -13,6 +13,7 @@ from oraclecheck.report.criteria import CriteriaFindings
 from oraclecheck.report.findings import Findings
 from oraclecheck.report.grids import paper_grids
 from oraclecheck.report.layouts import COLUMNS, FEWER, FEWEST
+from oraclecheck.report.pipelines import PipelineFindings
 from oraclecheck.report.typesetting import Layout, latex, markdown, terminal, terminal_cells
 
 # Where there is no terminal to ask for its width (a pipe, a log file), tables are as wide as they need to be.
@@ -48,26 +49,26 @@ def json_tables(findings: Findings) -> dict[str, list[dict[str, Any]]]:
     return {name: _records(rows) for name, rows in parts.items() if rows is not None}
 
 
-def print_criteria(findings: CriteriaFindings, form: str) -> None:
-    """Print what is known of several criteria on stdout.
+def print_compared(findings: CriteriaFindings | PipelineFindings, form: str) -> None:
+    """Print what is known of several criteria, or of several pipelines, on stdout.
 
     Args:
         findings: What is known.
-        form: As for `print_findings`; "csv" is of the criteria alone, "json" holds `criteria` and `criteria_pairs`.
+        form: As for `print_findings`; "csv" is the first of its `tables`, "json" holds all of them.
     """
     layouts = findings.layouts()
     if form in ("md", "latex"):
         print("\n".join((markdown if form == "md" else latex)(layout) for layout in layouts), end="")
     elif form == "csv":
-        print(findings.tables()["criteria"].to_csv(index=False), end="")
+        print(next(iter(findings.tables().values())).to_csv(index=False), end="")
     elif form == "json":
-        print(json.dumps(json_criteria(findings), indent=1, allow_nan=False))
+        print(json.dumps(json_compared(findings), indent=1, allow_nan=False))
     else:
         print_layouts(layouts)
 
 
-def json_criteria(findings: CriteriaFindings) -> dict[str, list[dict[str, Any]]]:
-    """The tables of several criteria as JSON values, unrounded; those of means follow those of studies."""
+def json_compared(findings: CriteriaFindings | PipelineFindings) -> dict[str, list[dict[str, Any]]]:
+    """The tables of several criteria or pipelines as JSON values, unrounded; those of means follow those of studies."""
     return {name: _records(rows) for name, rows in findings.tables().items()}
 
 

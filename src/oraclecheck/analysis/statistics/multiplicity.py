@@ -22,6 +22,7 @@ def holm_of_one(p: float, others: Iterable[float]) -> float:
 
 def holm(p: pd.Series) -> pd.Series:
     """p-values adjusted by Holm's method, all given ones being one family; NaN takes no part and stays NaN."""
-    known = p.dropna()
-    adjusted = [holm_of_one(one, known.drop(index, errors="ignore")) for index, one in p.items()]
-    return pd.Series(adjusted, index=p.index, dtype=float)
+    values = p.to_numpy(float)
+    known = ~np.isnan(values)
+    others = (values[known & (np.arange(len(values)) != at)] for at in range(len(values)))
+    return pd.Series(list(map(holm_of_one, values, others)), index=p.index, dtype=float)
