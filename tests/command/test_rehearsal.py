@@ -1,7 +1,9 @@
 """A dry run: what would be done and what it would cost; nothing is."""
 
+import itertools
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from quick import QUICK
@@ -53,3 +55,17 @@ def test_activations_kept_for_backward_are_counted():
     images = torch.zeros(4, 3)
     kept = rehearsal._kept_for_backward(network, lambda: network(images).sum().backward())
     assert kept == 4 * (4 * 3 + 4 * 5)  # float32: the input, and what ReLU gives
+
+
+def test_what_smaller_batches_leave_over_is_not_timed(monkeypatch):
+    ticks = itertools.count()
+    monkeypatch.setattr(rehearsal, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
+    monkeypatch.setattr(rehearsal, "LONGEST", 1.0)  # as many ticks: for eight images
+    monkeypatch.setattr(rehearsal, "STEPS", 100)
+    images, labels, seen = torch.zeros(17, 3), torch.zeros(17), []
+    _, shown = rehearsal._per_image(
+        lambda batch: seen.append(len(batch[1])),
+        lambda size: zip(images.split(size), labels.split(size), strict=True),
+        16,
+    )
+    assert (seen, shown) == ([8, 8, 8], 8)

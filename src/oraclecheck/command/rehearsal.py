@@ -185,6 +185,8 @@ def _per_image(
     began = time.perf_counter()
     shown = min(size, max(FEWEST, int(LONGEST / few)))
     for batch in islice(batches(shown), 1 + STEPS):
+        if found and len(batch[1]) < shown:  # one image may be left over, of which a BatchNorm makes no variance
+            break
         found.append(timed(batch))
         if time.perf_counter() - began > STEPS * LONGEST:
             break
