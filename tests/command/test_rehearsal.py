@@ -5,11 +5,13 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 import torch
 from quick import QUICK
 from torch import nn
 
 from oraclecheck.command import rehearsal
+from oraclecheck.multimodal.questions import Questions
 
 SWEEP = ("-m", *QUICK, "logger=none", "combo=range(3)", "repeat=0,1")
 
@@ -57,10 +59,15 @@ def test_activations_kept_for_backward_are_counted():
     assert kept == 4 * (4 * 3 + 4 * 5)  # float32: the input, and what ReLU gives
 
 
-def test_what_smaller_batches_leave_over_is_not_timed(monkeypatch):
-    ticks = itertools.count()
-    monkeypatch.setattr(rehearsal, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
-    monkeypatch.setattr(rehearsal, "LONGEST", 1.0)  # as many ticks: for eight images
+@pytest.fixture
+def ticks(monkeypatch):
+    """A clock that moves on whenever it is looked at; two seconds are as many ticks."""
+    count = itertools.count()
+    monkeypatch.setattr(rehearsal, "time", SimpleNamespace(perf_counter=lambda: float(next(count))))
+
+
+def test_what_smaller_batches_leave_over_is_not_timed(ticks, monkeypatch):
+    monkeypatch.setattr(rehearsal, "LONGEST", 1.0)  # for eight images
     monkeypatch.setattr(rehearsal, "STEPS", 100)
     images, labels, seen = torch.zeros(17, 3), torch.zeros(17), []
     _, shown = rehearsal._per_image(
@@ -69,3 +76,9 @@ def test_what_smaller_batches_leave_over_is_not_timed(monkeypatch):
         16,
     )
     assert (seen, shown) == ([8, 8, 8], 8)
+
+
+def test_conversations_are_counted_and_not_the_tokens_of_their_answers(ticks):
+    tokens, nothing = torch.zeros(8, 30, dtype=torch.int64), torch.zeros(40, dtype=torch.int64)
+    batch = Questions(tokens, tokens, None, nothing, nothing), nothing
+    assert rehearsal._per_image(lambda batch: None, lambda size: [batch] * 3, 8) == (1 / 8, 8)
