@@ -124,6 +124,12 @@ def test_state_is_kept_in_its_own_folder_alone(tmp_path, monkeypatch, capsys):
     assert "goes on after epoch 3 of 5" in capsys.readouterr().err
 
 
+def test_keeping_a_state_opens_no_gpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: pytest.fail("it opens all there are"))
+    train(tmp_path / "state", SGD, DATA)
+
+
 def test_state_is_forgotten_before_the_trained_network_is_measured(tmp_path, monkeypatch):
     def die(*_):
         raise Killed

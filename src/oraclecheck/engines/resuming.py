@@ -43,7 +43,7 @@ class Resuming(L.Callback):
             "order": _loader(trainer).generator.get_state(),
             "mixing": pl_module.mixing.generator.get_state(),
             "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],  # else it would be
             "python": random.getstate(),
             "numpy": (numpy[0], numpy[1].tolist(), *numpy[2:]),
         }
