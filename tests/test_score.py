@@ -14,6 +14,7 @@ from scipy.stats import kendalltau
 
 from oraclecheck.command.stored_study import StoredStudy
 from oraclecheck.criteria.measuring import calibration
+from oraclecheck.pipelines import scoring
 from oraclecheck.records.scores import read_scores, scores_path
 from oraclecheck.records.table import load_runs
 from oraclecheck.score import main
@@ -143,6 +144,17 @@ def test_bad_criterion_is_one_sentence_and_costs_the_others_nothing(study, tmp_p
     assert len(read_scores(scores_path(study, "l1")).values) == 7
     if kind != "nan_of_one":  # what it gave before the NaN is kept
         assert [path.name for path in (study / "scores").glob("*.parquet")] == ["l1.parquet"]
+
+
+def test_network_that_raises_where_its_loss_is_measured_costs_the_others_nothing(study, monkeypatch, capsys):
+    def fail(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(scoring, "evaluate_each", fail)
+    assert main([str(study), "criterion=oracle@100,l1"]) == 2
+    err = capsys.readouterr().err
+    assert "criterion oracle@100 must score the network; oraclecheck.criteria.damage.oracle raises OutOfMemory" in err
+    assert len(read_scores(scores_path(study, "l1")).values) == 7
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,7 @@ def _score_study(stored: "StoredStudy", scorer: "Scorer", combo: str | None) -> 
         else:
             scores.values[each.name] = value
     if unrecorded:
+        _check_alike(stored, scorer, len(unrecorded))
         network, data = stored.network, stored.data
         scores.images = scorer.images(data)
         begun = time.perf_counter()
@@ -163,6 +164,18 @@ def _score_study(stored: "StoredStudy", scorer: "Scorer", combo: str | None) -> 
         raise
     new, path = len(scores.values) - known, f"{stored.folder.name}/scores/{scorer.name}.parquet"
     print(f"{scorer.name}: {len(asked):,} combinations, {new:,} of them now, {scores.seconds:.3g} s in all: {path}")
+
+
+def _check_alike(stored: "StoredStudy", scorer: "Scorer", unrecorded: int) -> None:
+    """Refuse to put losses of the dense network, pruned, beside recorded ones of networks with another history."""
+    from oraclecheck.analysis.outcomes import RANDOM_BEFORE
+
+    pipeline = stored.setting.pipeline.name
+    if pipeline in RANDOM_BEFORE and scorer.of_evaluation and scorer.options.get("images") is None:
+        raise ValueError(
+            f"criterion {scorer.name} must be asked for combinations with a record where pipeline is {pipeline}, for "
+            f"pruning the dense network does not give those that it measures; got {unrecorded} without"
+        )
 
 
 def _combinations(stored: "StoredStudy", combo: str | None) -> list[Any]:

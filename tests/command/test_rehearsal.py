@@ -1,13 +1,17 @@
 """A dry run: what would be done and what it would cost; nothing is."""
 
+import itertools
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
 import torch
 from quick import QUICK
 from torch import nn
 
 from oraclecheck.command import rehearsal
+from oraclecheck.multimodal.questions import Questions
 
 SWEEP = ("-m", *QUICK, "logger=none", "combo=range(3)", "repeat=0,1")
 
@@ -53,3 +57,28 @@ def test_activations_kept_for_backward_are_counted():
     images = torch.zeros(4, 3)
     kept = rehearsal._kept_for_backward(network, lambda: network(images).sum().backward())
     assert kept == 4 * (4 * 3 + 4 * 5)  # float32: the input, and what ReLU gives
+
+
+@pytest.fixture
+def ticks(monkeypatch):
+    """A clock that moves on whenever it is looked at; two seconds are as many ticks."""
+    count = itertools.count()
+    monkeypatch.setattr(rehearsal, "time", SimpleNamespace(perf_counter=lambda: float(next(count))))
+
+
+def test_what_smaller_batches_leave_over_is_not_timed(ticks, monkeypatch):
+    monkeypatch.setattr(rehearsal, "LONGEST", 1.0)  # for eight images
+    monkeypatch.setattr(rehearsal, "STEPS", 100)
+    images, labels, seen = torch.zeros(17, 3), torch.zeros(17), []
+    _, shown = rehearsal._per_image(
+        lambda batch: seen.append(len(batch[1])),
+        lambda size: zip(images.split(size), labels.split(size), strict=True),
+        16,
+    )
+    assert (seen, shown) == ([8, 8, 8], 8)
+
+
+def test_conversations_are_counted_and_not_the_tokens_of_their_answers(ticks):
+    tokens, nothing = torch.zeros(8, 30, dtype=torch.int64), torch.zeros(40, dtype=torch.int64)
+    batch = Questions(tokens, tokens, None, nothing, nothing), nothing
+    assert rehearsal._per_image(lambda batch: None, lambda size: [batch] * 3, 8) == (1 / 8, 8)

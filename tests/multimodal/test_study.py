@@ -9,6 +9,8 @@ import torch
 
 import oraclecheck as oc
 from oraclecheck.pruning.masks.packed import read_masks
+from oraclecheck.records.scores import read_scores, scores_path
+from oraclecheck.score import main as score
 
 
 def record(study: Path, combination: int, repeat: int = 0) -> dict:
@@ -24,6 +26,14 @@ def test_records_are_like_any_others_and_the_model_learns(swept):
     assert first["pruned_train_loss"] > 3 > 1.6 > first["final_train_loss"]
     assert first["versions"].keys() >= {"transformers", "tokenizers"}
     assert oc.load_runs(swept)["status"].tolist() == ["ok", "ok"]
+
+
+def test_masks_are_scored_by_the_loss_measured_anew(swept, tmp_path):
+    shutil.copytree(swept.parent, tmp_path / "out")
+    study = tmp_path / "out" / swept.name
+    assert score([str(study), "criterion=oracle@64"]) == 0  # as many conversations as there are
+    scores = read_scores(scores_path(study, "oracle@64")).values
+    assert scores == {str(i): pytest.approx(record(study, i)["pruned_train_loss"], rel=1e-9) for i in range(2)}
 
 
 @pytest.mark.slow

@@ -92,6 +92,22 @@ def test_any_network_on_any_images(seed, count, top, factor, compiled):
     assert_best_of_the_whole_table(network, shape, space, None, images_of(shape, count, CLASSES), top, compiled, SAME)
 
 
+@pytest.mark.parametrize("factor", [0.3, 3, 10, 30, 300])
+def test_bound_of_each_image_lies_below_its_loss(factor, compiled):
+    """In a sum over images what is too much for one would be made up for by the others."""
+    network, shape, space = made("first and last")
+    chain = PrunedChain(network, shape, space.layers)
+    head, weight, bias = chain.head(compiled), network.classifier.weight.double(), network.classifier.bias.double()
+    kept = torch.tensor(chain.choices[-1].kept)
+    for label in range(10):
+        for _ in range(40):
+            values = factor * torch.rand(10, 1, 1, 1)
+            logits = torch.einsum("lck,ck->cl", weight[:, kept], values[:, 0, 0, 0].double()[kept]) + bias
+            losses = cross_entropy(logits, torch.full((len(kept),), label), reduction="none").detach()
+            bounds, _ = head.bounds(values, [0] * label + [1] * (10 - label), float("inf"))
+            assert (bounds <= losses + 1e-7).all() and (losses.clamp(max=80) <= bounds + 0.125).all()
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**31), factor=st.floats(0, 100), part=st.floats(0, 1.2))
 def test_bounds_lie_below_the_losses_and_near_them(seed, factor, part, compiled):

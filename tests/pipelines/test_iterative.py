@@ -9,8 +9,10 @@ import pytest
 import torch
 from quick import QUICK
 
+from oraclecheck.records.scores import read_scores, scores_path
 from oraclecheck.records.store import read_record
 from oraclecheck.records.table import load_runs
+from oraclecheck.score import main as score
 
 ROUNDS = (
     'pipeline.rounds=[{ratio: 0.2, epochs: 1, lr: "0: 2e-2"}, {ratio: 0.1, epochs: 1, lr: "0: 2e-2"}, {ratio: 0.2}]'
@@ -144,3 +146,17 @@ def test_dense_network_is_left_as_it_was(command):
         json.loads(each.read_text())["dense_test_loss"] for each in Path("multirun").glob("lenet*/*/0/record.json")
     }
     assert len(hashes) == 1
+
+
+def test_score_of_the_oracle_is_the_mean_of_the_repeats_and_of_nothing_else(command, capsys):
+    assert command(*QUICK, *ITERATIVE, "combo='0,1'", "repeat='0,1'")[0] == 0
+    (study,) = Path("multirun").glob("lenet*/")
+    assert score([str(study), "criterion=oracle"]) == 0
+    values = read_scores(scores_path(study, "oracle")).values
+    for combination in "01":
+        losses = [the_record(combination, repeat)["pruned_train_loss"] for repeat in (0, 1)]
+        assert losses[0] != losses[1] and values[combination] == pytest.approx(sum(losses) / 2, rel=1e-12)
+    assert score([str(study), "criterion=oracle", "combo='0-2'"]) == 2
+    reason = "oracle must be asked for combinations with a record where pipeline is iterative"
+    assert reason in capsys.readouterr().err
+    assert read_scores(scores_path(study, "oracle")).values == values

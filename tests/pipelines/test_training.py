@@ -1,6 +1,8 @@
 """A training of the dense network that was killed goes on, and ends with the bits of one that was not."""
 
+import os
 import random
+import tempfile
 from dataclasses import replace
 
 import pytest
@@ -11,6 +13,7 @@ from engines.test_callbacks import DATA
 from oraclecheck.data.augmentation import Augmentation
 from oraclecheck.data.images import ImageData
 from oraclecheck.engines import resuming
+from oraclecheck.engines.callbacks import History
 from oraclecheck.engines.recipe import Recipe
 from oraclecheck.engines.trainer import TrainerSettings
 from oraclecheck.pipelines import training
@@ -114,6 +117,29 @@ def test_state_that_does_not_fit_fails_once(tmp_path):
     assert train(state, SGD, DATA)[5].hash == whole[5].hash
 
 
+def test_state_is_kept_in_its_own_folder_alone(tmp_path, monkeypatch, capsys):
+    """Not by way of the folder for temporary files, where there may be less room."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    train(tmp_path / "state", SGD, DATA, dies=(4,))
+    assert "goes on after epoch 3 of 5" in capsys.readouterr().err
+
+
+def test_keeping_a_state_opens_no_gpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: pytest.fail("it opens all there are"))
+    train(tmp_path / "state", SGD, DATA)
+
+
+def test_state_is_forgotten_before_the_trained_network_is_measured(tmp_path, monkeypatch):
+    def die(*_):
+        raise Killed
+
+    monkeypatch.setattr(History, "on_train_end", die)
+    with pytest.raises(Killed):
+        train(tmp_path / "state", SGD, DATA, again=False)
+    assert not list(tmp_path.iterdir())
+
+
 def test_state_that_cannot_be_kept_takes_no_room(tmp_path, monkeypatch):
     """On a full disk the network itself would not fit beside half a state."""
 
@@ -121,6 +147,6 @@ def test_state_that_cannot_be_kept_takes_no_room(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     seen = []
-    monkeypatch.setattr(resuming.os, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     train(tmp_path / "state", SGD, DATA, look=lambda: seen.extend(tmp_path.iterdir()))
     assert not seen and not list(tmp_path.iterdir())

@@ -142,13 +142,13 @@ def _seconds(setting: Setting, network: torch.nn.Module, recipe: Recipe, evaluat
             network.eval()(batch[0])
 
     trained, shown = _per_image(step, lambda size: data.train.shuffled(size, 0), recipe.batch_size)
-    measured, _ = _per_image(forward, data.train.batches, batch_size(setting.network.input_shape))
+    measured, _ = _per_image(forward, data.train.batches, data.train.measured_at_once or batch_size(data.train.shape))
     n, m = len(data.train), len(data.test)
     seconds = recipe.epochs * (n * trained + m * measured) + evaluations * (n + m) * measured
     if shown == recipe.batch_size:
         return seconds, 0.0
     batch = next(iter(data.train.shuffled(FEWEST, 0)))
-    return seconds, (recipe.batch_size - shown) * _kept_for_backward(network, lambda: step(batch)) / len(batch[1])
+    return seconds, (recipe.batch_size - shown) * _kept_for_backward(network, lambda: step(batch)) / len(batch[0])
 
 
 def _kept_for_backward(network: torch.nn.Module, step: Callable[[], None]) -> int:
@@ -178,13 +178,15 @@ def _per_image(
     def timed(batch: Tensors) -> float:
         start = time.perf_counter()
         work(batch)
-        return (time.perf_counter() - start) / len(batch[1])
+        return (time.perf_counter() - start) / len(batch[0])
 
     few = timed(next(iter(batches(min(size, FEWEST)))))
     found: list[float] = []
     began = time.perf_counter()
     shown = min(size, max(FEWEST, int(LONGEST / few)))
     for batch in islice(batches(shown), 1 + STEPS):
+        if found and len(batch[0]) < shown:  # one image may be left over, of which a BatchNorm makes no variance
+            break
         found.append(timed(batch))
         if time.perf_counter() - began > STEPS * LONGEST:
             break

@@ -2,7 +2,8 @@
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -69,7 +70,7 @@ class Scorer:
         """The score of a combination if the records of its runs hold it; None where the criterion has to be run.
 
         Args:
-            runs: Columns of the combination's records; their mean counts.
+            runs: Columns of the combination's records; the mean of those that are finite counts, where they differ.
         """
         function = self.function
         if isinstance(function, PartialAccuracy):
@@ -77,7 +78,9 @@ class Scorer:
         score, whole = self.of_evaluation, self.options.get("images") is None
         if not runs or not whole or score is None:
             return None
-        return score(runs[0]["pruned_train_loss"], runs[0]["pruned_train_accuracy"])
+        values = [score(run["pruned_train_loss"], run["pruned_train_accuracy"]) for run in runs]
+        finite = list(filter(math.isfinite, values)) or values[:1]
+        return finite[0] if len(set(finite)) == 1 else math.fsum(finite) / len(finite)
 
     def images(self, data: LabelledImages) -> list[int] | None:
         """Which of the training images one of our criteria is measured on, by index.
@@ -105,8 +108,18 @@ class Scorer:
         """
         function = self.function
         more = {"layers": layers} if "layers" in inspect.signature(function).parameters else {}
-        try:
+        with self.answering():
             return function(network, data, **more)
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """While it lasts a network is scored.
+
+        Raises:
+            ValueError: If anything is raised.
+        """
+        try:
+            yield
         except ValueError as error:
             raise ValueError(f"criterion {self.name}: {error}") from error
         except Exception as error:

@@ -30,6 +30,11 @@ class Prefix:
         needed = {given for node in self._nodes[self._first :] for given in node.all_input_nodes}
         self._boundary = [node for node in self._nodes[: self._first] if node in needed]
 
+    @property
+    def saves(self) -> bool:
+        """Whether there is work that the networks have in common."""
+        return any(node.op.startswith("call") for node in self._nodes[: self._first])
+
     def covers(self, networks: Sequence[nn.Module]) -> bool:
         """Whether pruned networks change nothing that those which it was made for do not."""
         return all(_changed(self._dense, network) <= self._changed for network in networks)
@@ -54,12 +59,12 @@ class Prefix:
         """From now on run networks whole if what torch.fx made of the dense one does not hold for the pruned ones."""
         if self._checked:
             return
-        images = images[:COMPARED]
         try:
+            images = images[:COMPARED]
             kept = self._kept(images)
             for network in self._samples if self._nodes else ():
                 torch.testing.assert_close(self._rest(network, kept, images), network(images), rtol=1e-5, atol=1e-6)
-        except Exception:  # such as a shape that stands in the dense network's code
+        except Exception:  # such as a shape that stands in the dense network's code, or more to be seen than images
             self._nodes, self._first, self._boundary = [], 0, []
         self._checked, self._samples = True, ()
 
@@ -77,6 +82,12 @@ def sharing(pruned: nn.Module, dense: nn.Module) -> nn.Module:
         if name in theirs and torch.equal(tensor, theirs[name]):
             tensor.data = theirs[name].data
     return pruned
+
+
+def own_bytes(network: nn.Module, dense: nn.Module) -> int:
+    """Memory of a network's tensors that are not the dense one's; see `sharing`."""
+    tensors, changed = {**dict(network.named_parameters()), **dict(network.named_buffers())}, _changed(dense, network)
+    return sum(tensor.nbytes for name, tensor in tensors.items() if name in changed)
 
 
 def _nodes(network: nn.Module) -> list[fx.Node]:

@@ -1,6 +1,5 @@
 """Fits that go on where they were killed."""
 
-import os
 import random
 import time
 from contextlib import suppress
@@ -10,10 +9,11 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 import oraclecheck
 from oraclecheck.engines.callbacks import History
-from oraclecheck.files import remove_remains
+from oraclecheck.files import remove_remains, write_atomically
 
 SECONDS = 30.0
 WORTH = 20  # times as long as keeping a state takes, that long it is not kept again
@@ -43,7 +43,7 @@ class Resuming(L.Callback):
             "order": _loader(trainer).generator.get_state(),
             "mixing": pl_module.mixing.generator.get_state(),
             "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],  # else it would be
             "python": random.getstate(),
             "numpy": (numpy[0], numpy[1].tolist(), *numpy[2:]),
         }
@@ -71,18 +71,22 @@ class Resuming(L.Callback):
         if trainer.should_stop or time.monotonic() < self._due:
             return
         start = time.monotonic()
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        try:
-            trainer.save_checkpoint(temporary)
-            os.replace(temporary, self.path)
-        except (OSError, RuntimeError):  # it would only save time; on a full disk its room is wanted
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        trainer.strategy.checkpoint_io = _InPlace()
+        with suppress(OSError, RuntimeError):  # it would only save time
+            trainer.save_checkpoint(self.path)
         self._due = time.monotonic() + max(SECONDS, WORTH * (time.monotonic() - start))
 
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """The state is of no use any more."""
         forget(self.path)
+
+
+class _InPlace(TorchCheckpointIO):
+    """Writes beside the file's place; Lightning would make copies in memory and in the folder for temporary files."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write it, whole or not at all."""
+        write_atomically(Path(path), lambda file: torch.save(checkpoint, file))
 
 
 def resumable(path: Path) -> int:

@@ -32,6 +32,9 @@ class Questions:
     rows: Tensor
     columns: Tensor
 
+    def __len__(self) -> int:
+        return len(self.tokens)
+
     def to(self, device: torch.device) -> "Questions":
         """The same on another device."""
         parts = (self.tokens, self.mask, self.images, self.rows, self.columns)

@@ -27,8 +27,6 @@ from oraclecheck.study.definition import data_identity, evaluation_identity, stu
 from oraclecheck.study.identity import Study
 from oraclecheck.study.setting import Setting
 
-PROGRESS_SECONDS = 5.0
-
 SAME = 1e-5  # relative; between devices the float32 sums of a network differ by less
 
 

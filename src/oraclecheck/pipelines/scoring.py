@@ -14,14 +14,18 @@ from oraclecheck.criteria.additive import checked, combination_score
 from oraclecheck.criteria.measuring import calibration
 from oraclecheck.criteria.scorer import Scorer
 from oraclecheck.data.images import LabelledImages
-from oraclecheck.engines.evaluation import evaluate_each
-from oraclecheck.engines.prefix import Prefix, sharing
+from oraclecheck.engines.engine import Prune
+from oraclecheck.engines.evaluation import Evaluation, evaluate_each
+from oraclecheck.engines.prefix import Prefix, own_bytes, sharing
 from oraclecheck.pipelines.one_shot import pruner
 from oraclecheck.pruning.combination import Removed
 from oraclecheck.study.setting import Setting
 
 TOGETHER = 16
-"""Pruned networks that are evaluated together: what they have in common is computed once for all of them."""
+"""Pruned networks that are evaluated together at most: what they have in common is computed once for all of them."""
+
+ROOM = 2**30
+"""Bytes that they may take beside the dense network."""
 
 
 @dataclass(frozen=True)
@@ -73,23 +77,37 @@ def network_scores(
     """
     prune, layers = pruner(setting, dense), [layer.name for layer in setting.pruning.space.layers]
     if score := scorer.of_evaluation:
-        dense, chosen = copy.deepcopy(dense).to(data.device).eval(), calibration(data, scorer.options.get("images"))
-        prefix: Prefix | None = None
-        for first in range(0, len(combinations), TOGETHER):
-            together = combinations[first : first + TOGETHER]
-            networks = [sharing(prune(dense, each.removed).to(data.device).eval(), dense) for each in together]
-            if prefix is None or not prefix.covers(networks):
-                prefix = Prefix(dense, networks)
-            evaluations = evaluate_each(networks, chosen, prefix)
-            for each, evaluation in zip(together, evaluations, strict=True):
-                given = score(evaluation.loss, evaluation.accuracy)
-                yield each.name, _number(scorer, given, f"combination {each.name}")
+        with scorer.answering():
+            chosen = calibration(data, scorer.options.get("images"))
+        evaluations = _evaluations(prune, combinations, dense, chosen)
+        for combination in combinations:
+            with scorer.answering():
+                evaluation = next(evaluations)
+            given = score(evaluation.loss, evaluation.accuracy)
+            yield combination.name, _number(scorer, given, f"combination {combination.name}")
         return
     for combination in combinations:
         pruned = prune(dense, combination.removed).to(data.device).eval()
         with torch.enable_grad():
             given = scorer.ask(pruned, data, layers)
         yield combination.name, _number(scorer, given, f"combination {combination.name}")
+
+
+def _evaluations(
+    prune: Prune, combinations: Sequence[StoredCombination], dense: nn.Module, images: LabelledImages
+) -> Iterator[Evaluation]:
+    """Each combination's pruned network on some images, several at once where they have work in common."""
+    dense = copy.deepcopy(dense).to(images.device).eval()
+    prefix, first, together = None, 0, 1
+    while first < len(combinations):
+        some = combinations[first : first + together]
+        networks = [sharing(prune(dense, each.removed).to(images.device).eval(), dense) for each in some]
+        if prefix is None or not prefix.covers(networks):
+            prefix = Prefix(dense, networks)
+        yield from evaluate_each(networks, images, prefix)
+        room = ROOM // max(1, own_bytes(networks[0], dense))
+        first, together = first + len(some), min(TOGETHER, max(1, room)) if prefix.saves else 1
+        del networks  # before there are others
 
 
 def sums(scores: Mapping[str, Tensor], combinations: Sequence[StoredCombination]) -> dict[str, float]:

@@ -111,6 +111,8 @@ def train(
     def hand_over(epoch: int, network: dict[str, Tensor]) -> None:
         tensors = {name: tensor.contiguous() for name, tensor in network.items()}
         keep(epoch, Checkpoint(tensors, list(history.epochs), test_set))
+        if state and epoch == epochs[-1]:
+            forget(state)  # at once: what is still to be measured may take long
 
     if data.train.channels_last:
         network = network.to(memory_format=torch.channels_last)
