@@ -99,8 +99,9 @@ def test_worker_may_take_several_gpus(slots):
     assert told.get(timeout=SECONDS)[1] == "2,3"  # one of the first two is another's, and the fifth has no partner
     time.sleep(0.3)
     assert told.empty()
-    left = start(1, devices, 1, told)
-    assert told.get(timeout=SECONDS)[1] == "1"  # who waits for two holds neither
+    other = FORK.Queue()  # whoever is killed may hold it
+    left = start(1, devices, 1, other)
+    assert other.get(timeout=SECONDS)[1] == "1"  # who waits for two holds neither
     kill(left)
     alone[0].release()
     assert told.get(timeout=SECONDS)[1] == "0,1"
