@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("results/*.md"), *ROOT.glob("examples/**/*.md")])
+PAGES = sorted(
+    page for pattern in ("*.md", "docs/*.md", "results/*.md", "examples/**/*.md") for page in ROOT.glob(pattern)
+)
 
 
 def anchors(page: Path) -> set[str]:
