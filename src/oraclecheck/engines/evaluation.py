@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from oraclecheck.data.images import LabelledImages
 from oraclecheck.engines.arithmetic import float32_arithmetic
+from oraclecheck.engines.pooling import quick_pooling
 from oraclecheck.engines.prefix import Prefix
 from oraclecheck.engines.sharded.ranks import all_said, rank_and_ranks
 
@@ -89,7 +90,13 @@ def evaluate_each(networks: Sequence[nn.Module], images: LabelledImages, prefix:
         images: The set.
         prefix: What they have in common.
     """
-    with torch.inference_mode(), torch.autocast(images.device.type, enabled=False), float32_arithmetic(tf32=False):
+    device = images.device
+    with (
+        torch.inference_mode(),
+        torch.autocast(device.type, enabled=False),
+        float32_arithmetic(tf32=False),
+        quick_pooling(device),
+    ):
         return _evaluations(lambda batch: prefix.logits(networks, batch), len(networks), images)
 
 
@@ -131,7 +138,8 @@ def measuring(network: nn.Module, device: torch.device) -> Iterator[None]:
     # what weights are gathered into while they are measured is trained with afterwards
     ungraded: Any = torch.inference_mode() if rank_and_ranks()[1] == 1 else torch.no_grad()
     try:
-        with ungraded, torch.autocast(device.type, enabled=False), float32_arithmetic(tf32=False):
+        exactly = torch.autocast(device.type, enabled=False)
+        with ungraded, exactly, float32_arithmetic(tf32=False), quick_pooling(device):
             yield
     finally:
         for module, training in modes.items():
