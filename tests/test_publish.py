@@ -14,6 +14,7 @@ from oraclecheck.command.stored_study import StoredStudy
 from oraclecheck.publish import main
 from oraclecheck.records.scores import read_scores, scores_path
 from oraclecheck.score import main as score
+from oraclecheck.status import main as status
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,15 @@ def test_published_runs_are_those_of_the_records_without_their_images(swept, cap
     pd.testing.assert_frame_equal(published, recorded.assign(final_test_correct=published["final_test_correct"]))
     assert published["final_test_correct"].isna().all() and recorded["final_test_correct"].notna().all()
     pd.testing.assert_frame_equal(oc.correlate(published), oc.correlate(recorded))
+    assert status(["results", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["study"], row["asked"], row["done"], row["missing"]) == (swept.name, 6, 6, 0)
+
+
+def test_place_that_is_a_file_is_refused(swept, tmp_path, capsys):
+    (tmp_path / "results").write_text("")
+    assert main([str(swept)]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "oraclecheck: --out must be a folder; got results, a file"
 
 
 def test_published_study_is_scored_like_its_model(swept, tmp_path):

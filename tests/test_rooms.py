@@ -6,7 +6,7 @@ from pathlib import Path
 import oraclecheck
 
 ROOMS = (
-    {"__version__", "errors", "files", "leases", "seeds", "spelling", "waiting"},
+    {"__version__", "errors", "exits", "files", "leases", "seeds", "spelling", "waiting"},
     {"data", "networks"},
     {"multimodal"},
     {"pruning"},

@@ -1,17 +1,12 @@
 """What a comparison of studies is worth: `python -m oraclecheck.audit multirun/A multirun/B`."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-MET, NOT_MET, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+from oraclecheck.exits import INTERRUPTED, USER_ERROR, Parser
 
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(USER_ERROR, f"oraclecheck: {message}\n")
+MET, NOT_MET = 0, 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,8 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USER_ERROR
 
 
-def _parser() -> _Parser:
-    parser = _Parser(prog="python -m oraclecheck.audit", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m oraclecheck.audit", description=__doc__)
     parser.add_argument("studies", nargs="+", metavar="STUDY", help="folders of studies, multirun/<study>; two or more")
     parser.add_argument("--at-least", metavar="SETUP", help="exit with 1 unless they meet it: S1 to S4.2, SX-A, SX-B")
     return parser

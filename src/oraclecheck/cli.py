@@ -14,8 +14,9 @@ from omegaconf import DictConfig
 
 from oraclecheck import __version__
 from oraclecheck.command import schema
-from oraclecheck.command.arguments import INTERRUPTED, TERMINATED, USER_ERROR, parse, quoted, tell
+from oraclecheck.command.arguments import parse, quoted, tell
 from oraclecheck.command.composition import CONF, initialised
+from oraclecheck.exits import INTERRUPTED, TERMINATED, USER_ERROR
 
 
 def main(argv: Sequence[str] | None = None) -> int:

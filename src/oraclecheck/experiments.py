@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from hydra import compose
@@ -13,13 +14,19 @@ from rich.table import Table
 from oraclecheck.command import schema
 from oraclecheck.command.composition import CONF, initialised
 from oraclecheck.command.overrides import values
+from oraclecheck.exits import Parser
 
 SCORED = {"appendixB1_resnet50": ("resnet50_cifar", "criterion=l1,l2,taylor criterion.taylor.images=20000")}
 """Experiments about other criteria than the oracle -> how their studies' names begin, and what scores them."""
 
 
-def main() -> int:
-    """Print the list; composing the experiments needs neither data nor torch."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the list; composing the experiments needs neither data nor torch.
+
+    Args:
+        argv: Command line without the program's name; None reads `sys.argv`.
+    """
+    Parser(prog="python -m oraclecheck.experiments", description=__doc__).parse_args(argv)
     schema.register()
     table = Table("experiment", "model", "data", "retrainings", "epochs in all", "command", box=None, pad_edge=False)
     all_retrainings = all_epochs = 0

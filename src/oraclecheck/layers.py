@@ -6,8 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from oraclecheck.command import schema
-from oraclecheck.command.arguments import INTERRUPTED, USER_ERROR, parse, quoted, tell
+from oraclecheck.command.arguments import parse, quoted, tell
 from oraclecheck.command.composition import initialised
+from oraclecheck.exits import INTERRUPTED, USER_ERROR
+
+USAGE = """python -m oraclecheck.layers [KEY=VALUE ...]
+
+Lists every layer of a network with its filters, and whether it can be pruned: prunable, tied to others, or refused and
+why. Nothing is trained, and no data are read.
+
+  model=vgg19 data=cifar10    any argument of `python -m oraclecheck`
+  --config-dir DIR            with models and data of your own
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,10 +26,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: `KEY=VALUE` overrides and `--config-dir`, as `python -m oraclecheck` takes them; None reads `sys.argv`.
     """
+    arguments = sys.argv[1:] if argv is None else argv
+    if {"-h", "--help"} & {*arguments}:
+        print(USAGE, end="")
+        return 0
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     schema.register()
     try:
-        parsed = parse([quoted(argument) for argument in (sys.argv[1:] if argv is None else argv)])
+        parsed = parse([quoted(argument) for argument in arguments])
     except ValueError as error:
         print(f"oraclecheck: {error}", file=sys.stderr)
         return USER_ERROR

@@ -1,24 +1,17 @@
 """Finished studies as small folders that others can build on: `python -m oraclecheck.publish multirun/STUDY...`."""
 
-import argparse
 import json
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from oraclecheck.exits import USER_ERROR, Parser
 from oraclecheck.waiting import waiting
-
-USER_ERROR = 2
 
 _OF_MACHINE = ("paths.", "data.root=", "data.download=", "pretrain.checkpoint=")
 """What the words of a command begin with that say where something lies."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(USER_ERROR, f"oraclecheck: {message}\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: Command line without the program's name; None reads `sys.argv`.
     """
-    parser = _Parser(prog="python -m oraclecheck.publish", description=__doc__)
+    parser = Parser(prog="python -m oraclecheck.publish", description=__doc__)
     parser.add_argument("studies", nargs="+", type=Path, metavar="STUDY", help="a study's folder, multirun/<study>")
     parser.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="default: results/")
     options = parser.parse_args(argv)
@@ -38,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             with waiting(f"publishing {study.name}"):
                 size, runs = publish(study, options.out)
             print(f"{options.out / study.resolve().name}: {runs:,} runs, {size / 1000:,.0f} kB")
+    except NotADirectoryError:
+        print(f"oraclecheck: --out must be a folder; got {options.out}, a file", file=sys.stderr)
+        return USER_ERROR
     except (ValueError, OSError) as error:
         print(f"oraclecheck: {' '.join(str(error).split())}", file=sys.stderr)
         return USER_ERROR
@@ -63,10 +59,10 @@ def publish(study: Path, out: Path) -> tuple[int, int]:
     from oraclecheck.command.stored_study import StoredStudy
     from oraclecheck.files import create_atomically, write_atomically, write_json
     from oraclecheck.pipelines.dense import dense_path
-    from oraclecheck.records.runs_file import RUNS_FILE, write_parquet
+    from oraclecheck.records.runs_file import write_parquet
     from oraclecheck.records.scores import SCORES
     from oraclecheck.records.table import load_runs
-    from oraclecheck.study.folder import STUDY_FILE, TRAIN_EVAL_FILE
+    from oraclecheck.study.folder import RUNS_FILE, STUDY_FILE, TRAIN_EVAL_FILE
 
     stored = StoredStudy.of(study)
     study, runs = stored.folder, load_runs(study)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oraclecheck.command import schema
-from oraclecheck.command.arguments import INTERRUPTED, USER_ERROR, parse, quoted, tell
+from oraclecheck.command.arguments import parse, quoted, tell
 from oraclecheck.command.composition import initialised
+from oraclecheck.exits import INTERRUPTED, USER_ERROR
 
 if TYPE_CHECKING:
     from oraclecheck.command.stored_study import StoredStudy

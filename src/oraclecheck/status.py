@@ -1,6 +1,5 @@
 """How far sweeps are: `python -m oraclecheck.status [FOLDER]`, from any machine that sees the folder."""
 
-import argparse
 import json
 import sys
 import time
@@ -14,16 +13,15 @@ from rich.live import Live
 from rich.table import Table
 
 from oraclecheck.command.sets import SET_LIMIT, parse_set
+from oraclecheck.exits import COMPLETE, INCOMPLETE, INTERRUPTED, USER_ERROR, Parser
 from oraclecheck.leases import holder
 from oraclecheck.records.asked import Asked, asked_of, pending
 from oraclecheck.records.state import State, Watch, runs_of
 from oraclecheck.spelling import spell_rate, spell_seconds
-from oraclecheck.study.folder import STUDY_FILE
+from oraclecheck.study.folder import RUNS_FILE, STUDY_FILE
 
 WATCH_SECONDS = 2.0
 """Between two looks of `--watch`."""
-
-COMPLETE, INCOMPLETE, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
 MOST_WORKERS = 4  # named in a row
 
@@ -46,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: Command line without the program's name; None reads `sys.argv`.
     """
-    parser = argparse.ArgumentParser(prog="python -m oraclecheck.status", description=__doc__)
+    parser = Parser(prog="python -m oraclecheck.status", description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("multirun"), metavar="FOLDER",
                         help="a folder of studies, or a study; default: multirun")  # fmt: skip
     parser.add_argument("--watch", action="store_true", help="go on looking until all is done or Ctrl-C")
@@ -87,8 +85,12 @@ class Studies:
     def look(self) -> list[Row]:
         """Every study: those with a folder by name, then those whose dense networks are not trained yet."""
         folders = [self._folder] if (self._folder / STUDY_FILE).is_file() else sorted(self._folder.glob("*/"))
-        rows = [Row(folder.name, self._watch(folder).look()) for folder in folders if (folder / STUDY_FILE).is_file()]
+        rows = [Row(folder.name, self._state(folder)) for folder in folders if (folder / STUDY_FILE).is_file()]
         return [*rows, *self._waiting()]
+
+    def _state(self, folder: Path) -> State:
+        published = folder / RUNS_FILE
+        return _published(published) if published.is_file() else self._watch(folder).look()
 
     def _watch(self, folder: Path) -> Watch:
         asked = tuple(asked_of(folder))
@@ -107,6 +109,14 @@ class Studies:
             who = holder(self._folder / "dense" / f".{first.dense}.claim")
             trainer = None if who is None else f"{who[0]}:{who[1]}"
             yield Row(first.label, State(len(_runs(all_asked))), trainer, waits=True)
+
+
+def _published(file: Path) -> State:
+    """A published study has all the runs that it will ever have."""
+    from pyarrow import parquet
+
+    words = parquet.read_table(file, columns=["status"])["status"].to_pylist()
+    return State(len(words), done=words.count("ok"), diverged=words.count("diverged"))
 
 
 def _runs(asked: Sequence[Asked]) -> set[tuple[str, str]]:

@@ -14,13 +14,13 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
 from oraclecheck.command import outcome
-from oraclecheck.command.arguments import INCOMPLETE, INTERRUPTED, TERMINATED
 from oraclecheck.command.messages import explain
 from oraclecheck.command.places import check_launcher, count_workers, gpus, is_elsewhere, is_scheduled, take_gpus
 from oraclecheck.command.plan import Share, plan, share_of
 from oraclecheck.command.preflight import check
 from oraclecheck.command.progress import SweepProgress
 from oraclecheck.command.request import Request
+from oraclecheck.exits import INCOMPLETE, INTERRUPTED, TERMINATED
 from oraclecheck.files import FileState, file_state
 
 POLL_SECONDS = 2.0  # between looks whether others still work

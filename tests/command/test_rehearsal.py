@@ -32,6 +32,11 @@ def test_dry_run_afterwards_goes_by_what_is_on_record(command):
     assert "0 dense networks to train" in out
 
 
+def test_studies_whose_dense_networks_are_not_there_are_told_apart(command):
+    code, out, _ = command(*SWEEP, "study=mine", "pretrain.seed=0,1", "dry_run=true")
+    assert code == 0 and re.findall(r"mine, pretrain.seed=(\d) +6 +0 +6", out) == ["0", "1"]
+
+
 def test_dry_run_of_one_study_needs_no_sweep(command):
     code, out, _ = command(*QUICK, "dry_run=true")
     assert code == 0 and "nothing was started" in out

@@ -6,21 +6,14 @@ folder of LLaVA-1.5's evaluation, playground/data/eval. MM-Vet's answers are wri
 mmvet_for_judge.json; what the judge says is read from mmvet_score.txt beside them.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
-USER_ERROR, INTERRUPTED = 2, 130
+from oraclecheck.exits import INTERRUPTED, USER_ERROR, Parser
 
 FOLDER, DENSE = "answers", "dense"
 """Of a network's predictions, and of the dense network in a study's folder."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(USER_ERROR, f"oraclecheck: {message}\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: Command line without the program's name; None reads `sys.argv`.
     """
-    parser = _Parser(prog="python -m oraclecheck.answers", description=__doc__)
+    parser = Parser(prog="python -m oraclecheck.answers", description=__doc__)
     parser.add_argument("studies", nargs="+", metavar="STUDY", help="folders of studies, multirun/<study>")
     parser.add_argument("--questions", metavar="DIR", required=True, help="folder of the benchmarks' own files")
     parser.add_argument("--format", choices=("table", "md", "latex"), default="table", help="what is printed")

@@ -9,7 +9,6 @@ from hydra._internal.utils import get_args_parser  # Hydra keeps it to itself
 
 from oraclecheck.command.composition import CONF, initialised
 
-USER_ERROR, INCOMPLETE, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 """Exit codes."""
 
 

@@ -3,6 +3,7 @@
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -58,8 +59,9 @@ def rehearse(requests: Sequence[Request], workers: int) -> None:
     table = Table("study", "asked", "done", "missing", "a run", "in all", box=None, pad_edge=False)
     seconds: list[float | None] = []
     disk = unseen = 0.0
-    for request in requests:
-        name, state = _state(request)
+    states = [_state(request) for request in requests]
+    several = Counter(name for name, _ in states)  # dense networks that are not there yet give no name of their own
+    for request, (name, state) in zip(requests, states, strict=True):
         missing = state.asked - state.over
         cost = _cost(request, name, state)
         alone = None if cost.run is None or cost.dense is None else missing * cost.run + cost.dense
@@ -68,7 +70,8 @@ def rehearse(requests: Sequence[Request], workers: int) -> None:
         unseen = max(unseen, cost.unseen)
         a_run = "" if cost.run is None else f"{spell_seconds(cost.run)}{'' if cost.from_records else ' (measured)'}"
         in_all = "unknown before its first run" if alone is None else spell_seconds(alone)
-        table.add_row(name, f"{state.asked:,}", f"{state.over:,}", f"{missing:,}", a_run, in_all)
+        shown = name if several[name] == 1 else f"{name}, pretrain.seed={request.setting.pretrain.seed}"
+        table.add_row(shown, f"{state.asked:,}", f"{state.over:,}", f"{missing:,}", a_run, in_all)
     width = None if sys.stdout.isatty() else 200
     Console(width=width, highlight=False, markup=False).print(table)
     known = [each for each in seconds if each is not None]

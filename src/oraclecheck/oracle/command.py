@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from oraclecheck.command import schema
-from oraclecheck.command.arguments import INTERRUPTED, USER_ERROR, parse, quoted, tell
+from oraclecheck.command.arguments import parse, quoted, tell
 from oraclecheck.command.composition import initialised
+from oraclecheck.exits import INTERRUPTED, USER_ERROR
 
 if TYPE_CHECKING:
     from oraclecheck.oracle.searching import Searched

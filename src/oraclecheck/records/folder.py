@@ -19,11 +19,11 @@ from oraclecheck.files import digest, file_state, read_file, write_atomically
 from oraclecheck.records.columns import NAMES
 from oraclecheck.records.frame import rows_of, table_of_rows, values_of
 from oraclecheck.records.run_folders import Place, places
-from oraclecheck.records.runs_file import RUNS_FILE, load_file, load_parquet, write_parquet
+from oraclecheck.records.runs_file import load_file, load_parquet, write_parquet
 from oraclecheck.records.siblings import deviation
 from oraclecheck.records.store import RECORD, read_record
 from oraclecheck.records.unfinished import BegunStudy, unfinished_row
-from oraclecheck.study.folder import STUDY_FILE
+from oraclecheck.study.folder import RUNS_FILE, STUDY_FILE
 
 CACHE = ".cache"
 WORTH_CACHING = 500

@@ -22,9 +22,6 @@ from oraclecheck.spelling import spell_value
 
 SUFFIXES = (".csv", ".parquet")
 
-RUNS_FILE = "runs.parquet"
-"""In the folder of a published study, all its runs instead of their records."""
-
 
 def save_runs(runs: pd.DataFrame, path: Path | str) -> None:
     """Write a table of runs to a file that `load_runs` reads back identically, all of it or nothing.

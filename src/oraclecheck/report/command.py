@@ -5,8 +5,9 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from oraclecheck.exits import COMPLETE, INCOMPLETE, INTERRUPTED, USER_ERROR, Parser
 from oraclecheck.report.homes import check_folder, homes
 from oraclecheck.waiting import waiting
 
@@ -22,13 +23,6 @@ if TYPE_CHECKING:
 ALL = "all"
 
 FORMATS = ("table", "md", "latex", "csv", "json")
-
-COMPLETE, INCOMPLETE, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(USER_ERROR, f"oraclecheck: {message}\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USER_ERROR
 
 
-def _parser() -> _Parser:
-    parser = _Parser(prog="python -m oraclecheck.report", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m oraclecheck.report", description=__doc__)
     add = parser.add_argument
     kinds = "a study, multirun/<study>; a folder of studies; wandb:ENTITY/PROJECT[/GROUP]; a CSV or Parquet file"
     compared = "compare two studies, or two settings over the dense networks that both have"

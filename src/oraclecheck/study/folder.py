@@ -9,6 +9,8 @@ from oraclecheck.files import create_json, read_file
 from oraclecheck.study.identity import SCHEMA, Study
 
 STUDY_FILE, TRAIN_EVAL_FILE = "study.json", "train_eval.json"
+RUNS_FILE = "runs.parquet"
+"""In the folder of a published study, all its runs instead of their records."""
 
 
 def check_folder(folder: Path, study: Study) -> bool:

@@ -1,0 +1,14 @@
+"""Exit codes of all commands, and a parser of arguments that tells a mistake in one sentence."""
+
+import argparse
+from typing import NoReturn
+
+COMPLETE, INCOMPLETE, USER_ERROR, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+
+
+class Parser(argparse.ArgumentParser):
+    """Ends with `USER_ERROR` and a sentence on stderr, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Tell what is wrong with the arguments, and end."""
+        self.exit(USER_ERROR, f"oraclecheck: {message}\n")
