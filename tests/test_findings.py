@@ -98,7 +98,13 @@ def test_sentences_hold_what_the_runs_say():
     medians = runs.groupby(["pretrain_seed", "wiring"])["pruned_train_loss"].median().unstack()
     times = medians["released_code"] / medians["correct"]
     assert f"{times.min():.1f} to {times.max():.1f} times as large" in text
-    assert "(599 for digits)" in text and round(1797 / 3) == 599
+    spread = [
+        runs[runs["picked_by"].isna()].groupby("combo")["final_test_accuracy"].mean().std()
+        for runs in map(pd.read_parquet, ROOT.glob("results/*/runs.parquet"))
+    ]
+    said = f"final test accuracies is {100 * min(spread):.1f} to {100 * max(spread):.1f} points"
+    assert said in text and "and 0.17 on digits, whose test set has 599" in text
+    assert round(1797 / 3) == 599 and round(100 / 599, 2) == 0.17
     s = []
     for path in ROOT.glob("results/lenet5_mini-mnist-conv1_0.2-????????/scores/random.parquet"):
         scores = pd.read_parquet(path)
