@@ -15,7 +15,15 @@ from omegaconf import DictConfig
 
 from oraclecheck.command import outcome
 from oraclecheck.command.messages import explain
-from oraclecheck.command.places import check_launcher, count_workers, gpus, is_elsewhere, is_scheduled, take_gpus
+from oraclecheck.command.places import (
+    NO_WAITING,
+    check_launcher,
+    count_workers,
+    gpus,
+    is_elsewhere,
+    is_scheduled,
+    take_gpus,
+)
 from oraclecheck.command.plan import Share, plan, share_of
 from oraclecheck.command.preflight import check
 from oraclecheck.command.progress import SweepProgress
@@ -48,6 +56,7 @@ def carry_out(
     elsewhere = is_elsewhere(launcher)
     each = max(request.setting.trainer.devices for request in requests)
     check_launcher(launcher)
+    os.environ.setdefault(NO_WAITING, "0")  # a cluster that starts here reads it
     count = count_workers(first.workers, first.gpu_slots, trainer.accelerator, launcher, each)
     for request in requests:
         check(request, elsewhere=elsewhere)

@@ -18,6 +18,9 @@ SLOT_SECONDS = 2.0  # between looks for a free one
 ELSEWHERE = {"hydra_plugins.hydra_ray_launcher": "ray", "hydra_plugins.hydra_submitit_launcher": "slurm"}
 """Packages of launchers that start workers on other machines, and the extras that bring them."""
 
+NO_WAITING = "RAY_prestart_worker_first_driver"
+"""Of Ray: "0" keeps the first command of a cluster from waiting, forever, for a process that dies as it starts."""
+
 MPS = "mps"
 """The GPU of a Mac, of which there is one."""
 
