@@ -37,7 +37,6 @@ def printed(root: Path, name: str) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
-@pytest.mark.slow
 def test_published_page_is_what_its_command_writes(data_root, tmp_path):
     runpy.run_path(str(PAGE.with_suffix(".py")))["main"](data_root, tmp_path / "page.md")
     assert (tmp_path / "page.md").read_text() == PAGE.read_text()
