@@ -71,6 +71,19 @@ def create_atomically(path: Path, write: Callable[[BinaryIO], object]) -> bool:
     return created
 
 
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to be filled, which becomes `folder`, in the place of another one there, if nothing is raised."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent) as name:
+        begun = Path(name) / folder.name
+        begun.mkdir()
+        yield begun
+        if folder.exists():
+            shutil.rmtree(folder)
+        begun.rename(folder)
+
+
 def remove_remains(path: Path) -> None:
     """Remove what writers of `path` that were killed left behind; call it only where nobody else writes `path`."""
     for remains in path.parent.glob(f".{path.name}.*.tmp"):

@@ -15,31 +15,20 @@ polite answers to questions s ' . , : ? USER ASSISTANT What color is this image 
 def write_tiny_llava(folder: Path, seed: int = 0) -> Path:
     """The model, its tokenizer and its image processor: 2 blocks of width 32 in each tower, 4 image tokens."""
     import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import (
         LlavaConfig,
         LlavaForConditionalGeneration,
         PhiConfig,
-        PreTrainedTokenizerFast,
         SiglipImageProcessor,
         SiglipVisionConfig,
     )
 
-    words = ["<|endoftext|>", "<image>", "<pad>", "<unk>", *dict.fromkeys([*WORDS.split(), *COLORS])]
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token="<|endoftext|>",
-        pad_token="<pad>",
-        unk_token="<unk>",
-        additional_special_tokens=["<image>"],
-    ).save_pretrained(folder)
+    size = write_tokenizer(folder)
     SiglipImageProcessor(size={"height": SIDE, "width": SIDE}).save_pretrained(folder)
     tower = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = LlavaConfig(
         vision_config=SiglipVisionConfig(**tower, image_size=SIDE, patch_size=PATCH, vision_use_head=False),
-        text_config=PhiConfig(**tower, vocab_size=len(words), max_position_embeddings=128, tie_word_embeddings=False),
+        text_config=PhiConfig(**tower, vocab_size=size, max_position_embeddings=128, tie_word_embeddings=False),
         image_token_index=1,
         vision_feature_layer=-1,
         vision_feature_select_strategy="full",
@@ -48,6 +37,25 @@ def write_tiny_llava(folder: Path, seed: int = 0) -> Path:
     torch.manual_seed(seed)
     LlavaForConditionalGeneration(config).save_pretrained(folder)
     return folder
+
+
+def write_tokenizer(folder: Path, image: bool = True) -> int:
+    """A tokenizer of whole words, with or without `<image>`; returns how many it has."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["<|endoftext|>", *(["<image>"] if image else []), "<pad>", "<unk>"]
+    words = [*special, *dict.fromkeys([*WORDS.split(), *COLORS])]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token="<|endoftext|>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        additional_special_tokens=["<image>"] if image else [],
+    ).save_pretrained(folder)
+    return len(words)
 
 
 def write_questions(folder: Path, count: int = 64, seed: int = 0) -> Path:

@@ -30,17 +30,19 @@ def model_folder(path: str | None) -> Path:
         raise ValueError(
             f"{KEY} must be a folder in the Hub's format or a model's name there; got none: give {KEY}=DIR"
         )
-    folder = Path(path)
-    if not folder.is_dir():
-        folder = _fetched(path)
+    folder = fetched(KEY, path)
     kind = configuration(folder).get("model_type")
     if kind != "llava":
         raise ValueError(f"{KEY} must hold a LLaVA, model_type llava in its config.json; got {path}, which says {kind}")
     return folder.absolute()
 
 
-def configuration(folder: Path) -> dict[str, Any]:
+def configuration(folder: Path, key: str = KEY) -> dict[str, Any]:
     """What a model's `config.json` says.
+
+    Args:
+        folder: The model's.
+        key: What named it, for messages.
 
     Raises:
         ValueError: If there is none that can be read.
@@ -51,19 +53,23 @@ def configuration(folder: Path) -> dict[str, Any]:
             raise ValueError("it holds no object")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else first_line(error)
-        raise ValueError(f"{KEY} must hold a config.json; got {folder}: {reason}") from None
+        raise ValueError(f"{key} must hold a config.json; got {folder}: {reason}") from None
     return content
 
 
-def weights_of(folder: Path) -> Path:
+def weights_of(folder: Path, key: str = KEY) -> Path:
     """The file that a model's weights are in, or the one that lists them.
+
+    Args:
+        folder: The model's.
+        key: What named it, for messages.
 
     Raises:
         ValueError: If the weights are not all there.
     """
     if (folder / WEIGHTS).is_file():
         return folder / WEIGHTS
-    rule = f"{KEY} must hold the model's weights, {WEIGHTS} or {INDEX} with its files"
+    rule = f"{key} must hold the model's weights, {WEIGHTS} or {INDEX} with its files"
     if not (folder / INDEX).is_file():
         raise ValueError(f"{rule}; got {folder}, which has neither")
     try:
@@ -80,8 +86,19 @@ def image_side(path: str | None) -> int:
     return int(configuration(model_folder(path)).get("vision_config", {}).get("image_size", IMAGE_SIDE))
 
 
-def _fetched(path: str) -> Path:
-    rule = f"{KEY} must be a folder, or a model's name on the Hub, OWNER/NAME; got {path}"
+def fetched(key: str, path: str) -> Path:
+    """A folder: the one of that path, or else what the Hub has under that name.
+
+    Args:
+        key: What named it, for messages.
+        path: The folder, or OWNER/NAME.
+
+    Raises:
+        ValueError: If there is neither.
+    """
+    if Path(path).is_dir():
+        return Path(path)
+    rule = f"{key} must be a folder, or a model's name on the Hub, OWNER/NAME; got {path}"
     if path.count("/") != 1 or path.startswith((".", "/", "~")):
         raise ValueError(f"{rule}, which is not there")
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from oraclecheck.errors import first_line
 from oraclecheck.files import digest
@@ -21,11 +21,28 @@ try:
 except ImportError as error:
     raise ValueError(f"{KEY} needs transformers, which cannot be imported ({first_line(error)}): {EXTRA}") from error
 
-_OF_THE_FILE = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
+BIASED, ORIGIN = "lm_head_bias", "tinyllava"
+"""Of a configuration: whether lm_head has a bias, and what a model was converted from."""
+
+_OF_THE_FILE = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", ORIGIN)
 """What a configuration says of who wrote it and how: no part of what the network is."""
 
 
-class Llava(LlavaForConditionalGeneration):
+class Headed(LlavaForConditionalGeneration):
+    """LLaVA whose lm_head has a bias where its configuration says so: that of Phi has one, transformers' LLaVA never.
+
+    Args:
+        config: Its configuration.
+    """
+
+    def __init__(self, config: LlavaConfig) -> None:
+        super().__init__(config)
+        if getattr(config, BIASED, False):
+            text: Any = config.text_config
+            self.lm_head = nn.Linear(text.hidden_size, text.vocab_size)
+
+
+class Llava(Headed):
     """A LLaVA of some folder's configuration, its weights random; `network_state` reads those of the folder.
 
     Args:
@@ -85,10 +102,14 @@ class Llava(LlavaForConditionalGeneration):
 
 
 def image_tokens(config: dict[str, Any]) -> int:
-    """Tokens that an image becomes, by a whole configuration: patches, and CLIP's class token if it is kept."""
+    """Tokens that an image becomes, by a whole configuration.
+
+    These are the patches, and CLIP's class token before them. The strategy `default` leaves the first of them all out,
+    which is a patch of a tower that has no such token, SigLIP's.
+    """
     vision = config["vision_config"]
     patches = (vision["image_size"] // vision["patch_size"]) ** 2
-    return patches + (config["vision_feature_select_strategy"] == "full" and "clip" in vision["model_type"])
+    return patches + ("clip" in vision["model_type"]) - (config["vision_feature_select_strategy"] == "default")
 
 
 def network_state(folder: Path) -> dict[str, Tensor]:
@@ -98,12 +119,15 @@ def network_state(folder: Path) -> dict[str, Tensor]:
         ValueError: If they cannot be read, or are another architecture's.
     """
     rule = f"{KEY} must hold the weights of its config.json; got {folder}"
+    kind = (
+        Headed if configuration(folder).get(BIASED) else LlavaForConditionalGeneration
+    )  # transformers knows old names
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # what it would warn of is refused below
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            loaded: Any = LlavaForConditionalGeneration.from_pretrained(
+            loaded: Any = kind.from_pretrained(
                 folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
             )
             network, told = loaded

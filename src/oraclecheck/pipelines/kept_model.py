@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from oraclecheck.engines.engine import Engine, Retraining
-from oraclecheck.files import write_json
+from oraclecheck.files import whole_folder, write_json
 from oraclecheck.multimodal.conversations import PROCESSING
 from oraclecheck.multimodal.hub import model_folder
 from oraclecheck.study.setting import NetworkSetting
@@ -51,15 +50,10 @@ def save_model(folder: Path, network: nn.Module, model: Path) -> None:
         network: A language model.
         model: The folder of the dense one, whose tokenizer and image processor it shares.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent) as name:
-        begun = Path(name) / folder.name
+    with whole_folder(folder) as begun:
         network.save_pretrained(begun)  # type: ignore[operator]
         config = json.loads((begun / "config.json").read_bytes())
         write_json(begun / "config.json", {**config, "architectures": [ARCHITECTURE]})
         for file in PROCESSING:
             if (model / file).is_file():
                 shutil.copyfile(model / file, begun / file)
-        if folder.exists():
-            shutil.rmtree(folder)
-        begun.rename(folder)
