@@ -55,7 +55,7 @@ def carry_out(
     first, trainer = shares[0].config, requests[0].setting.trainer
     elsewhere = is_elsewhere(launcher)
     each = max(request.setting.trainer.devices for request in requests)
-    check_launcher(launcher)
+    check_launcher(launcher, each, trainer.accelerator)
     os.environ.setdefault(NO_WAITING, "0")  # a cluster that starts here reads it
     count = count_workers(first.workers, first.gpu_slots, trainer.accelerator, launcher, each)
     for request in requests:

@@ -217,3 +217,26 @@ def test_absent_launcher_names_the_extra_to_install(monkeypatch, launcher, extra
         check_launcher(launcher)
     check_launcher(JOBLIB)
     check_launcher(BASIC)
+
+
+@pytest.mark.parametrize(
+    ("launcher", "keys", "given"),
+    [
+        (RAY, {}, "ray.remote.num_gpus must be at least trainer.devices, 4, for each worker .*; got 0"),
+        (RAY, {"ray": {"remote": {"num_gpus": 0.5}}}, "ray.remote.num_gpus must be .*; got 0.5"),
+        (SLURM, {"gpus_per_node": None, "gres": None}, "gpus_per_node must be at least .*; got 0"),
+        (SLURM, {"gpus_per_node": 2}, "gpus_per_node must be at least .*; got 2"),
+        (SLURM, {"gres": "gpu:h200:3"}, "gres must be at least .*; got 3"),
+        (SLURM, {"gres": "gpu"}, "gres must be at least .*; got 1"),
+    ],
+)
+def test_workers_that_shard_need_as_many_gpus(monkeypatch, launcher, keys, given):
+    monkeypatch.setattr(places, "find_spec", lambda name: True)
+    monkeypatch.setattr(places.shutil, "which", lambda name: name)
+    with pytest.raises(ValueError, match=rf"hydra\.launcher\.{given}"):
+        check_launcher({**launcher, **keys}, 4, "auto")
+    check_launcher({**launcher, **keys}, 4, "cpu")
+    check_launcher({**launcher, **keys}, 1, "auto")
+    check_launcher({**RAY, "ray": {"remote": {"num_gpus": 4}}}, 4, "gpu")
+    for enough in {"gpus_per_node": 4}, {"gres": "gpu:4"}:
+        check_launcher({**SLURM, **enough}, 4, "gpu")

@@ -35,14 +35,16 @@ def is_scheduled(launcher: Mapping[str, Any]) -> bool:
     return str(launcher["_target_"]).endswith("SlurmLauncher")
 
 
-def check_launcher(launcher: Mapping[str, Any]) -> None:
-    """Find out whether a launcher can start anything.
+def check_launcher(launcher: Mapping[str, Any], each: int = 1, accelerator: str = "auto") -> None:
+    """Find out whether a launcher can start workers that have what they need.
 
     Args:
         launcher: Hydra's configuration of it.
+        each: Devices that each network is sharded over; 1: it is not.
+        accelerator: `trainer.accelerator`.
 
     Raises:
-        ValueError: If a package or a program that it needs is not there.
+        ValueError: If a package or a program that it needs is not there, or it gives workers fewer GPUs.
     """
     package = ".".join(launcher["_target_"].split(".")[:2])
     extra = ELSEWHERE.get(package)
@@ -52,6 +54,24 @@ def check_launcher(launcher: Mapping[str, Any]) -> None:
         for program in ("sbatch", "srun"):
             if shutil.which(program) is None:
                 raise ValueError(f"hydra/launcher=slurm must be used where SLURM is; there is no {program} here")
+    if each > 1 and extra is not None and accelerator != "cpu":
+        key, given = _gpus_of_a_worker(launcher, extra)
+        if given < each:
+            raise ValueError(
+                f"hydra.launcher.{key} must be at least trainer.devices, {each}, for each worker shards its network "
+                f"over so many GPUs; got {given:g}"
+            )
+
+
+def _gpus_of_a_worker(launcher: Mapping[str, Any], extra: str) -> tuple[str, float]:
+    """The key of a cluster's launcher that gives each worker its GPUs, and how many it gives."""
+    if extra == "ray":
+        return "ray.remote.num_gpus", float(launcher.get("ray", {}).get("remote", {}).get("num_gpus") or 0)
+    named = str(launcher.get("gres") or "")
+    if named.startswith("gpu"):  # gpu, gpu:4 or gpu:h200:4
+        count = named.rpartition(":")[2]
+        return "gres", float(count) if count.isdecimal() else 1
+    return "gpus_per_node", float(launcher.get("gpus_per_node") or 0)
 
 
 def count_workers(
