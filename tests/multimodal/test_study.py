@@ -94,3 +94,17 @@ def test_a_kept_network_is_a_model_of_the_hub_that_answers_as_its_record_says(wo
     for part in ("train", "test"):
         assert begun[f"dense_{part}_loss"] == pytest.approx(ended[f"final_{part}_loss"], rel=1e-6)
         assert begun[f"dense_{part}_accuracy"] == ended[f"final_{part}_accuracy"]
+
+
+def test_a_dry_run_of_table_a6_counts_masks_and_kept_networks(words, command, tmp_path):
+    kept = [word for word in words if not word.startswith(("model=", "pruning.ratio", "retrain.lr"))]
+    out = f"paths.out={tmp_path}"
+    code, told, err = command(
+        "-m", "experiment=tableA6_tinyllava", *kept, out, "data.train_eval_images=40", "dry_run=true"
+    )
+    assert code == 0, err
+    assert "  4      0     4  " in told and "unstructured_0.4375" in told
+    # 4 networks of 45,344 float32 and 4 masks of 16,384 bits as base64; 4 records are kilobytes
+    told_size = float(told.partition("; disk ")[2].partition(" MB")[0])
+    assert told_size == pytest.approx((4 * 45_344 * 4 + 4 * 16_384 / 8 * 4 / 3) / 1e6, abs=0.06)
+    assert not list(tmp_path.iterdir())

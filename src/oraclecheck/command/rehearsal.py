@@ -18,9 +18,11 @@ from oraclecheck.command.request import Request
 from oraclecheck.engines.classifier import Classifier
 from oraclecheck.engines.evaluation import batch_size
 from oraclecheck.engines.recipe import Recipe
-from oraclecheck.networks.shadow import build
+from oraclecheck.multimodal.memory import FLOAT
+from oraclecheck.networks.shadow import build, shadow_network
 from oraclecheck.pipelines.dense import dense_path, epochs_to_keep, load_data, study_if_known
 from oraclecheck.pipelines.one_shot import pruner
+from oraclecheck.pruning.masks.space import MaskSpace
 from oraclecheck.records.state import State, Watch, runs_of
 from oraclecheck.records.store import RECORD
 from oraclecheck.spelling import spell_seconds
@@ -66,7 +68,7 @@ def rehearse(requests: Sequence[Request], workers: int) -> None:
         cost = _cost(request, name, state)
         alone = None if cost.run is None or cost.dense is None else missing * cost.run + cost.dense
         seconds.append(alone)
-        disk += missing * (cost.record or 0)
+        disk += missing * (cost.record or 0) + _beside_records(request)
         unseen = max(unseen, cost.unseen)
         a_run = "" if cost.run is None else f"{spell_seconds(cost.run)}{'' if cost.from_records else ' (measured)'}"
         in_all = "unknown before its first run" if alone is None else spell_seconds(alone)
@@ -82,7 +84,7 @@ def rehearse(requests: Sequence[Request], workers: int) -> None:
         print(f"about {spell_seconds(sum(known) / workers)} with {workers} worker{'s' * (workers > 1)}", end="")
     else:
         print(f"{workers} worker{'s' * (workers > 1)}", end="")
-    print(f"; {absent} dense network{'s' * (absent != 1)} to train; disk {disk / 1e6:.1f} MB; ", end="")
+    print(f"; {absent} dense network{'s' * (absent != 1)} to train; disk {_spell_bytes(disk)}; ", end="")
     # on Linux kilobytes, on a Mac bytes
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     print(f"memory about {(peak + unseen) / 1e9:.1f} GB a worker, as this process took; nothing was started")
@@ -94,6 +96,23 @@ def _state(request: Request) -> tuple[str, State]:
     asked = runs_of(request.combinations, request.repeats) if request.runs else set()
     folder = out / (study.name if study else request.setting.label)
     return folder.name, Watch(folder, asked).look() if study else State(len(asked))
+
+
+def _beside_records(request: Request) -> float:
+    """Bytes of masks, and of networks that are kept, that missing runs leave."""
+    setting, paths = request.setting, request.missing()
+    space, size = setting.pruning.space, 0.0
+    if isinstance(space, MaskSpace):  # bits as base64
+        combinations = len(request.combinations) if paths is None else len({path.parents[1] for path in paths})
+        size += combinations * sum(layer.weights for layer in space.layers) / 8 * 4 / 3
+    if setting.trainer.keep:
+        parameters = sum(each.numel() for each in shadow_network(setting.network.description).parameters())
+        size += request.count(paths) * parameters * FLOAT
+    return size
+
+
+def _spell_bytes(size: float) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 def _cost(request: Request, study: str, state: State) -> Cost:
