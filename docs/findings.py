@@ -7,7 +7,7 @@ What stands in a page between `<!-- NAME -->` and `<!-- /NAME -->` is written an
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -127,6 +127,7 @@ class Findings:
             "networks": self._networks(),
             "wirings": self._wirings(),
             "lengths": self._lengths(),
+            "lengths-answer": self._lengths_answer(),
             "wiring-losses": self._wiring_losses(),
             "single": self._single(),
             "picks": self._picks(),
@@ -253,26 +254,53 @@ class Findings:
         """A tenth and the whole of the retraining of the same dense networks, in pairs."""
         return self._pairs("retrain_fraction", [*LENGTHS], "s after 10 % minus s after 100 %", ["wiring"])
 
+    def _lengths_answer(self) -> str:
+        """What the comparison of lengths says of correctly pruned networks."""
+        sentences = []
+        for of_cell, sides, mean in self._paired("retrain_fraction", [*LENGTHS], ["wiring"]):
+            if of_cell["wiring"].iloc[0] != "correct":
+                continue
+            after = "after a tenth of the retraining", "after the whole"
+            if mean["difference_low"] * mean["difference_high"] > 0:
+                better, worse = after if mean["difference"] > 0 else after[::-1]
+                says = f"predicts better {better} than {worse}"
+            else:
+                says = f"is not shown to predict better, or worse, {after[0]} than {after[1]}"
+            spread = [f"{100 * _spread(side):.2f}" for side in sides]
+            accuracy = [f"{100 * side['final_test_accuracy'].mean():.2f} %" for side in sides]
+            sentences.append(
+                f"{_cell(of_cell.iloc[0])}: the pruned train loss {says}: {agreement(mean['difference'])} "
+                f"{_interval(mean, 'difference')} over {sides[0]['dense_hash'].nunique()} networks. Final accuracies "
+                f"are {accuracy[0]} and {accuracy[1]} on average; the standard deviation of a network's combinations "
+                f"is {spread[0]} and {spread[1]} points."
+            )
+        return "\n\n".join(fill(sentence, 135, break_on_hyphens=False) for sentence in sentences)
+
     def _pairs(self, key: str, values: list, difference: str, others: list[str]) -> str:
         """Two settings that differ in a key alone, over the dense networks and repeats that both have."""
         said = {"retrain_fraction": ("retraining", _share), "wiring": ("wiring", lambda row: WIRINGS[row["wiring"]])}
         names, spelt = zip(*(said[name] for name in others), strict=True)
         head = ("cell", *names, "networks", f"{difference} [95 %]", "p", "tau between their final accuracies [95 %]")
         lines = [_line(head), _line(["---"] * len(head))]
+        for of_cell, sides, mean in self._paired(key, values, others):
+            row = [_cell(of_cell.iloc[0]), *(spell_it(of_cell.iloc[0]) for spell_it in spelt)]
+            row += [f"{sides[0]['dense_hash'].nunique()}"]
+            row += [f"{agreement(mean['difference'])} {_interval(mean, 'difference')}", p_value(mean["p"])]
+            lines.append(_line([*row, f"{agreement(mean['final_tau'])} {_interval(mean, 'final_tau')}"]))
+        return "\n".join(lines)
+
+    def _paired(
+        self, key: str, values: list, others: list[str]
+    ) -> Iterator[tuple[pd.DataFrame, list[pd.DataFrame], pd.Series]]:
+        """Each cell that both settings have: its runs, those compared, by setting, and the comparison's mean."""
         runs = self.runs.assign(ratios=self.runs["pruning_ratio"].map(str), at=self.runs["data"].map(DATA.index))
         for _, of_cell in runs.groupby(["at", "ratios", *others]):
             sides = [of_cell[of_cell[key] == value] for value in values]
             for column in ("dense_hash", "repeat"):
                 shared = set.intersection(*(set(side[column]) for side in sides))
                 sides = [side[side[column].isin(shared)] for side in sides]
-            networks = sides[0]["dense_hash"].nunique()
-            if networks < LEAST:
-                continue
-            mean = oc.compare_settings(*sides, metric="accuracy").iloc[-1]
-            row = [_cell(of_cell.iloc[0]), *(spell_it(of_cell.iloc[0]) for spell_it in spelt), f"{networks}"]
-            row += [f"{agreement(mean['difference'])} {_interval(mean, 'difference')}", p_value(mean["p"])]
-            lines.append(_line([*row, f"{agreement(mean['final_tau'])} {_interval(mean, 'final_tau')}"]))
-        return "\n".join(lines)
+            if sides[0]["dense_hash"].nunique() >= LEAST:
+                yield of_cell, sides, oc.compare_settings(*sides, metric="accuracy").iloc[-1]
 
     def _single(self) -> str:
         """What each network alone would have said, tallied."""
@@ -444,6 +472,12 @@ def written(page: str, blocks: Mapping[str, str]) -> str:
         return f"<!-- {name} -->\n{blocks[name]}\n<!-- /{name} -->"
 
     return re.sub(r"<!-- ([\w-]+) -->\n.*?<!-- /\1 -->", block, page, flags=re.DOTALL)
+
+
+def _spread(runs: pd.DataFrame) -> float:
+    """Standard deviation of the final test accuracies of a network's combinations, mean over networks."""
+    accuracies = runs.groupby(["study", "combo"])["final_test_accuracy"].mean()
+    return float(accuracies.groupby("study").std().mean())
 
 
 def _sample(runs: pd.DataFrame) -> pd.DataFrame:

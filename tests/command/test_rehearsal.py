@@ -57,6 +57,21 @@ def test_network_whose_step_takes_long_is_shown_fewer_images(command, monkeypatc
     assert memory(after) - memory(before) >= 11  # 112 images of 120, at a tenth of a GB
 
 
+def test_steps_of_trainings_that_differ_in_length_and_rates_alone_are_timed_once(command, monkeypatch):
+    timed, time_steps = [], rehearsal._timed
+
+    def count(network, data, recipe):
+        timed.append((network, recipe.epochs))
+        return time_steps(network, data, recipe)
+
+    monkeypatch.setattr(rehearsal, "_timed", count)
+    code, out, err = command(*SWEEP, "retrain.epochs=1,400", "retrain.lr='0: 1e-2','0: 1e-3'", "dry_run=true")
+    assert code == 0, err
+    assert len(timed) == 2  # the pruned network, and the dense one, which all four studies share
+    durations = re.findall(r" 6 +0 +6 +(\d+ \w+)", out)
+    assert len(durations) == 4 and durations[0] == durations[1] and durations[2] == durations[3] != durations[0]
+
+
 def test_activations_kept_for_backward_are_counted():
     network = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
     images = torch.zeros(4, 3)

@@ -4,7 +4,7 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from statistics import fmean
@@ -15,6 +15,7 @@ from rich.table import Table
 
 from oraclecheck.command.places import gpus
 from oraclecheck.command.request import Request
+from oraclecheck.data.images import ImageData
 from oraclecheck.engines.classifier import Classifier
 from oraclecheck.engines.evaluation import batch_size
 from oraclecheck.engines.recipe import Recipe
@@ -27,6 +28,7 @@ from oraclecheck.records.state import State, Watch, runs_of
 from oraclecheck.records.store import RECORD
 from oraclecheck.spelling import spell_seconds
 from oraclecheck.study.setting import Setting
+from oraclecheck.waiting import waiting
 
 SOME = 20  # records, of which the size is looked at
 STEPS = 3  # that are timed; the first one, which is slower, is not
@@ -63,9 +65,14 @@ def rehearse(requests: Sequence[Request], workers: int) -> None:
     disk = unseen = 0.0
     states = [_state(request) for request in requests]
     several = Counter(name for name, _ in states)  # dense networks that are not there yet give no name of their own
-    for request, (name, state) in zip(requests, states, strict=True):
+    timed: dict[Hashable, Timed] = {}
+    costs = []
+    with waiting("timing a few steps of each study", len(requests)) as step:
+        for request, (name, state) in zip(requests, states, strict=True):
+            costs.append(_cost(request, name, state, timed))
+            step()
+    for request, (name, state), cost in zip(requests, states, costs, strict=True):
         missing = state.asked - state.over
-        cost = _cost(request, name, state)
         alone = None if cost.run is None or cost.dense is None else missing * cost.run + cost.dense
         seconds.append(alone)
         disk += missing * (cost.record or 0) + _beside_records(request)
@@ -115,7 +122,7 @@ def _spell_bytes(size: float) -> str:
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
-def _cost(request: Request, study: str, state: State) -> Cost:
+def _cost(request: Request, study: str, state: State, timed: dict[Hashable, "Timed"]) -> Cost:
     setting = request.setting
     records = (setting.paths.out / study).glob(f"*/*/{RECORD}")
     sizes = [path.stat().st_size for path in islice(records, SOME)]
@@ -134,13 +141,24 @@ def _cost(request: Request, study: str, state: State) -> Cost:
     recipe, rounds = setting.retrain.recipe, setting.pipeline.rounds
     recipe = replace(recipe, epochs=sum(each.epochs for each in rounds) or recipe.epochs)
     record = RECORD_BYTES + 150 * recipe.epochs + images[1] / 6
-    run, unseen = _seconds(setting, pruned, recipe, evaluations=2 * max(1, len(rounds)))
+    run, unseen = _seconds(setting, pruned, recipe, evaluations=2 * max(1, len(rounds)), timed=timed)
     pretrain = replace(setting.pretrain.recipe, epochs=epochs_to_keep(setting)[-1])
-    dense, more = (0.0, 0.0) if trained else _seconds(setting, network, pretrain, evaluations=0)
+    dense, more = (0.0, 0.0) if trained else _seconds(setting, network, pretrain, evaluations=0, timed=timed)
     return Cost(run, dense, record, from_records=False, unseen=max(unseen, more))
 
 
-def _seconds(setting: Setting, network: torch.nn.Module, recipe: Recipe, evaluations: int) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Timed:
+    """What a few steps of a training took."""
+
+    trained: float  # seconds an image
+    measured: float  # the same where it is only measured
+    unseen: int  # bytes that they needed less than whole batches
+
+
+def _seconds(
+    setting: Setting, network: torch.nn.Module, recipe: Recipe, evaluations: int, timed: dict[Hashable, Timed]
+) -> tuple[float, float]:
     """Seconds that a training takes, by a few steps of it, and bytes that these need less than whole batches.
 
     Args:
@@ -148,8 +166,20 @@ def _seconds(setting: Setting, network: torch.nn.Module, recipe: Recipe, evaluat
         network: What is trained.
         recipe: How.
         evaluations: Of the whole training set; the test set is measured after each epoch.
+        timed: What was timed before: trainings that differ in epochs and rates alone take the same steps.
     """
     data = load_data(setting)
+    shapes = tuple(tuple(each.shape) for each in network.parameters())
+    alike = replace(recipe, epochs=1, schedule=(), decay="step", lr_min=0.0, weight_decay=0.0)
+    key = setting.data.source, setting.data.preparation, str(setting.network.description), shapes, alike
+    if key not in timed:
+        timed[key] = _timed(network, data, recipe)
+    steps, n, m = timed[key], len(data.train), len(data.test)
+    seconds = recipe.epochs * (n * steps.trained + m * steps.measured) + evaluations * (n + m) * steps.measured
+    return seconds, float(steps.unseen)
+
+
+def _timed(network: torch.nn.Module, data: ImageData, recipe: Recipe) -> Timed:
     module = Classifier(network, recipe, 0)
     [optimizer], _ = module.configure_optimizers()
 
@@ -165,12 +195,11 @@ def _seconds(setting: Setting, network: torch.nn.Module, recipe: Recipe, evaluat
 
     trained, shown = _per_image(step, lambda size: data.train.shuffled(size, 0), recipe.batch_size)
     measured, _ = _per_image(forward, data.train.batches, data.train.measured_at_once or batch_size(data.train.shape))
-    n, m = len(data.train), len(data.test)
-    seconds = recipe.epochs * (n * trained + m * measured) + evaluations * (n + m) * measured
     if shown == recipe.batch_size:
-        return seconds, 0.0
+        return Timed(trained, measured, 0)
     batch = next(iter(data.train.shuffled(FEWEST, 0)))
-    return seconds, (recipe.batch_size - shown) * _kept_for_backward(network, lambda: step(batch)) / len(batch[0])
+    kept = _kept_for_backward(network, lambda: step(batch))
+    return Timed(trained, measured, (recipe.batch_size - shown) * kept // len(batch[0]))
 
 
 def _kept_for_backward(network: torch.nn.Module, step: Callable[[], None]) -> int:
