@@ -209,7 +209,7 @@ class Findings:
         return (
             "Wired as the released code does, most filters feed weights that were trained for others: on MNIST the "
             f"median pruned train loss is\n{times.iloc[0]:.1f} to {times.iloc[-1]:.1f} times as large as where the "
-            "same filters were removed correctly, by dense network."
+            "same filters were removed correctly, by cell and dense network."
         )
 
     def _cells(self, metric: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, sem
 from scipy.stats import t as student
 
 ROOT = Path(__file__).parent.parent
@@ -94,24 +94,50 @@ def test_pages_hold_what_make_results_writes_of_all_criteria(findings):
 def test_sentences_hold_what_the_runs_say():
     """Numbers between words, each computed anew."""
     text = (ROOT / "docs/findings.md").read_text()
-    runs = pd.concat([pd.read_parquet(path) for path in ROOT.glob("results/*mnist-conv1_0.2*/runs.parquet")])
-    medians = runs.groupby(["pretrain_seed", "wiring"])["pruned_train_loss"].median().unstack()
+    runs = pd.concat([pd.read_parquet(path) for path in ROOT.glob("results/*mnist-conv[12]_0.2*/runs.parquet")])
+    cells = runs.assign(ratio=runs["pruning_ratio"].map(str)).groupby(["ratio", "pretrain_seed", "wiring"])
+    medians = cells["pruned_train_loss"].median().unstack()
     times = medians["released_code"] / medians["correct"]
     assert f"{times.min():.1f} to {times.max():.1f} times as large" in text
     spread = [
         runs[runs["picked_by"].isna()].groupby("combo")["final_test_accuracy"].mean().std()
         for runs in map(pd.read_parquet, ROOT.glob("results/*/runs.parquet"))
     ]
-    said = f"final test accuracies is {100 * min(spread):.1f} to {100 * max(spread):.1f} points"
+    said = f"final test accuracies is {100 * min(spread):.2f} to {100 * max(spread):.1f} points"
     assert said in text and "and 0.17 on digits, whose test set has 599" in text
     assert round(1797 / 3) == 599 and round(100 / 599, 2) == 0.17
     s = []
     for path in ROOT.glob("results/lenet5_mini-mnist-conv1_0.2-????????/scores/random.parquet"):
-        scores = pd.read_parquet(path)
-        finals = pd.read_parquet(path.parent.parent / "runs.parquet").groupby("combo")["final_test_accuracy"].mean()
+        scores, runs = pd.read_parquet(path), pd.read_parquet(path.parent.parent / "runs.parquet")
+        if runs["retrain_fraction"].iloc[0] == 1:  # another figure's
+            continue
+        finals = runs.groupby("combo")["final_test_accuracy"].mean()
         known = dict(zip(scores["combination"].astype(int), scores["score"], strict=True))
         s.append(-kendalltau([known[int(combo)] for combo in finals.index], finals.round(12))[0])
     assert f"from {min(s):.2f} to {max(s):.2f} in" in text
+
+
+def test_a_tenth_and_the_whole_of_the_retraining_are_compared_as_they_say():
+    """Paired by network and repeat; t-interval over networks."""
+    runs = pd.concat([pd.read_parquet(path) for path in ROOT.glob("results/*mnist-conv1_0.2-????????/runs.parquet")])
+    differences, taus = [], []
+    for _, of_network in runs.groupby("dense_hash"):
+        whole, tenth = (of_network[of_network["retrain_fraction"] == share] for share in (1, 0.1))
+        if whole.empty:
+            continue
+        tenth = tenth[tenth["repeat"].isin(whole["repeat"])]
+        ends = [side.groupby("combo")[["pruned_train_loss", "final_test_accuracy"]].mean() for side in (tenth, whole)]
+        s = [-kendalltau(end["pruned_train_loss"], end["final_test_accuracy"].round(12))[0] for end in ends]
+        differences.append(s[0] - s[1])
+        taus.append(kendalltau(*(end["final_test_accuracy"].round(12) for end in ends))[0])
+    assert len(differences) == 3
+    row = "| mnist conv1 0.2 | correct | 3 | {} | 1.9e-02 | {} |".format(*map(mean_with_interval, (differences, taus)))
+    assert row in (ROOT / "docs/findings.md").read_text()
+
+
+def mean_with_interval(values: list[float]) -> str:
+    low, high = student.interval(0.95, len(values) - 1, np.mean(values), sem(values))
+    return f"{np.mean(values):.2f} [{low:.2f}, {high:.2f}]"
 
 
 def test_results_are_small_and_name_no_place_of_the_machine_that_made_them():

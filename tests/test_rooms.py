@@ -17,7 +17,7 @@ ROOMS = (
     {"analysis", "command"},
     {"oracle", "report", "experiment"},
     {"sweep"},
-    {"answers", "audit", "cli", "layers", "experiments", "publish", "score", "status"},
+    {"answers", "audit", "cli", "convert", "layers", "experiments", "publish", "score", "status"},
     {"__main__"},
 )
 """From the ground up: a room may use those below it."""
