@@ -274,14 +274,32 @@ class Findings:
             else:
                 says = f"is not shown to predict better, or worse, {after[0]} than {after[1]}"
             spread = [f"{100 * _spread(side):.2f}" for side in sides]
-            accuracy = [f"{100 * side['final_test_accuracy'].mean():.2f} %" for side in sides]
+            means = (side.groupby("study")["final_test_accuracy"].mean().mean() for side in sides)
+            accuracy = [f"{100 * mean:.2f} %" for mean in means]
             sentences.append(
                 f"{_cell(of_cell.iloc[0])}: the pruned train loss {says}: {agreement(mean['difference'])} "
                 f"{_interval(mean, 'difference')} over {sides[0]['dense_hash'].nunique()} networks. Final accuracies "
                 f"are {accuracy[0]} and {accuracy[1]} on average; the standard deviation of a network's combinations "
-                f"is {spread[0]} and {spread[1]} points."
+                f"is {spread[0]} and {spread[1]} points.{self._repeated(sides)}"
             )
         return "\n\n".join(fill(sentence, 135, break_on_hyphens=False) for sentence in sentences)
+
+    def _repeated(self, sides: list[pd.DataFrame]) -> str:
+        """What is known of the part that retraining noise has in a comparison of lengths."""
+        table = self.table[(self.table["criterion"] == ORACLE.name) & (self.table["metric"] == "accuracy")]
+        of_studies = table.set_index("study")
+        rows = [of_studies.loc[side["study"].unique()].set_index("dense_hash") for side in sides]
+        found = []
+        for network in rows[0].index:
+            tenth, whole = (each.loc[network] for each in rows)
+            if whole["k"] > 1:
+                found.append(
+                    f" Of seed {whole['pretrain_seed']}, with {whole['k']} repeats of both, s is "
+                    f"{agreement(tenth['agreement'])} and {agreement(whole['agreement'])} under noise ceilings of "
+                    f"{decimal(tenth['ceiling'])} and {decimal(whole['ceiling'])}."
+                )
+        rest = " The other networks have one repeat, so that some of their change may be its noise."
+        return "".join(found) + rest * (0 < len(found) < len(rows[0]))
 
     def _pairs(self, key: str, values: list, difference: str, others: list[str]) -> str:
         """Two settings that differ in a key alone, over the dense networks and repeats that both have."""

@@ -228,6 +228,9 @@ def test_absent_launcher_names_the_extra_to_install(monkeypatch, launcher, extra
         (SLURM, {"gpus_per_node": 2}, "gpus_per_node must be at least .*; got 2"),
         (SLURM, {"gres": "gpu:h200:3"}, "gres must be at least .*; got 3"),
         (SLURM, {"gres": "gpu"}, "gres must be at least .*; got 1"),
+        (SLURM, {"gres": "gpu:v100:1,lscratch:10"}, "gres must be at least .*; got 1"),
+        (SLURM, {"gres": "lscratch:100", "gpus_per_task": 2}, "gpus_per_task must be at least .*; got 2"),
+        (SLURM, {"gpus_per_node": "h200:3"}, "gpus_per_node must be at least .*; got 3"),
     ],
 )
 def test_workers_that_shard_need_as_many_gpus(monkeypatch, launcher, keys, given):
@@ -238,5 +241,9 @@ def test_workers_that_shard_need_as_many_gpus(monkeypatch, launcher, keys, given
     check_launcher({**launcher, **keys}, 4, "cpu")
     check_launcher({**launcher, **keys}, 1, "auto")
     check_launcher({**RAY, "ray": {"remote": {"num_gpus": 4}}}, 4, "gpu")
-    for enough in {"gpus_per_node": 4}, {"gres": "gpu:4"}:
+    for enough in (
+        *({"gpus_per_node": 4}, {"gpus_per_node": "h200:4"}, {"gpus_per_task": 4}),
+        *({"gres": named} for named in ("gpu:4", "lscratch:100,gpu:4", "gpu:4,nvme:1", "gpu:h200:4(S:0-1)")),
+        {"additional_parameters": {"gpus": 4}},  # nobody can read all that sbatch does
+    ):
         check_launcher({**SLURM, **enough}, 4, "gpu")

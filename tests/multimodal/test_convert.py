@@ -1,6 +1,7 @@
 """TinyLLaVA's own format and the Hub's, held against what its code computes, written down here module by module."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,7 @@ class TinyLlava:
         save_file(state, folder / "model.safetensors")
         config = {
             **{"model_type": "tinyllava", "architectures": ["TinyLlavaForConditionalGeneration"]},
+            "auto_map": {"AutoConfig": "configuration.TinyLlavaConfig"},  # code that nobody asks for
             **{"connector_type": "mlp2x_gelu", "image_aspect_ratio": "square", "image_token_index": -200},
             **{"text_config": self.text, "vision_config": self.vision, "vision_feature_layer": -2},
             **{"vision_feature_select_strategy": "patch", "tokenizer_padding_side": "right", **others},
@@ -107,6 +109,33 @@ def test_a_converted_model_computes_what_theirs_does(theirs, converted):
     assert not torch.allclose(ours, expected - theirs.language_model.lm_head.bias, atol=0.1)
 
 
+def test_weights_have_the_names_of_files_on_the_hub(converted, llava):
+    from safetensors import safe_open
+
+    names = []
+    for folder in (converted, llava):
+        with safe_open(folder / "model.safetensors", "pt") as file:
+            names.append({re.sub(r"layers\.\d+", "layers", name) for name in file.keys()})  # noqa: SIM118
+    ours, theirs = names
+    assert {name for name in ours - theirs if "vision_tower.head" not in name} == {"language_model.lm_head.bias"}
+    assert theirs <= ours
+
+
+def test_an_image_becomes_as_many_tokens_as_the_vision_tower_gives():
+    from oraclecheck.multimodal.llava import image_tokens
+
+    sizes = {"image_size": 28, "patch_size": 14}
+    for tower, strategy, count in (
+        ("clip_vision_model", "default", 4),
+        ("clip_vision_model", "full", 5),
+        ("dinov2", "default", 4),
+        ("siglip_vision_model", "default", 3),
+        ("siglip_vision_model", "full", 4),
+    ):
+        config = {"vision_config": {**sizes, "model_type": tower}, "vision_feature_select_strategy": strategy}
+        assert image_tokens(config) == count
+
+
 def test_what_was_converted_goes_back_bit_for_bit(source, converted, tmp_path):
     from safetensors.torch import load_file
 
@@ -128,6 +157,11 @@ def test_what_was_converted_goes_back_bit_for_bit(source, converted, tmp_path):
         ({"vision_feature_select_strategy": "cls"}, "vision_feature_select_strategy patch or cls_patch; got cls"),
         ({"text_config": None}, "what text_config is, with its model_type; got None"),
         ({"vision_config": {"model_type": "no_tower"}}, "a vision_config that transformers knows; got"),
+        ({"vision_feature_layer": None}, "vision_feature_layer, a number; got None"),
+        (
+            {"text_config": {"model_type": "phi", "hidden_act": "none"}},
+            "what network it is; got one that cannot be made",
+        ),
     ],
 )
 def test_a_model_that_cannot_be_converted(others, said, theirs, llava, tmp_path, capsys):
@@ -162,6 +196,28 @@ def test_weights_that_are_missing_unknown_or_of_another_shape(theirs, llava, tmp
     assert main([str(folder), str(tmp_path / "target"), "--processor", str(llava)]) == 2
     assert "SOURCE must hold weights that can be read" in capsys.readouterr().err
     assert {each.name for each in tmp_path.iterdir()} == {"tinyllava"}
+
+
+def test_an_image_processor_of_another_size(source, tmp_path, capsys):
+    from transformers import SiglipImageProcessor
+
+    SiglipImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path / "other")
+    assert main([str(source), str(tmp_path / "t"), "--processor", str(tmp_path / "other")]) == 2
+    assert "--processor must make images of 16x16, as the vision tower takes" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(source, llava, tmp_path, capsys, monkeypatch):
+    from safetensors import SafetensorError
+
+    from oraclecheck.multimodal.llava import Headed
+
+    def full(network, folder):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(Headed, "save_pretrained", full)
+    assert main([str(source), str(tmp_path / "t"), "--processor", str(llava)]) == 2
+    assert "TARGET must be where there is room to write" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_places_that_are_wrong(source, llava, tmp_path, capsys):

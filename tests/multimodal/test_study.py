@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import oraclecheck as oc
+from oraclecheck.command import rehearsal
 from oraclecheck.pruning.masks.packed import read_masks
 from oraclecheck.records.scores import read_scores, scores_path
 from oraclecheck.score import main as score
@@ -96,7 +97,9 @@ def test_a_kept_network_is_a_model_of_the_hub_that_answers_as_its_record_says(wo
         assert begun[f"dense_{part}_accuracy"] == ended[f"final_{part}_accuracy"]
 
 
-def test_a_dry_run_of_table_a6_counts_masks_and_kept_networks(words, command, tmp_path):
+def test_a_dry_run_of_table_a6_counts_masks_and_kept_networks(words, command, tmp_path, monkeypatch):
+    sizes, beside_records = [], rehearsal._beside_records
+    monkeypatch.setattr(rehearsal, "_beside_records", lambda of: sizes.append((of, beside_records(of))) or sizes[-1][1])
     kept = [word for word in words if not word.startswith(("model=", "pruning.ratio", "retrain.lr"))]
     out = f"paths.out={tmp_path}"
     code, told, err = command(
@@ -105,6 +108,7 @@ def test_a_dry_run_of_table_a6_counts_masks_and_kept_networks(words, command, tm
     assert code == 0, err
     assert "  4      0     4  " in told and "unstructured_0.4375" in told
     # 4 networks of 45,344 float32 and 4 masks of 16,384 bits as base64; 4 records are kilobytes
-    told_size = float(told.partition("; disk ")[2].partition(" MB")[0])
-    assert told_size == pytest.approx((4 * 45_344 * 4 + 4 * 16_384 / 8 * 4 / 3) / 1e6, abs=0.06)
+    ((request, size),) = sizes
+    assert size == pytest.approx(4 * 45_344 * 4 + 4 * 16_384 / 8 * 4 / 3) and len(request.runs) == 4
+    assert "; disk 0.7 MB; " in told
     assert not list(tmp_path.iterdir())

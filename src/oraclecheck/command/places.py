@@ -1,6 +1,7 @@
 """Places: how many workers a machine takes, and the GPU that each of them has for itself."""
 
 import os
+import re
 import shutil
 import socket
 import sys
@@ -56,22 +57,26 @@ def check_launcher(launcher: Mapping[str, Any], each: int = 1, accelerator: str 
                 raise ValueError(f"hydra/launcher=slurm must be used where SLURM is; there is no {program} here")
     if each > 1 and extra is not None and accelerator != "cpu":
         key, given = _gpus_of_a_worker(launcher, extra)
-        if given < each:
+        if given is not None and given < each:
             raise ValueError(
                 f"hydra.launcher.{key} must be at least trainer.devices, {each}, for each worker shards its network "
                 f"over so many GPUs; got {given:g}"
             )
 
 
-def _gpus_of_a_worker(launcher: Mapping[str, Any], extra: str) -> tuple[str, float]:
-    """The key of a cluster's launcher that gives each worker its GPUs, and how many it gives."""
+def _gpus_of_a_worker(launcher: Mapping[str, Any], extra: str) -> tuple[str, float | None]:
+    """The key of a cluster's launcher that gives each worker its GPUs, and how many; None where it cannot be told."""
     if extra == "ray":
         return "ray.remote.num_gpus", float(launcher.get("ray", {}).get("remote", {}).get("num_gpus") or 0)
-    named = str(launcher.get("gres") or "")
-    if named.startswith("gpu"):  # gpu, gpu:4 or gpu:h200:4
-        count = named.rpartition(":")[2]
-        return "gres", float(count) if count.isdecimal() else 1
-    return "gpus_per_node", float(launcher.get("gpus_per_node") or 0)
+    if "gpu" in str(launcher.get("additional_parameters")) or "gres" in str(launcher.get("additional_parameters")):
+        return "additional_parameters", None
+    for key in ("gres", "gpus_per_node", "gpus_per_task"):
+        for part in str(launcher.get(key) or "").split(","):
+            if key != "gres" or part.startswith("gpu"):  # 4, h200:4, gpu, gpu:4, gpu:h200:4(S:0-1)
+                count = re.search(r"(?:^|:)(\d+)(?:\(.*)?$", part)
+                if part:
+                    return key, float(count[1]) if count else 1.0
+    return "gpus_per_node", 0.0
 
 
 def count_workers(

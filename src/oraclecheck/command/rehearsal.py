@@ -109,7 +109,7 @@ def _beside_records(request: Request) -> float:
     """Bytes of masks, and of networks that are kept, that missing runs leave."""
     setting, paths = request.setting, request.missing()
     space, size = setting.pruning.space, 0.0
-    if isinstance(space, MaskSpace):  # bits as base64
+    if isinstance(space, MaskSpace) and request.runs:  # bits as base64
         combinations = len(request.combinations) if paths is None else len({path.parents[1] for path in paths})
         size += combinations * sum(layer.weights for layer in space.layers) / 8 * 4 / 3
     if setting.trainer.keep:
@@ -171,7 +171,7 @@ def _seconds(
     data = load_data(setting)
     shapes = tuple(tuple(each.shape) for each in network.parameters())
     alike = replace(recipe, epochs=1, schedule=(), decay="step", lr_min=0.0, weight_decay=0.0)
-    key = setting.data.source, setting.data.preparation, str(setting.network.description), shapes, alike
+    key = setting.data.source, setting.data.preparation, setting.trainer.threads, str(setting.network), shapes, alike
     if key not in timed:
         timed[key] = _timed(network, data, recipe)
     steps, n, m = timed[key], len(data.train), len(data.test)

@@ -86,12 +86,13 @@ def image_side(path: str | None) -> int:
     return int(configuration(model_folder(path)).get("vision_config", {}).get("image_size", IMAGE_SIDE))
 
 
-def fetched(key: str, path: str) -> Path:
+def fetched(key: str, path: str, weights: bool = True) -> Path:
     """A folder: the one of that path, or else what the Hub has under that name.
 
     Args:
         key: What named it, for messages.
         path: The folder, or OWNER/NAME.
+        weights: Whether its weights are wanted too, which are gigabytes.
 
     Raises:
         ValueError: If there is neither.
@@ -106,6 +107,8 @@ def fetched(key: str, path: str) -> Path:
     except ImportError:
         raise ValueError(f"{rule}, which is no folder, and what would fetch it is not installed: {EXTRA}") from None
     try:
-        return Path(snapshot_download(path, allow_patterns=["*.json", "*.safetensors", "*.model", "*.txt"]))
+        return Path(
+            snapshot_download(path, allow_patterns=["*.json", "*.model", "*.txt", *["*.safetensors"] * weights])
+        )
     except Exception as error:  # no network, no such model, no right to it: each has kinds of its own
         raise ValueError(f"{rule}, which cannot be fetched: {first_line(error)}") from None

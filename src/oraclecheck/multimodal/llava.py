@@ -24,6 +24,9 @@ except ImportError as error:
 BIASED, ORIGIN = "lm_head_bias", "tinyllava"
 """Of a configuration: whether lm_head has a bias, and what a model was converted from."""
 
+CLASSLESS = ("siglip_vision_model", "siglip2_vision_model", "pixtral")
+"""Vision towers, by `model_type`, whose patches come without a class token before them."""
+
 _OF_THE_FILE = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", ORIGIN)
 """What a configuration says of who wrote it and how: no part of what the network is."""
 
@@ -40,6 +43,11 @@ class Headed(LlavaForConditionalGeneration):
         if getattr(config, BIASED, False):
             text: Any = config.text_config
             self.lm_head = nn.Linear(text.hidden_size, text.vocab_size)
+
+    @classmethod
+    def is_custom_code(cls) -> bool:
+        """No: transformers reads and writes it under the names that files on the Hub have."""
+        return False
 
 
 class Llava(Headed):
@@ -104,30 +112,31 @@ class Llava(Headed):
 def image_tokens(config: dict[str, Any]) -> int:
     """Tokens that an image becomes, by a whole configuration.
 
-    These are the patches, and CLIP's class token before them. The strategy `default` leaves the first of them all out,
-    which is a patch of a tower that has no such token, SigLIP's.
+    These are the patches, and before them the class token of a tower that has one. The strategy `default` leaves the
+    first of them all out, which is a patch of SigLIP's, which has none.
     """
     vision = config["vision_config"]
     patches = (vision["image_size"] // vision["patch_size"]) ** 2
-    return patches + ("clip" in vision["model_type"]) - (config["vision_feature_select_strategy"] == "default")
+    return patches + (vision["model_type"] not in CLASSLESS) - (config["vision_feature_select_strategy"] == "default")
 
 
-def network_state(folder: Path) -> dict[str, Tensor]:
+def network_state(folder: Path, key: str = KEY) -> dict[str, Tensor]:
     """The weights in a folder, float32 whatever they are kept as, under the names that `Llava` has for them.
+
+    Args:
+        folder: The model's.
+        key: What named it, for messages.
 
     Raises:
         ValueError: If they cannot be read, or are another architecture's.
     """
-    rule = f"{KEY} must hold the weights of its config.json; got {folder}"
-    kind = (
-        Headed if configuration(folder).get(BIASED) else LlavaForConditionalGeneration
-    )  # transformers knows old names
+    rule = f"{key} must hold the weights of its config.json; got {folder}"
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # what it would warn of is refused below
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            loaded: Any = kind.from_pretrained(
+            loaded: Any = Headed.from_pretrained(
                 folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
             )
             network, told = loaded

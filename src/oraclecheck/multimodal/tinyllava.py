@@ -5,10 +5,13 @@ its code puts images in the place of a number that is no token's. Here it become
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from oraclecheck.errors import first_line
@@ -49,23 +52,29 @@ def from_tinyllava(source: Path, target: Path, tokenizer: str | None = None, pro
         ValueError: If it cannot be converted; nothing is written.
     """
     content = configuration(source, "SOURCE")
-    config: Any = LlavaConfig(**_configuration(content, f"{source / 'config.json'} must say"))
+    rule = f"{source / 'config.json'} must say"
+    config = _configuration(content, rule)
     words = _tokenizer(source, content, tokenizer)
     config.image_token_index = words.convert_tokens_to_ids(IMAGE)
     size = config.text_config.vocab_size
     if config.image_token_index >= size:
-        raise ValueError(f"SOURCE must leave one of its {size:,} tokens to {IMAGE}; its tokenizer has {len(words):,}")
-    images = _processor(source, content, processor)
+        raise ValueError(
+            f"SOURCE must leave one of its {size:,} tokens to {IMAGE}; its tokenizer has {len(words) - 1:,}"
+        )
+    images = _processor(source, content, processor, config.vision_config.image_size)
     state = _renamed(_weights(source), NAMES, source)
     setattr(config, BIASED, "lm_head.bias" in state)
     setattr(config, ORIGIN, content)
-    with torch.device("meta"):
-        network = Headed(config)
+    try:
+        with torch.device("meta"):
+            network = Headed(config)
+    except Exception as error:  # whatever values make a network stumble over
+        raise ValueError(f"{rule} what network it is; got one that cannot be made: {_spelt(error)}") from None
     embedded = "model.language_model.embed_tokens.weight"
     if config.text_config.tie_word_embeddings and embedded in state:
         state.setdefault("lm_head.weight", state[embedded])
     _fill(network, state, source)
-    with whole_folder(target) as folder:
+    with _written(target) as folder:
         network.save_pretrained(folder)
         written = json.loads((folder / "config.json").read_bytes())
         write_json(folder / "config.json", {**written, "architectures": ["LlavaForConditionalGeneration"]})
@@ -89,15 +98,30 @@ def to_tinyllava(source: Path, target: Path) -> None:
             f"SOURCE must be a model of TinyLLaVA, model_type tinyllava in its config.json, or one that was converted "
             f"from it; got {source}, which is neither"
         )
-    weights = network_state(source)
-    with whole_folder(target) as folder:
+    weights = network_state(source, "SOURCE")
+    with _written(target) as folder:
         back = {after: before for before, after in NAMES.items()}
         state = {name: value.clone() for name, value in _renamed(weights, back, source).items()}  # none shared
         save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
         write_json(folder / "config.json", {**origin, "torch_dtype": "float32"})
 
 
-def _configuration(content: dict[str, Any], rule: str) -> dict[str, Any]:
+@contextmanager
+def _written(target: Path) -> Iterator[Path]:
+    try:
+        with whole_folder(target) as folder:
+            yield folder
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # a full disk is a kind of safetensors' own
+        raise ValueError(f"TARGET must be where there is room to write; got {target}: {_spelt(error)}") from None
+
+
+def _spelt(error: Exception) -> str:
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
+def _configuration(content: dict[str, Any], rule: str) -> Any:
     """The configuration of a LLaVA, by TinyLLaVA's."""
     from transformers import AutoConfig
 
@@ -107,7 +131,7 @@ def _configuration(content: dict[str, Any], rule: str) -> dict[str, Any]:
     strategy = content.get("vision_feature_select_strategy")
     if strategy not in STRATEGIES:
         raise ValueError(f"{rule} vision_feature_select_strategy patch or cls_patch; got {strategy}")
-    parts = {}
+    parts: dict[str, Any] = {}
     for key in ("text_config", "vision_config"):
         part = content.get(key)
         if not isinstance(part, dict) or "model_type" not in part:
@@ -115,14 +139,20 @@ def _configuration(content: dict[str, Any], rule: str) -> dict[str, Any]:
         try:
             parts[key] = AutoConfig.for_model(**part)
         except Exception as error:  # whatever values make a configuration stumble over
-            raise ValueError(f"{rule} a {key} that transformers knows; got {first_line(error)}") from None
-    return {
-        **parts,
-        "projector_hidden_act": "gelu",
-        "vision_feature_layer": content.get("vision_feature_layer", -2),
-        "vision_feature_select_strategy": STRATEGIES[strategy],
-        "tie_word_embeddings": parts["text_config"].tie_word_embeddings,
-    }
+            raise ValueError(f"{rule} a {key} that transformers knows; got {_spelt(error)}") from None
+    layer = content.get("vision_feature_layer", -2)
+    if type(layer) is not int:
+        raise ValueError(f"{rule} vision_feature_layer, a number; got {layer}")
+    try:
+        kept: dict[str, Any] = {
+            "projector_hidden_act": "gelu",
+            "vision_feature_layer": layer,
+            "vision_feature_select_strategy": STRATEGIES[strategy],
+            "tie_word_embeddings": parts["text_config"].tie_word_embeddings,
+        }
+        return LlavaConfig(**parts, **kept)
+    except Exception as error:
+        raise ValueError(f"{rule} a language model that sees; got {_spelt(error)}") from None
 
 
 def _tokenizer(source: Path, content: dict[str, Any], chosen: str | None) -> Any:
@@ -139,19 +169,23 @@ def _tokenizer(source: Path, content: dict[str, Any], chosen: str | None) -> Any
     return words
 
 
-def _processor(source: Path, content: dict[str, Any], chosen: str | None) -> Any:
+def _processor(source: Path, content: dict[str, Any], chosen: str | None, side: int) -> Any:
     from transformers import AutoImageProcessor
 
     own = source if (source / "preprocessor_config.json").is_file() else None
     named = content.get("vision_model_name_or_path") or content["vision_config"].get("model_name_or_path")
-    return _read(AutoImageProcessor, "--processor", chosen or own or named)
+    images = _read(AutoImageProcessor, "--processor", chosen or own or named)
+    shape = tuple(images(Image.new("RGB", (7, 5)), return_tensors="pt")["pixel_values"].shape)
+    if shape != (1, 3, side, side):
+        raise ValueError(f"--processor must make images of {side}x{side}, as the vision tower takes; it makes {shape}")
+    return images
 
 
 def _read(reader: Any, option: str, place: str | Path | None) -> Any:
     if not place:
         raise ValueError(f"{option} must say where it is: the model names none")
     try:
-        return reader.from_pretrained(fetched(option, str(place)))
+        return reader.from_pretrained(fetched(option, str(place), weights=False), trust_remote_code=False)
     except ValueError:
         raise
     except Exception as error:  # whatever files make their readers stumble over
