@@ -3,6 +3,7 @@
 Importing this module imports transformers, which takes seconds: nothing does but a study of such a model.
 """
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from oraclecheck.errors import first_line
-from oraclecheck.files import digest
+from oraclecheck.files import digest, write_json
 from oraclecheck.multimodal.hub import EXTRA, KEY, configuration, model_folder
 from oraclecheck.multimodal.questions import Questions
 
 try:
+    from huggingface_hub import save_torch_state_dict
     from transformers import LlavaConfig, LlavaForConditionalGeneration
     from transformers.utils import logging
 except ImportError as error:
@@ -23,6 +25,18 @@ except ImportError as error:
 
 BIASED, ORIGIN = "lm_head_bias", "tinyllava"
 """Of a configuration: whether lm_head has a bias, and what a model was converted from."""
+
+ON_THE_HUB = {
+    "model.language_model.": "language_model.model.",
+    "lm_head.": "language_model.lm_head.",
+    "model.multi_modal_projector.": "multi_modal_projector.",
+    "model.vision_tower.": None,
+}
+"""How names of weights begin, in memory -> in files on the Hub; of the vision tower see `WRAPPED`. Version 5 of
+transformers writes others, which version 4 takes for missing weights, and makes some up."""
+
+WRAPPED = ("clip_vision_model", "siglip_vision_model")
+"""Vision towers, by `model_type`, whose weights are those of a `vision_model` in files."""
 
 CLASSLESS = ("siglip_vision_model", "siglip2_vision_model", "pixtral")
 """Vision towers, by `model_type`, whose patches come without a class token before them."""
@@ -46,8 +60,25 @@ class Headed(LlavaForConditionalGeneration):
 
     @classmethod
     def is_custom_code(cls) -> bool:
-        """No: transformers reads and writes it under the names that files on the Hub have."""
+        """No: transformers reads it under the names that files on the Hub have."""
         return False
+
+    def write(self, folder: Path) -> None:
+        """Write weights and configuration as files on the Hub have them, which transformers 4 reads too."""
+        vision: Any = self.config.vision_config
+        tower = "vision_tower." + "vision_model." * (vision.model_type in WRAPPED)
+        state = {}
+        for name, value in self.state_dict().items():
+            begin = next(each for each in ON_THE_HUB if name.startswith(each))
+            state[(ON_THE_HUB[begin] or tower) + name.removeprefix(begin)] = value
+        self.config.save_pretrained(folder)
+        config = json.loads((folder / "config.json").read_bytes())
+        told = {
+            "architectures": [LlavaForConditionalGeneration.__name__],
+            "dtype": str(self.dtype).removeprefix("torch."),
+        }
+        write_json(folder / "config.json", {**config, **told})
+        save_torch_state_dict(state, folder)
 
 
 class Llava(Headed):

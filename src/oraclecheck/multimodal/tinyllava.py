@@ -75,9 +75,7 @@ def from_tinyllava(source: Path, target: Path, tokenizer: str | None = None, pro
         state.setdefault("lm_head.weight", state[embedded])
     _fill(network, state, source)
     with _written(target) as folder:
-        network.save_pretrained(folder)
-        written = json.loads((folder / "config.json").read_bytes())
-        write_json(folder / "config.json", {**written, "architectures": ["LlavaForConditionalGeneration"]})
+        network.write(folder)
         words.save_pretrained(folder)
         images.save_pretrained(folder)
 

@@ -1,6 +1,5 @@
 """Retrained language models that are kept, in the Hub's format, for whoever asks them questions."""
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,15 +8,13 @@ from typing import Any
 from torch import nn
 
 from oraclecheck.engines.engine import Engine, Retraining
-from oraclecheck.files import whole_folder, write_json
+from oraclecheck.files import whole_folder
 from oraclecheck.multimodal.conversations import PROCESSING
 from oraclecheck.multimodal.hub import model_folder
 from oraclecheck.study.setting import NetworkSetting
 
 FOLDER = "network"
 """Of a retrained network, in the folder of its record."""
-
-ARCHITECTURE = "LlavaForConditionalGeneration"
 
 
 def keeping(engine: Engine, setting: NetworkSetting, place: Callable[[], Path]) -> Engine:
@@ -51,9 +48,7 @@ def save_model(folder: Path, network: nn.Module, model: Path) -> None:
         model: The folder of the dense one, whose tokenizer and image processor it shares.
     """
     with whole_folder(folder) as begun:
-        network.save_pretrained(begun)  # type: ignore[operator]
-        config = json.loads((begun / "config.json").read_bytes())
-        write_json(begun / "config.json", {**config, "architectures": [ARCHITECTURE]})
+        network.write(begun)  # type: ignore[operator]
         for file in PROCESSING:
             if (model / file).is_file():
                 shutil.copyfile(model / file, begun / file)
