@@ -26,6 +26,7 @@ RECIPES = ("pretrain.epochs=1", "pretrain.lr='0: 1e-2'", "retrain.epochs=1", "re
 NO_FILES = {"runtime": {"config_sources": []}}
 """Hydra's own configuration of a command, as far as it is asked for."""
 
+ROUND = "{ratio:0.1,epochs:1,lr:'0: 1e-2'}"
 TINY = (*RECIPES, "logger=none", "workers=1")  # in this process
 
 
@@ -52,6 +53,8 @@ def tiny(name, images, out, *, narrow=False):
     overrides += ["data=imagefolder", f"data.train={images / 'train'}", f"data.test={images / 'test'}"]
     if "vit" in name:
         overrides += ["+model.network.image_size=32"]
+    if name.startswith("tableA3"):  # whose rounds have epochs of their own
+        overrides += [f"pipeline.rounds=[{','.join(5 * [ROUND])}]"]
     return [*overrides, "model.weights=null", "model.input_shape=[3,32,32]"]
 
 
@@ -77,8 +80,16 @@ def test_experiment_and_its_twin_run_two_combinations(command, images, out, name
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in TWINS if name not in RUN_ALWAYS or name in NARROW])
-@pytest.mark.parametrize("wiring", ["correct", "released_code"])
+@pytest.mark.parametrize(
+    ("wiring", "name"),
+    [
+        (wiring, name)
+        for wiring in ("correct", "released_code")
+        for name in TWINS
+        if (name not in RUN_ALWAYS or name in NARROW)
+        and (wiring, name[:7]) != ("released_code", "tableA3")  # what is iterative is wired correctly
+    ],
+)
 def test_experiment_and_its_twin_run_two_combinations_at_full_width(command, images, out, name, wiring):
     twin = "pruning.scheme=width" if "vit" in name and wiring == "released_code" else f"pruning.wiring={wiring}"
     run_twin(command, tiny(name, images, out), twin)
