@@ -1,9 +1,11 @@
 """Composed configurations against those of Hydra's own loader, which knows nothing of what was composed before."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -51,6 +53,23 @@ def test_sweep_is_composed_as_hydras_own_loader_composes_it():
         assert composed(overrides, RunMode.MULTIRUN) == expected
         with pytest.raises(HydraException, match="Ambiguous value"):
             composed(overrides)
+
+
+def test_configuration_of_a_launcher_that_was_imported_twice_is_composed_all_the_same():
+    """In a worker of submitit's: Hydra looks for plugins again, and makes other classes of the same name."""
+
+    @dataclass
+    class Queue:
+        _target_: str = "launcher.Launcher"
+
+    Queue.__qualname__ = "Queue"  # a class that is not found under its name cannot be pickled
+    ConfigStore.instance().store(group="hydra/launcher", name="imported_twice", node=Queue, provider="a plugin")
+    try:
+        for _ in range(2):
+            with initialised():
+                assert composed(["hydra/launcher=imported_twice"]).hydra.launcher._target_ == "launcher.Launcher"
+    finally:
+        del ConfigStore.instance().repo["hydra"]["launcher"]["imported_twice.yaml"]
 
 
 def test_what_is_set_in_one_configuration_is_in_no_other():

@@ -93,7 +93,11 @@ class _Loader(ConfigLoaderImpl):
         key = (self._files.places, config_name, *choices, run_mode)
         states, pickled = _merged.get(key, ({}, b""))
         if not pickled or any(self._files.states(path) != known for path, known in states.items()):
-            pickled = pickle.dumps(super()._load_configuration_impl(config_name, choices, run_mode))
+            composed: DictConfig = super()._load_configuration_impl(config_name, choices, run_mode)
+            try:
+                pickled = pickle.dumps(composed)
+            except pickle.PicklingError:  # of a launcher that a worker has imported twice: its classes are others now
+                return composed
             _merged[key] = self._files.met, pickled
         cfg: DictConfig = pickle.loads(pickled)
         return cfg
