@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from few_digits import FewDigits
 from quick import QUICK
 
 from oraclecheck import status
+from oraclecheck.data import loading
 from oraclecheck.engines import lightning
+from oraclecheck.pipelines import dense
 from oraclecheck.records import asked
 from oraclecheck.report import command as report
 from oraclecheck.report.homes import homes
@@ -129,3 +132,21 @@ def test_key_of_wandb_is_in_nothing_that_a_sweep_writes(command, tmp_path, monke
     secret = (f"+logger.api_key={KEY}", "logger.project='${oc.env:WANDB_API_KEY}'", "logger.name=none")
     assert command("-m", *QUICK, "combo=2", "paths.out=other", *secret)[0] == 0
     assert not [path for path in files(tmp_path) if KEY.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link to nothing"])
+@pytest.mark.parametrize(("place", "said"), [("dense/*.pt", "the dense network"), (".cache/*.pt", "paths.cache must")])
+def test_what_is_no_file_in_the_place_of_one_is_a_sentence_before_anything_is_computed(
+    command, monkeypatch, kind, place, said
+):
+    sweep = (*QUICK, "logger=none", "paths.cache=multirun/.cache")
+    loading.identity.cache_clear()  # of other tests
+    assert command(*sweep)[0] == 0
+    (path,) = Path("multirun").glob(place)
+    path.unlink()
+    {"pipe": os.mkfifo, "folder": os.mkdir, "link to nothing": lambda path: os.symlink("nowhere", path)}[kind](path)
+    loading.identity.cache_clear()
+    monkeypatch.setattr(dense, "train", None)
+    monkeypatch.setattr(FewDigits, "read", None)
+    code, _, err = command(*sweep, "combo=1")
+    assert code == 2 and f"{path.name} is no file: remove it" in err and said in err

@@ -139,6 +139,16 @@ def digest_of_tensors(tensors: "Mapping[str, Tensor]") -> str:
     return sha.hexdigest()
 
 
+def check_free(path: Path, rule: str) -> None:
+    """Find out, before it is computed what a file is to hold, whether anything but a file has its name.
+
+    Raises:
+        ValueError: If a folder, a pipe or a link to nothing has; begins with `rule`.
+    """
+    if os.path.lexists(path) and not path.is_file():
+        raise ValueError(f"{rule}; {path} is no file: remove it")
+
+
 def create_tensors(path: Path, content: Any, rule: str) -> None:
     """Create `path` with what torch.save makes of `content`, unless another process has been quicker.
 

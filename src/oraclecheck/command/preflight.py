@@ -17,6 +17,7 @@ from oraclecheck.engines.lanes.chain import chain_of
 from oraclecheck.engines.lanes.library import library_of
 from oraclecheck.engines.stacked import conditions as stacked
 from oraclecheck.engines.trainer import check_accelerator
+from oraclecheck.files import check_free
 from oraclecheck.networks.attention import SelfAttention
 from oraclecheck.networks.initialisation import check_initialiser
 from oraclecheck.networks.shadow import shadow_network
@@ -52,7 +53,9 @@ def check(request: Request, *, elsewhere: bool = False) -> None:
         check_memory(setting)
     _check_data(setting.data, setting.paths.cache)
     train_eval_indices(setting)  # are there as many images?
-    if setting.pretrain.loads and not dense_path(setting).is_file():
+    if not setting.pretrain.loads:
+        check_free(dense_path(setting), "the dense network's checkpoint must be a file")
+    elif not dense_path(setting).is_file():
         dense_checkpoint(setting)
     prove_pruning(setting)
     _check_pipeline(request)

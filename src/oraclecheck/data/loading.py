@@ -22,7 +22,7 @@ from oraclecheck.data.module import ModuleSource
 from oraclecheck.data.sources import Source
 from oraclecheck.data.stream import StreamedSet
 from oraclecheck.errors import first_line
-from oraclecheck.files import create_tensors, digest, digest_of_tensors
+from oraclecheck.files import check_free, create_tensors, digest, digest_of_tensors
 from oraclecheck.waiting import waiting
 
 CPU = torch.device("cpu")
@@ -148,6 +148,7 @@ def _cached(source: Source, cache: Path) -> dict[str, Any]:
     """The tensors by their names, and their hash; of many processes one computes, the others share its pages."""
     path = _cache_file(source, cache)
     if not path.is_file():
+        check_free(path, "paths.cache must hold tensors as they were written")
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock", poll_interval=1.0):
             if not path.is_file():
