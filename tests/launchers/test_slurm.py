@@ -123,7 +123,7 @@ def test_array_goes_on_without_the_command_that_sent_it(tmp_path):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, complaint = process.communicate()
-    assert process.returncode == 130 and "its jobs go on: scancel --name oraclecheck ends them" in complaint
+    assert process.returncode == 130 and "its jobs go on: scancel --name oraclecheck ends them" in complaint, complaint
     while [path.read_text() for path in (tmp_path / "slurm").glob("task*")] != ["COMPLETED"] * 2:
         time.sleep(0.1)
     assert len(records(tmp_path / "multirun")) == RUNS
