@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from oraclecheck.exits import INTERRUPTED, USER_ERROR, Parser
+from oraclecheck.exits import Parser, code_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,14 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--processor", metavar="DIR", help="the same of the image processor")
     options = parser.parse_args(argv)
-    try:
-        _convert(options.source, Path(options.target), options.tokenizer, options.processor)
-        return 0
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except (ValueError, OSError) as error:
-        print(f"oraclecheck: {' '.join(str(error).split())}", file=sys.stderr)
-        return USER_ERROR
+    return code_of(
+        lambda: _convert(options.source, Path(options.target), options.tokenizer, options.processor),
+    )
 
 
 def _convert(source: str, target: Path, tokenizer: str | None, processor: str | None) -> None:

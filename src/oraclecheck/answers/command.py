@@ -6,11 +6,10 @@ folder of LLaVA-1.5's evaluation, playground/data/eval. MM-Vet's answers are wri
 mmvet_for_judge.json; what the judge says is read from mmvet_score.txt beside them.
 """
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from oraclecheck.exits import INTERRUPTED, USER_ERROR, Parser
+from oraclecheck.exits import Parser, code_of
 
 FOLDER, DENSE = "answers", "dense"
 """Of a network's predictions, and of the dense network in a study's folder."""
@@ -29,15 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--questions", metavar="DIR", required=True, help="folder of the benchmarks' own files")
     parser.add_argument("--format", choices=("table", "md", "latex"), default="table", help="what is printed")
     options = parser.parse_args(argv)
-    try:
+
+    def print_all() -> None:
         for study in options.studies:
             _print(Path(study), Path(options.questions), options.format)
-        return 0
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except (ValueError, OSError) as error:
-        print(f"oraclecheck: {' '.join(str(error).split())}", file=sys.stderr)
-        return USER_ERROR
+
+    return code_of(print_all)
 
 
 def _print(study: Path, questions: Path, form: str) -> None:
