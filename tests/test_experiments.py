@@ -1,5 +1,7 @@
 """Every file of conf/experiment, and the list of them."""
 
+import json
+
 import pytest
 from quick import write_images
 
@@ -170,3 +172,11 @@ def test_list_says_what_each_experiment_costs(capsys):
     assert "".join(listed["confusing_table4"][3:]).startswith("72x1x3=216x30to120=15,930")
     assert listed["tableA3_LR1"][3:11] == ["160", "x", "1", "=", "160", "x", "120", "="]
     assert listed["figure3_resnet18"][1:8] == ["resnet18", "imagenet", "160", "x", "1", "=", "160"]
+
+
+def test_ratio_of_the_command_line_counts_where_an_experiment_sweeps_over_ratios(command, out):
+    sweep = ("experiment=twin_table4", "data=digits", "engine=lightning", "row=scratch", "pretrain.seed=0", "repeat=0")
+    code, _, err = command("-m", *sweep, "pruning.ratio=0.9", f"paths.out={out / 'ratio'}", "logger=none", "workers=1")
+    assert code == 0, err
+    (record,) = out.glob("ratio/twin4-scratch-*/*/0/record.json")
+    assert json.loads(record.read_text())["pruning_ratio"] == {"conv1": 0.9}

@@ -76,7 +76,10 @@ def plan(overrides: Sequence[str], hydra: Mapping[str, Any]) -> list[Share]:
         # what the chosen files sweep over comes first: of two arguments with the same key the last one counts
         chosen = [*map(line, others), *choice]
         brought = [f"{key}={value}" for key, value in sweeper_params(parse(chosen, multirun=True)).items()]
-        last = {override.get_key_element(): override for override in parse([*brought, *chosen], multirun=True)}
+        last: dict[str, Override] = {}
+        for override in parse([*brought, *chosen], multirun=True):
+            last.pop(override.get_key_element(), None)  # in its place stands what was put before it, such as ++KEY=null
+            last[override.get_key_element()] = override
         shares.extend(_shares(list(last.values()), hydra))
     return shares
 
