@@ -22,6 +22,6 @@ def test_benchmark_has_all_its_rows():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(torch.cuda.is_available(), reason="it would be measured")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="make bench measures a GPU, for minutes")
 def test_benchmark_without_a_gpu_says_so():
     assert "to be run; there is no CUDA device" in run()
