@@ -62,7 +62,7 @@ def write_parquet(runs: pd.DataFrame, file: Any) -> None:
             columns[name] = pa.array([to_text(name, value) for value in values], pa.string())
         else:
             columns[name] = pa.array(values, pa.type_for_alias(dtype.lower()))
-    pyarrow.parquet.write_table(pa.table(columns), file, compression="zstd")
+    pyarrow.parquet.write_table(pa.table(columns), file, compression="zstd", store_schema=False, write_statistics=False)
 
 
 def load_file(path: Path) -> pd.DataFrame:

@@ -84,8 +84,12 @@ def write_scores(study: Path, scores: Scores) -> None:
     table = pa.table(
         {"combination": pa.array(list(values), pa.string()), "score": pa.array(list(values.values()), pa.float64())}
     )
-    text = json.dumps(encoded(about))
-    pq.write_table(table.replace_schema_metadata({_METADATA: text}), buffer := io.BytesIO(), compression="zstd")
+    buffer = io.BytesIO()
+    with pq.ParquetWriter(
+        buffer, table.schema, compression="zstd", store_schema=False, write_statistics=False
+    ) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({_METADATA: json.dumps(encoded(about))})  # in a schema it would lie twice
     path = scores_path(study, scores.name)
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, lambda file: file.write(buffer.getvalue()))

@@ -23,6 +23,13 @@ SEARCHED = (ORACLE, WORST)
 
 ROWS = 1_000_000  # of a part of the file, all that is held in memory of it
 _METADATA = b"oraclecheck"
+_ENCODED: dict[str, Any] = {  # hardly a score occurs twice, and neighbours' first bytes are alike
+    "compression": "zstd",
+    "store_schema": False,
+    "write_statistics": False,
+    "use_dictionary": False,
+    "column_encoding": {"index": "DELTA_BINARY_PACKED", "score": "BYTE_STREAM_SPLIT"},
+}
 
 
 @dataclass(frozen=True)
@@ -86,13 +93,13 @@ def write_search(path: Path, search: Search, parts: Iterable[tuple[list[int], li
     import pyarrow as pa  # workers, who need none of this, import this module too
     import pyarrow.parquet as pq
 
-    columns = pa.schema([("index", pa.int64()), ("score", pa.float64())])
-    schema = columns.with_metadata({_METADATA: json.dumps(encoded(asdict(search)))})
+    schema = pa.schema([("index", pa.int64()), ("score", pa.float64())])
 
     def write(file: BinaryIO) -> None:
-        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(file, schema, **_ENCODED) as writer:
             for indices, scores in parts:
                 writer.write_table(pa.table([pa.array(indices), pa.array(scores)], schema=schema))
+            writer.add_key_value_metadata({_METADATA: json.dumps(encoded(asdict(search)))})
 
     write_atomically(path, write)
 
