@@ -1,8 +1,9 @@
 """Scores what the networks of a study answered, and prints it as the paper's Table A6 does.
 
-Predictions lie where a network's record lies, STUDY/COMBINATION/REPEAT/answers/NAME.jsonl, and those of the dense
-network in STUDY/dense/answers. NAME is sqa, textvqa, gqa, pope or mmvet; what is not there is left out. DIR is the
-folder of LLaVA-1.5's evaluation, playground/data/eval. MM-Vet's answers are written for its judge,
+Answers lie where a network's record lies, in STUDY/COMBINATION/REPEAT/answers, and those of the dense network in
+STUDY/dense/answers: what lmms-eval wrote there with --log_samples, or NAME.jsonl as LLaVA-1.5's scripts write it,
+which is scored with the benchmarks' own files. NAME is sqa, textvqa, gqa, pope or mmvet; what is not there is left out.
+DIR is the folder of LLaVA-1.5's evaluation, playground/data/eval. MM-Vet's answers are written for its judge,
 mmvet_for_judge.json; what the judge says is read from mmvet_score.txt beside them.
 """
 
@@ -25,18 +26,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = Parser(prog="python -m oraclecheck.answers", description=__doc__)
     parser.add_argument("studies", nargs="+", metavar="STUDY", help="folders of studies, multirun/<study>")
-    parser.add_argument("--questions", metavar="DIR", required=True, help="folder of the benchmarks' own files")
+    parser.add_argument("--questions", metavar="DIR", type=Path, help="folder of the benchmarks' own files")
     parser.add_argument("--format", choices=("table", "md", "latex"), default="table", help="what is printed")
     options = parser.parse_args(argv)
 
     def print_all() -> None:
         for study in options.studies:
-            _print(Path(study), Path(options.questions), options.format)
+            _print(Path(study), options.questions, options.format)
 
     return code_of(print_all)
 
 
-def _print(study: Path, questions: Path, form: str) -> None:
+def _print(study: Path, questions: Path | None, form: str) -> None:
     from oraclecheck.answers.layout import answers_layout, published_layout
     from oraclecheck.report.printing import print_layouts
     from oraclecheck.report.typesetting import latex, markdown
@@ -48,7 +49,7 @@ def _print(study: Path, questions: Path, form: str) -> None:
         print("\n".join((markdown if form == "md" else latex)(layout) for layout in layouts), end="")
 
 
-def study_rows(study: Path, questions: Path) -> list:
+def study_rows(study: Path, questions: Path | None) -> list:
     """A row for the dense network and one for each combination whose answers are there, the mean of its repeats.
 
     Args:
@@ -82,14 +83,17 @@ def study_rows(study: Path, questions: Path) -> list:
     return rows
 
 
-def scores(folder: Path, questions: Path) -> dict[str, float | None]:
-    """Benchmark -> percent, None where there are no predictions; MM-Vet's are written for its judge.
+def scores(folder: Path, questions: Path | None) -> dict[str, float | None]:
+    """Benchmark -> percent, None where there are no answers; MM-Vet's are written for its judge.
 
     Args:
-        folder: Of the predictions.
-        questions: Of the benchmarks.
+        folder: Of the answers.
+        questions: Of the benchmarks, which files like LLaVA-1.5's need.
+
+    Raises:
+        ValueError: If something cannot be scored, or was answered in both ways.
     """
-    from oraclecheck.answers import gqa, mm_vet, pope, science_qa, text_vqa
+    from oraclecheck.answers import gqa, lmms_eval, mm_vet, pope, science_qa, text_vqa
 
     rules: dict[str, Callable[[Path, Path], float]] = {
         "sqa": science_qa.score,
@@ -97,11 +101,17 @@ def scores(folder: Path, questions: Path) -> dict[str, float | None]:
         "gqa": gqa.score,
         "pope": pope.score,
     }
-    found: dict[str, float | None] = {}
-    for name, rule in rules.items():
+    found = lmms_eval.scores(lmms_eval.samples(folder))
+    for name in lmms_eval.TASKS:
         path = folder / f"{name}.jsonl"
-        found[name] = rule(path, questions) if path.is_file() else None
+        if path.is_file() and name in found:
+            raise ValueError(f"{folder} must hold answers once; it has {path.name} and what lmms-eval wrote")
+        if path.is_file() and name in rules:
+            if questions is None:
+                raise ValueError(f"--questions must say where the benchmarks' own files are; {path} is scored by them")
+            found[name] = rules[name](path, questions)
     if (folder / "mmvet.jsonl").is_file():
         mm_vet.export(folder / "mmvet.jsonl")
-    found["mmvet"] = mm_vet.judged(folder)
-    return found
+    if found.get("mmvet") is None:
+        found["mmvet"] = mm_vet.judged(folder)
+    return {**dict.fromkeys(rules), **found}

@@ -38,8 +38,12 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"--questions must hold {path.name}, which cannot be read: {first_line(error)}") from None
 
 
-def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a benchmark's JSON Lines file.
+def read_json_lines(path: Path, whose: str = "--questions") -> list[dict[str, Any]]:
+    """The lines of a JSON Lines file.
+
+    Args:
+        path: The file.
+        whose: What has to hold it, for messages.
 
     Raises:
         ValueError: If it cannot be read.
@@ -47,7 +51,7 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
     except (OSError, ValueError) as error:
-        raise ValueError(f"--questions must hold {path.name}, which cannot be read: {first_line(error)}") from None
+        raise ValueError(f"{whose} must hold {path.name}, which cannot be read: {first_line(error)}") from None
 
 
 def by_question(predictions: list[dict[str, Any]], path: Path) -> dict[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from oraclecheck.errors import first_line
 from oraclecheck.files import whole_folder, write_json
+from oraclecheck.multimodal.asking import write_asking
 from oraclecheck.multimodal.conversations import IMAGE
 from oraclecheck.multimodal.hub import INDEX, WEIGHTS, configuration, fetched, weights_of
 from oraclecheck.multimodal.llava import BIASED, ORIGIN, Headed, LlavaConfig, network_state
@@ -78,6 +79,7 @@ def from_tinyllava(source: Path, target: Path, tokenizer: str | None = None, pro
         network.write(folder)
         words.save_pretrained(folder)
         images.save_pretrained(folder)
+        write_asking(folder, config.to_dict())
 
 
 def to_tinyllava(source: Path, target: Path) -> None:

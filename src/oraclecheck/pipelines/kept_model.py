@@ -9,6 +9,7 @@ from torch import nn
 
 from oraclecheck.engines.engine import Engine, Retraining
 from oraclecheck.files import whole_folder
+from oraclecheck.multimodal.asking import write_asking
 from oraclecheck.multimodal.conversations import PROCESSING
 from oraclecheck.multimodal.hub import model_folder
 from oraclecheck.study.setting import NetworkSetting
@@ -52,3 +53,4 @@ def save_model(folder: Path, network: nn.Module, model: Path) -> None:
         for file in PROCESSING:
             if (model / file).is_file():
                 shutil.copyfile(model / file, begun / file)
+        write_asking(begun, network.config.to_dict())  # type: ignore[operator, union-attr]
