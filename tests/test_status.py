@@ -71,6 +71,21 @@ def test_study_that_waits_for_its_dense_network_is_shown(command, capsys, monkey
     assert not Path("multirun/.asked").exists()
 
 
+def test_studies_that_nobody_has_begun_are_told_apart_by_their_dense_networks(command, capsys):
+    assert command(*SWEEP)[0] == 0
+    (study,) = Path("multirun").glob("lenet5*/study.json")
+    for path in study.parent.glob("asked-*.json"):
+        for seed in (0, 1):
+            told = {**json.loads(path.read_text()), "dense": f"seed{seed}.pt"}
+            waiting = Path("multirun/.asked") / f"0a1b-{path.stem}-{seed}.json"
+            waiting.parent.mkdir(exist_ok=True)
+            waiting.write_text(json.dumps(told))
+    Path("multirun/dense/seed1.pt").write_bytes(b"")
+    code, (_, *rows) = status(capsys)
+    assert code == 1 and [row["asked"] for row in rows] == [6, 6]
+    assert [row["dense_network"] for row in rows] == ["missing", "trained"]
+
+
 @pytest.mark.parametrize("arguments", [["absent"], []])
 def test_folder_without_studies_is_one_sentence(capsys, arguments):
     assert main(arguments) == 2

@@ -83,7 +83,7 @@ class Studies:
         self._watches: dict[tuple[Path, tuple[Asked, ...]], Watch] = {}
 
     def look(self) -> list[Row]:
-        """Every study: those with a folder by name, then those whose dense networks are not trained yet."""
+        """Every study: those with a folder by name, then those that have none yet."""
         folders = [self._folder] if (self._folder / STUDY_FILE).is_file() else sorted(self._folder.glob("*/"))
         rows = [Row(folder.name, self._state(folder)) for folder in folders if (folder / STUDY_FILE).is_file()]
         return [*rows, *self._waiting()]
@@ -100,15 +100,16 @@ class Studies:
         return self._watches[key]
 
     def _waiting(self) -> Iterator[Row]:
-        """Studies without a folder, whose dense networks are being trained, or should be."""
-        together: dict[str, list[Asked]] = {}
+        """Studies without a folder, which nobody has begun; most wait for their dense networks."""
+        together: dict[tuple[str, str], list[Asked]] = {}
         for setting, asked in pending(self._folder):
-            together.setdefault(setting, []).append(asked)
+            together.setdefault((setting, asked.dense), []).append(asked)
         for all_asked in together.values():
             first = all_asked[0]
-            who = holder(self._folder / "dense" / f".{first.dense}.claim")
+            dense = self._folder / "dense" / first.dense
+            who = holder(dense.with_name(f".{first.dense}.claim"))
             trainer = None if who is None else f"{who[0]}:{who[1]}"
-            yield Row(first.label, State(len(_runs(all_asked))), trainer, waits=True)
+            yield Row(first.label, State(len(_runs(all_asked))), trainer, waits=not dense.is_file())
 
 
 def _published(file: Path) -> State:
