@@ -143,51 +143,50 @@ class Findings:
         """What follows, for the cells that there are; whoever adds cells looks at it again."""
         cells = {(_cell(row), row["wiring"], row["retrain_fraction"]): row for row in self.oracle()}
         tenth, whole = LENGTHS
-        first, wired = (cells["mnist conv1 0.2", wiring, tenth] for wiring in WIRINGS)
+        first = cells["mnist conv1 0.2", "correct", tenth]
         few, few_wired = (cells["digits conv1 0.2", wiring, whole] for wiring in WIRINGS)
         (few_loss,) = (row for row in self.oracle("loss") if row["setting_hash"] == few["setting_hash"])
+
+        def of(wiring: str, share: float) -> dict[str, pd.Series]:
+            chosen = [key for key in cells if key[1:] == (wiring, share) and key[0].startswith(DATA[0])]
+            return {_short(key[0]): cells[key] for key in chosen}
+
+        def listed(rows: dict[str, pd.Series]) -> str:
+            return "; ".join(
+                f"{_said(row)} for {cell} over {row['networks']:.0f}{_unsure(row)}" for cell, row in rows.items()
+            )
+
+        def leads(rows: dict[str, pd.Series], name: str) -> str:
+            means = {cell: pd.Series(self._lead(row, name)) for cell, row in rows.items()}
+            return ", ".join(f"{_said(mean, 'lead')} for {cell}" for cell, mean in means.items())
+
         longer, spreads = [], []
         for of_cell, sides, mean in self._paired("retrain_fraction", [*LENGTHS], ["wiring"]):
-            if of_cell["wiring"].iloc[0] == "correct":
-                cell = _short(_cell(of_cell.iloc[0]))
-                longer.append(f"{_said(mean, 'difference')} for {cell}")
-                spreads.append("{:.2f} and {:.2f} for ".format(*(100 * _spread(side) for side in sides)) + cell)
-        valid, ceiling = self.rows(first)["valid"].sum(), decimal(self.rows(first)["ceiling"].mean())
-
-        def listed(wiring: str, share: float, without: pd.Series | None = None) -> list[str]:
-            return [
-                f"{_said(row)} for {_short(cell)} over {row['networks']:.0f}{_unsure(row)}"
-                for (cell, of, length), row in cells.items()
-                if (of, length) == (wiring, share) and cell.startswith(DATA[0]) and row is not without
-            ]
-
-        def mean(row: pd.Series, name: str) -> str:
-            other = self.mean_of(row, name)
-            return decimal(None) if other is None else _said(other)
-
-        def lead(row: pd.Series, name: str) -> str:
-            return _said(pd.Series(self._lead(row, name)), "lead")
-
+            cell = _cell(of_cell.iloc[0])
+            if of_cell["wiring"].iloc[0] == "correct" and cell.startswith(DATA[0]):
+                longer.append(f"{_said(mean, 'difference')} for {_short(cell)}")
+                spreads.append("{:.2f} and {:.2f} for ".format(*(100 * _spread(side) for side in sides)) + _short(cell))
+        pruned, wired = of("correct", tenth), of("released_code", tenth)
+        agree, agree_wired = (sum(row["relation"] == "agrees" for row in rows.values()) for rows in (pruned, wired))
+        ceiling = decimal(self.rows(first)["ceiling"].mean())
         optimum = self.picks_over_networks().loc["l1"]
         sentences = (
-            "On MNIST, correctly pruned and after a tenth of the retraining, the pruned train loss does predict: "
-            f"s = {_said(first)} for conv1 0.2 over {first['networks']:.0f} dense networks, {valid} of which are valid "
-            f"by Definition 3.1 of the paper, each by itself; {'; '.join(listed('correct', tenth, first))}. A perfect "
-            f"predictor would show {ceiling} for conv1: much of what decides between combinations is not in the loss. "
-            f"After the whole retraining, s is {'; '.join(listed('correct', whole))}. In the same networks, s after a "
-            f"tenth is larger by {', '.join(longer)}; the standard deviation of a network's combinations is, in points "
-            f"of accuracy, {', '.join(spreads)}.",
-            "It is not shown to be better than criteria that need no evaluation of pruned networks: its s minus "
-            f"theirs, network by network, is {lead(first, 'l1')} for l1 and {lead(first, 'taylor')} for taylor "
-            "(conv1 0.2). Nor does the true optimum of all 63,504 ways to halve conv1 and conv2 end better than what "
-            f"l1 picks: by {optimum['lead']:.2f} [{optimum['lead_low']:.2f}, {optimum['lead_high']:.2f}] points over "
-            f"{optimum['networks']:.0f} networks.",
-            "Wired as the released code does, the loss predicts after a tenth: "
-            f"{'; '.join(listed('released_code', tenth))}. For conv1 it does so better than taylor, which knows the "
-            f"dense network alone ({mean(wired, 'taylor')}): by {lead(wired, 'taylor')}; than l1 by "
-            f"{lead(wired, 'l1')}. On digits, over {few['networks']:.0f} networks and with the whole retraining, it "
-            f"predicts so wired ({_said(few_wired)}), and is not shown to, correctly pruned ({_said(few)}; with final "
-            f"test loss it is {_said(few_loss)}, {few_loss['relation']}). Larger networks have yet to be asked.",
+            "On MNIST, correctly pruned and after a tenth of the retraining, the pruned train loss predicts in "
+            f"{agree} of {len(pruned)} cells, with s from {_range(pruned)} where a perfect predictor would show "
+            f"{ceiling} (conv1 0.2): much of what decides between combinations is not in the loss. After the whole "
+            f"retraining, s is {listed(of('correct', whole))}; in the same networks, s after a tenth minus s after the "
+            f"whole is {', '.join(longer)}, and the standard deviation of their combinations, in points of accuracy, "
+            f"{', '.join(spreads)}.",
+            "It is not shown to be better than criteria that need no evaluation of pruned networks: its s minus that "
+            f"of l1, network by network, is {leads({'conv1 0.2': first}, 'l1')}, minus that of taylor "
+            f"{leads({'conv1 0.2': first}, 'taylor')}. Nor is the true optimum of all 63,504 ways to halve conv1 and "
+            f"conv2 shown to end better than what l1 picks: by {optimum['lead']:.2f} [{optimum['lead_low']:.2f}, "
+            f"{optimum['lead_high']:.2f}] points over {optimum['networks']:.0f} networks.",
+            f"Wired as the released code does, the loss predicts after a tenth in {agree_wired} of {len(wired)} cells, "
+            f"with s from {_range(wired)}; its s minus that of taylor, which knows the dense network alone, is "
+            f"{leads(wired, 'taylor')}. On digits, over {few['networks']:.0f} networks and with the whole retraining, "
+            f"it predicts so wired ({_said(few_wired)}), and is not shown to, correctly pruned ({_said(few)}; with "
+            f"final test loss it is {_said(few_loss)}, {few_loss['relation']}). Larger networks have yet to be asked.",
         )
         return "\n".join(fill(f"- {each}", 128, subsequent_indent="  ") for each in sentences)
 
@@ -220,13 +219,18 @@ class Findings:
 
     def _spreads(self) -> str:
         """How much combinations differ at the end."""
-        ends = self.runs.groupby(["study", "combo"])["final_test_accuracy"].mean()
-        found = 100 * ends.groupby("study").std()
-        return (
-            "- Combinations differ little: by study, the standard deviation of their final test accuracies is "
-            f"{found.min():.2f} to {found.max():.1f}\n  points. One test image is 0.01 points on MNIST, and 0.17 on "
-            "digits, whose test set has 599."
+        ends = self.runs.groupby(["data", "retrain_fraction", "wiring", "study", "combo"])["final_test_accuracy"].mean()
+        found = 100 * ends.groupby(level=[0, 1, 2, 3]).std()
+        said = [
+            f"{of.min():.2f} to {of.max():.2f} ({data}, {spell('retrain_fraction', share)}, {WIRINGS[wiring]})"
+            for (data, share, wiring), of in found.groupby(level=[0, 1, 2])
+        ]
+        sentence = (
+            "- Combinations differ little: the standard deviation of their final test accuracies is, from study to "
+            f"study, {', '.join(said)} points. One test image is 0.01 points on MNIST, and 0.17 on digits, whose test set has "
+            "599."
         )
+        return fill(sentence, 135, subsequent_indent="  ")
 
     def _cells(self, metric: str) -> str:
         beside = [name for name in BESIDE if metric == "accuracy" and (self.table["criterion"] == name).any()]
@@ -538,6 +542,11 @@ def _cell(row: pd.Series) -> str:
 
 def _short(cell: str) -> str:
     return cell.removeprefix(f"{DATA[0]} ")
+
+
+def _range(rows: dict[str, pd.Series]) -> str:
+    means = [row["agreement"] for row in rows.values()]
+    return f"{agreement(min(means))} to {agreement(max(means))}"
 
 
 def _share(row: pd.Series) -> str:

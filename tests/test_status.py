@@ -66,7 +66,8 @@ def test_study_that_waits_for_its_dense_network_is_shown(command, capsys, monkey
     assert command(*SWEEP)[0] == 0
     code, (row,) = seen["row"]
     assert code == 1 and row["study"] == "lenet5_mini-digits-conv1_0.5"
-    assert (row["asked"], row["missing"], row["dense_network"]) == (6, 6, "missing")
+    assert (row["asked"], row["missing"]) == (6, 6)
+    assert row["waits_for"].startswith("lenet5_mini-digits-seed") and row["waits_for"].endswith(".pt")
     assert row["dense_network_trained_by"].rpartition(":")[2].isdigit()
     assert not Path("multirun/.asked").exists()
 
@@ -80,10 +81,9 @@ def test_studies_that_nobody_has_begun_are_told_apart_by_their_dense_networks(co
             waiting = Path("multirun/.asked") / f"0a1b-{path.stem}-{seed}.json"
             waiting.parent.mkdir(exist_ok=True)
             waiting.write_text(json.dumps(told))
-    Path("multirun/dense/seed1.pt").write_bytes(b"")
-    code, (_, *rows) = status(capsys)
-    assert code == 1 and [row["asked"] for row in rows] == [6, 6]
-    assert [row["dense_network"] for row in rows] == ["missing", "trained"]
+    code, (begun, *rows) = status(capsys)
+    assert code == 1 and begun["waits_for"] is None
+    assert [(row["asked"], row["waits_for"]) for row in rows] == [(6, "seed0.pt"), (6, "seed1.pt")]
 
 
 @pytest.mark.parametrize("arguments", [["absent"], []])

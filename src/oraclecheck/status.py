@@ -28,12 +28,12 @@ MOST_WORKERS = 4  # named in a row
 
 @dataclass(frozen=True)
 class Row:
-    """A study, how far it is, and who trains its dense network, if that is what it waits for."""
+    """A study, how far it is, and of one without a folder the file of its dense network, and who trains that."""
 
     study: str
     state: State
+    waits_for: str | None = None
     trainer: str | None = None
-    waits: bool = False
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -100,16 +100,15 @@ class Studies:
         return self._watches[key]
 
     def _waiting(self) -> Iterator[Row]:
-        """Studies without a folder, which nobody has begun; most wait for their dense networks."""
+        """Studies without a folder, whose runs nobody has begun; some wait for their dense networks."""
         together: dict[tuple[str, str], list[Asked]] = {}
         for setting, asked in pending(self._folder):
             together.setdefault((setting, asked.dense), []).append(asked)
         for all_asked in together.values():
             first = all_asked[0]
-            dense = self._folder / "dense" / first.dense
-            who = holder(dense.with_name(f".{first.dense}.claim"))
+            who = holder(self._folder / "dense" / f".{first.dense}.claim")
             trainer = None if who is None else f"{who[0]}:{who[1]}"
-            yield Row(first.label, State(len(_runs(all_asked))), trainer, waits=not dense.is_file())
+            yield Row(first.label, State(len(_runs(all_asked))), first.dense, trainer)
 
 
 def _published(file: Path) -> State:
@@ -166,8 +165,10 @@ def _table(rows: Sequence[Row]) -> Table:
 
 
 def _remark(row: Row) -> str:
-    if row.waits:
-        return f"{row.trainer} trains its dense network" if row.trainer else "nobody trains its dense network"
+    if row.trainer:
+        return f"{row.trainer} trains its dense network, {row.waits_for}"
+    if row.waits_for:
+        return f"nobody has begun; dense network {row.waits_for}"
     since = {(run.host, run.process): run.since for run in row.state.running}
     workers = [f"{host}:{process} for {spell_seconds(max(0, time.time() - begun))}"
                for (host, process), begun in sorted(since.items())]  # fmt: skip
@@ -193,7 +194,7 @@ def _described(row: Row) -> dict[str, Any]:
         "running": running,
         "runs_per_hour": state.rate,
         "seconds_left": state.left,
-        "dense_network": "missing" if row.waits else "trained",
+        "waits_for": row.waits_for,
         "dense_network_trained_by": row.trainer,
     }
 

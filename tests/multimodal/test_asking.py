@@ -38,7 +38,7 @@ def kept(tmp_path_factory):
 def test_a_processor_makes_the_tokens_of_training(kept, questions_folder, image, turns):
     from transformers import AutoProcessor
 
-    from oraclecheck.multimodal.conversations import Conversation, ConversationReader
+    from oraclecheck.multimodal.conversations import Conversation, ConversationReader, written
 
     folder, _ = kept
     said = [(QUESTION, ANSWERS[0]), ("What shade is it?", ANSWERS[1])][:turns]
@@ -50,20 +50,32 @@ def test_a_processor_makes_the_tokens_of_training(kept, questions_folder, image,
     text = processor.apply_chat_template(messages(said, image), tokenize=False, add_generation_prompt=True)
     inputs = processor(text=text, images=[_opened(questions_folder / name)] if image else None, return_tensors="pt")
     assert inputs["input_ids"][0].tolist() == list(trained.tokens[:last])
+    # the tiny tokenizer does not see spaces
+    assert f"{text} {ANSWERS[turns - 1]}<|endoftext|>" == written(sample, "<|endoftext|>")[0]
     if image:
         assert (inputs["pixel_values"][0] == reader.image(sample)).all()
 
 
-def test_a_program_that_takes_the_templates_words_alone_asks_alike(kept):
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ([("user", "<image>\n What? ")], "{} USER: <image>\nWhat? ASSISTANT:"),
+        ([("user", "What?")], "{} USER: What? ASSISTANT:"),
+        ([("user", "<image>\nWhat?"), ("assistant", "red"), ("user", "Why?")],
+         "{} USER: <image>\nWhat? ASSISTANT: red<|endoftext|>USER: Why? ASSISTANT:"),
+        ([("system", "Be brief."), ("user", "What?")], "Be brief. USER: What? ASSISTANT:"),
+    ],
+)  # fmt: skip
+def test_a_program_that_takes_the_templates_words_alone_asks_alike(kept, said, told):
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(kept[0])
-    asked = [{"role": "user", "content": f"<image>\n{QUESTION}"}]
-    text = tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
-    assert text == (
+    begun = (
         "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, "
-        f"detailed, and polite answers to the user's questions. USER: <image>\n{QUESTION} ASSISTANT:"
+        "detailed, and polite answers to the user's questions."
     )
+    messages = [{"role": role, "content": content} for role, content in said]
+    tokenizer = AutoTokenizer.from_pretrained(kept[0])
+    assert tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) == told.format(begun)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +98,25 @@ def test_an_image_becomes_as_many_tokens_as_the_network_makes_of_it(tmp_path, to
 
     ids = processor(text="<image>", images=[Image.new("RGB", (9, 5))], return_tensors="pt")["input_ids"]
     assert (ids == 1).sum() == tokens
+
+
+def test_how_others_ask_a_model_does_not_make_a_study_another(kept, questions_folder):
+    from oraclecheck.multimodal.conversations import Conversations
+
+    folder, _ = kept
+
+    def processing(folder):
+        parts = Conversations(str(questions_folder), "train.json", str(folder), "test.json")
+        return parts.identity()["processing"]
+
+    before = processing(folder)
+    assert before == processing(folder.parent / "dense")  # where neither file is
+    path = folder / "processor_config.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "image_processor": {"size": 32}}))
+    assert processing(folder) != before
+    path.write_text(json.dumps(told))
+    assert processing(folder) == before
 
 
 def _opened(path):

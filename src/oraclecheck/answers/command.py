@@ -68,14 +68,27 @@ def study_rows(study: Path, questions: Path | None) -> list:
     runs = load_study(study)
     rows: list[Row] = []
     repeats: dict[int, list[Row]] = {}
+    ways: dict[tuple[str, bool], Path] = {}
+
+    def row_of(name: str, loss: float | None, folder: Path) -> Row:
+        found, by_lmms_eval = scores(folder, questions)
+        for benchmark in (name for name, score in found.items() if score is not None):
+            is_lmms_eval = benchmark in by_lmms_eval
+            ways.setdefault((benchmark, is_lmms_eval), folder)
+            if other := ways.get((benchmark, not is_lmms_eval)):
+                raise ValueError(
+                    f"{study} must be asked {benchmark} in one way; of {folder} and {other}, lmms-eval asked one alone"
+                )
+        return Row(name, loss, found, by_lmms_eval)
+
     if (study / DENSE / FOLDER).is_dir():
-        rows.append(Row(DENSE, None, scores(study / DENSE / FOLDER, questions)))
+        rows.append(row_of(DENSE, None, study / DENSE / FOLDER))
     for _, run in runs[runs["status"] == "ok"].iterrows():
         folder = study / str(run["combo"]) / str(run["repeat"]) / FOLDER
         if folder.is_dir():
             method, noise = run["removed"]["method"], run["removed"]["noise"]
             name = f"{method}, noise {noise:g}, combination {run['combo']}" if noise else method
-            row = Row(name, float(run["pruned_train_loss"]), scores(folder, questions))
+            row = row_of(name, float(run["pruned_train_loss"]), folder)
             repeats.setdefault(run["combo"], []).append(row)
     rows += [mean_row(repeats[combination]) for combination in sorted(repeats)]
     if not rows:
@@ -83,8 +96,10 @@ def study_rows(study: Path, questions: Path | None) -> list:
     return rows
 
 
-def scores(folder: Path, questions: Path | None) -> dict[str, float | None]:
-    """Benchmark -> percent, None where there are no answers; MM-Vet's are written for its judge.
+def scores(folder: Path, questions: Path | None) -> tuple[dict[str, float | None], frozenset[str]]:
+    """Benchmark -> percent, None where there are no answers, and the benchmarks that lmms-eval asked.
+
+    MM-Vet's answers are written for its judge.
 
     Args:
         folder: Of the answers.
@@ -102,6 +117,7 @@ def scores(folder: Path, questions: Path | None) -> dict[str, float | None]:
         "pope": pope.score,
     }
     found = lmms_eval.scores(lmms_eval.samples(folder))
+    by_lmms_eval = frozenset(found)
     for name in lmms_eval.TASKS:
         path = folder / f"{name}.jsonl"
         if path.is_file() and name in found:
@@ -112,6 +128,8 @@ def scores(folder: Path, questions: Path | None) -> dict[str, float | None]:
             found[name] = rules[name](path, questions)
     if (folder / "mmvet.jsonl").is_file():
         mm_vet.export(folder / "mmvet.jsonl")
-    if found.get("mmvet") is None:
-        found["mmvet"] = mm_vet.judged(folder)
-    return {**dict.fromkeys(rules), **found}
+    judged = mm_vet.judged(folder)
+    if judged is not None and found.get("mmvet") is not None:
+        raise ValueError(f"{folder} must hold one score of MM-Vet; it has {mm_vet.JUDGED} and lmms-eval's judge's")
+    found["mmvet"] = found.get("mmvet") if judged is None else judged
+    return {**dict.fromkeys(rules), **found}, by_lmms_eval

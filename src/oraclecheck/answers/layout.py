@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from oraclecheck.answers.lmms_eval import DIFFERENCES
 from oraclecheck.answers.published import TABLE_A6
 from oraclecheck.answers.table import Row, counterexamples, table
 from oraclecheck.report.typesetting import Layout
@@ -27,7 +28,7 @@ def published_layout() -> Layout:
 def _layout(name: str, title: str, rows: Sequence[Row]) -> Layout:
     head, *cells = table(rows)
     against, alike, pairs = counterexamples(rows)
-    notes = [_AVERAGES]
+    notes = [_AVERAGES, *[DIFFERENCES] * any(row.by_lmms_eval for row in rows)]
     if pairs:
         notes.append(
             f"counterexamples: in {against} of {pairs} pairs the network with the lower pruned train loss ends with "

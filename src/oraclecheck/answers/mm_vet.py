@@ -20,7 +20,16 @@ def export(path: Path) -> Path:
     Raises:
         ValueError: If they cannot be read.
     """
-    answers = {f"v1_{each['question_id']}": each["text"] for each in read_predictions(path)}
+    return write_for_judge(path, {f"v1_{each['question_id']}": each["text"] for each in read_predictions(path)})
+
+
+def write_for_judge(path: Path, answers: dict[str, str]) -> Path:
+    """Write answers as MM-Vet's evaluator takes them; gives the file.
+
+    Args:
+        path: Of the predictions, which it lies beside.
+        answers: Question's id -> answer.
+    """
     content = json.dumps(answers, indent=2).encode()
     target = path.with_name(FOR_JUDGE)
     write_atomically(target, lambda file: file.write(content))

@@ -15,7 +15,7 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
     """
     rule = f"{path} must hold a prediction a line, with question_id and text"
     try:
-        lines = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+        lines = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.strip()]
     except (OSError, ValueError) as error:
         raise ValueError(f"{rule}: {first_line(error)}") from None
     for number, line in enumerate(lines, 1):
@@ -49,7 +49,7 @@ def read_json_lines(path: Path, whose: str = "--questions") -> list[dict[str, An
         ValueError: If it cannot be read.
     """
     try:
-        return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+        return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.strip()]
     except (OSError, ValueError) as error:
         raise ValueError(f"{whose} must hold {path.name}, which cannot be read: {first_line(error)}") from None
 

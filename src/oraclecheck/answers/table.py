@@ -17,11 +17,13 @@ class Row:
         name: The method that pruned it, or "dense".
         loss: Pruned train loss; None for the dense network.
         scores: Benchmark -> percent, higher is better; those that are known.
+        by_lmms_eval: Benchmarks that lmms-eval asked.
     """
 
     name: str
     loss: float | None
     scores: Mapping[str, float | None]
+    by_lmms_eval: frozenset[str] = frozenset()
 
     @property
     def known(self) -> list[float]:
@@ -46,7 +48,7 @@ def mean_row(rows: Sequence[Row]) -> Row:
         found = [score for row in rows if (score := row.scores.get(name)) is not None]
         scores[name] = fmean(found) if len(found) == len(rows) else None
     losses = [row.loss for row in rows if row.loss is not None]
-    return Row(rows[0].name, fmean(losses) if losses else None, scores)
+    return Row(rows[0].name, fmean(losses) if losses else None, scores, rows[0].by_lmms_eval)
 
 
 def counterexamples(rows: Iterable[Row]) -> tuple[int, int, int]:

@@ -5,18 +5,22 @@ from pathlib import Path
 from typing import Any
 
 from oraclecheck.files import write_json
-from oraclecheck.multimodal.conversations import IMAGE, SYSTEM
+from oraclecheck.multimodal.conversations import IMAGE, PROCESSOR_FILE, SYSTEM
 
-TEMPLATE_FILE, PROCESSOR_FILE = "chat_template.jinja", "processor_config.json"
+TEMPLATE_FILE = "chat_template.jinja"
 
 TEMPLATE = (
-    "{% macro said(content) %}{% if content is string %}{{ content }}{% else %}"
-    "{% for part in content if part['type'] == 'image' %}{{ '" + IMAGE + "\\n' }}{% endfor %}"
-    "{% for part in content if part['type'] == 'text' %}{{ part['text'] }}{% endfor %}{% endif %}{% endmacro %}"
-    + SYSTEM
-    + "{% for message in messages %}{% if message['role'] == 'user' %}"
-    "{{ ' ' if loop.first else '' }}{{ 'USER: ' }}{{ said(message['content']) | trim }}{{ ' ASSISTANT:' }}"
-    "{% elif message['role'] == 'assistant' %}{{ ' ' }}{{ said(message['content']) }}{{ eos_token }}"
+    "{% macro images(content) %}{% if content is string %}{{ '" + IMAGE + "\\n' * content.count('" + IMAGE + "') }}"
+    "{% else %}{% for part in content if part['type'] == 'image' %}{{ '" + IMAGE + "\\n' }}{% endfor %}{% endif %}"
+    "{% endmacro %}"
+    "{% macro words(content) %}{% if content is string %}{{ content.replace('" + IMAGE + "', '') }}"
+    "{% else %}{% for part in content if part['type'] == 'text' %}{{ part['text'] }}{% endfor %}{% endif %}"
+    "{% endmacro %}"
+    "{% if messages[0]['role'] == 'system' %}{{ words(messages[0]['content']) }}"
+    "{% else %}" + SYSTEM + "{% endif %}{{ ' ' }}"
+    "{% for message in messages %}{% if message['role'] == 'user' %}"
+    "{{ 'USER: ' }}{{ images(message['content']) }}{{ words(message['content']) | trim }}{{ ' ASSISTANT:' }}"
+    "{% elif message['role'] == 'assistant' %}{{ ' ' }}{{ words(message['content']) }}{{ eos_token }}"
     "{% endif %}{% endfor %}"
 )
 """A conversation as `conversations.written` has it, in transformers' terms (a Jinja template of messages)."""

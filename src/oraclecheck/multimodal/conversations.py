@@ -27,11 +27,14 @@ IMAGE = "<image>"
 CONVERSATIONS = "Conversations"
 """The class below, as a configuration's `data.source` names it."""
 
-PROCESSING = (
+READING = (
     *("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "merges.txt", "added_tokens.json"),
-    *("special_tokens_map.json", "preprocessor_config.json", "processor_config.json"),
+    *("special_tokens_map.json", "preprocessor_config.json"),
 )
 """Files of a model's folder that decide what it reads."""
+
+PROCESSOR_FILE = "processor_config.json"
+"""What decides how other programs ask it, and in some folders also what it sees of an image."""
 
 
 def is_language_model(network: nn.Module) -> bool:
@@ -116,7 +119,9 @@ class Conversations:
         except OSError as error:
             raise ValueError(f"data.root must hold the images; {error.filename}: {error.strerror}") from None
         folder = model_folder(self.model)
-        processing = {name: _hash(folder / name) for name in PROCESSING if (folder / name).is_file()}
+        processing = {name: _hash(folder / name) for name in READING if (folder / name).is_file()}
+        if images := _told_of_images(folder / PROCESSOR_FILE):
+            processing[PROCESSOR_FILE] = digest(images)
         files = {part: _hash(self._path(name)) for part, name in (("train", self.train), ("test", self.test)) if name}
         return {
             "dataset": "conversations",
@@ -308,6 +313,14 @@ def _loaded(folder: Path) -> tuple[Any, Any]:
             f"{KEY} must hold a tokenizer and an image processor; got {folder}: {first_line(error)}"
         ) from None
     return tokenizer, processor
+
+
+def _told_of_images(path: Path) -> Any:
+    """What a processor's file says of images, as transformers 5 writes it; others lie in a file of their own."""
+    try:
+        return json.loads(path.read_bytes()).get("image_processor")
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _hash(path: Path) -> str:

@@ -10,7 +10,7 @@ from torch import nn
 from oraclecheck.engines.engine import Engine, Retraining
 from oraclecheck.files import whole_folder
 from oraclecheck.multimodal.asking import write_asking
-from oraclecheck.multimodal.conversations import PROCESSING
+from oraclecheck.multimodal.conversations import PROCESSOR_FILE, READING
 from oraclecheck.multimodal.hub import model_folder
 from oraclecheck.study.setting import NetworkSetting
 
@@ -50,7 +50,7 @@ def save_model(folder: Path, network: nn.Module, model: Path) -> None:
     """
     with whole_folder(folder) as begun:
         network.write(begun)  # type: ignore[operator]
-        for file in PROCESSING:
+        for file in (*READING, PROCESSOR_FILE):
             if (model / file).is_file():
                 shutil.copyfile(model / file, begun / file)
         write_asking(begun, network.config.to_dict())  # type: ignore[operator, union-attr]
