@@ -227,8 +227,8 @@ class Findings:
         ]
         sentence = (
             "- Combinations differ little: the standard deviation of their final test accuracies is, from study to "
-            f"study, {', '.join(said)} points. One test image is 0.01 points on MNIST, and 0.17 on digits, whose test set has "
-            "599."
+            f"study, {', '.join(said)} points. One test image is 0.01 points on MNIST, and "
+            "0.17 on digits, whose test set has 599."
         )
         return fill(sentence, 135, subsequent_indent="  ")
 
