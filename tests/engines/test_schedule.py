@@ -29,6 +29,14 @@ def test_extra_epochs_go_to_the_first_stage():
     assert extended.epochs == 150 and extended.schedule == ((0, 1e-2), (90, 1e-3), (120, 1e-4), (135, 1e-5))
 
 
+def test_longest_stage_is_shrunk_with_the_epochs():
+    """120 epochs in stages of at most 30, and a tenth of them in stages of at most 3."""
+    tenth = recipe(12, "halving 1e-2 to 1e-5 at most 3")
+    whole = recipe(120, "halving 1e-2 to 1e-5")
+    assert [10 * epoch for epoch, _ in tenth.schedule] == [epoch for epoch, _ in whole.schedule] == [0, 30, 60, 90]
+    assert recipe(16, "halving 1e-2 to 1e-5 at most 3 +4").schedule[:2] == ((0, 1e-2), (7, 1e-3))
+
+
 def test_halving_rule_is_said_in_place_of_the_pairs_that_it_gives():
     assert recipe(60, "halving 1e-2 to 1e-5") == recipe(60, "0: 1e-2, 30: 1e-3, 45: 1e-4, 53: 1e-5")
 
@@ -39,6 +47,10 @@ def test_halving_rule_is_said_in_place_of_the_pairs_that_it_gives():
         ("halving 1e-2", "halving RATE to RATE"),
         ("halving x to 1e-5", "halving RATE to RATE"),
         ("halving inf to 1e-5", "halving RATE to RATE"),
+        ("halving 1e400 to 1e400", "halving RATE to RATE"),
+        ("halving 1e-400 to 1e-400", "halving RATE to RATE"),
+        ("halving 1e-1 to 1e-300", "have an epoch for each of its rates; there are 8"),
+        ("halving 1e-1 to 1e-5 at most 0", "must leave its stages an epoch"),
         ("halving 1e-2 to 0", "halving RATE to RATE"),
         ("halving 1e-2 to 3e-4", "come from its first to its last rate by tenths"),
         ("halving 1e-4 to 1e-2", "come from its first to its last rate by tenths"),

@@ -115,7 +115,13 @@ def combinations_of(text: int | str, space: Space) -> list[int | str]:
 
 def interpret_setting(cfg: DictConfig, given: Collection[str] = ()) -> Setting:
     """The setting of a composed configuration; see `interpret`."""
-    setting, budget = _setting(cfg, given), plain(cfg.pruning.budget)
+    budget = plain(cfg.pruning.budget)
+    if budget is not None and cfg.pipeline.divide_by_speedup:
+        raise ValueError(
+            "pruning.budget must be left out with pipeline.divide_by_speedup=true: what it shares out decides the "
+            "speed-up, and that the network which it scores"
+        )
+    setting = _setting(cfg, given)
     if budget is None or cfg.stage.name == "pretrain":
         return setting
     counted = cfg.copy()
@@ -142,6 +148,7 @@ def _setting(cfg: DictConfig, given: Collection[str]) -> Setting:
         lambda key: macs(shadow, space.shapes()[-1], scheme, network.input_shape, key),
         counts,
         lambda key, said: _round_recipe(key, cfg.retrain, given, said),
+        cfg.retrain.lr,
     )
     trainer = _trainer(cfg.trainer)
     check_language_model(cfg, shadow, retrain)

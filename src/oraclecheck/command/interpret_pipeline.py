@@ -1,6 +1,7 @@
 """From the configuration of a pipeline to its setting, with the epochs that it works out."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -9,6 +10,7 @@ from omegaconf import DictConfig
 from oraclecheck.command.interpret_data import plain
 from oraclecheck.command.schema import PipelineConfig
 from oraclecheck.engines.recipe import MOST, Recipe
+from oraclecheck.engines.schedule import parse_schedule
 from oraclecheck.pruning.combination import LayerChoice, removed_count
 from oraclecheck.pruning.layers import is_number
 from oraclecheck.study.setting import PipelineSetting, PretrainSetting
@@ -38,6 +40,7 @@ def interpret_pipeline(
     macs: Macs,
     counts: Mapping[str, tuple[int, ...]],
     round_recipe: RoundRecipe,
+    lr: str,
 ) -> tuple[PipelineSetting, Recipe]:
     """A pipeline and the recipe that it trains pruned networks by.
 
@@ -48,6 +51,7 @@ def interpret_pipeline(
         macs: See `Macs`.
         counts: What `removed_in_rounds` gives.
         round_recipe: See `RoundRecipe`.
+        lr: The schedule that `retrain.lr` says, which a rule gives again for other epochs.
 
     Raises:
         ValueError: If a key is missing, out of its range, or another pipeline's.
@@ -57,7 +61,7 @@ def interpret_pipeline(
     if name == "during":
         return _during(cfg, pretrain, macs), retrain
     if name == "scratch":
-        return _scratch(cfg, pretrain, retrain, macs)
+        return _scratch(cfg, pretrain, retrain, macs, lr)
     if name == "iterative":
         recipes = [round_recipe(f"pipeline.rounds.{i}", said) for i, said in enumerate(_rounds(cfg))]
         return PipelineSetting(name, rounds=tuple(recipes), counts=dict(counts)), recipes[-1]
@@ -165,7 +169,9 @@ def _during(cfg: DictConfig, pretrain: PretrainSetting, macs: Macs) -> PipelineS
     return PipelineSetting("during", epoch, told=told)
 
 
-def _scratch(cfg: DictConfig, pretrain: PretrainSetting, retrain: Recipe, macs: Macs) -> tuple[PipelineSetting, Recipe]:
+def _scratch(
+    cfg: DictConfig, pretrain: PretrainSetting, retrain: Recipe, macs: Macs, lr: str
+) -> tuple[PipelineSetting, Recipe]:
     dense_epochs: Any = cfg.dense_epochs
     if dense_epochs is None:
         if pretrain.loads:
@@ -185,8 +191,14 @@ def _scratch(cfg: DictConfig, pretrain: PretrainSetting, retrain: Recipe, macs: 
         dense, pruned = macs("pipeline.budget=flops")
         epochs = round((dense_epochs * dense + own * pruned) / pruned)
         worked_out = f"({dense_epochs} x {dense:,} + {own} x {pruned:,}) / {pruned:,}"
-    told = f"networks are trained from scratch for {_epochs(epochs)}: {worked_out}"
-    return PipelineSetting("scratch", told=told), retrain.scaled(epochs / own)
+    if epochs > MOST:
+        raise ValueError(f"pipeline.budget must give at most {MOST:,} epochs; got {epochs:,}: {worked_out}")
+    longer = retrain.scaled(epochs / own)
+    if lr.strip().startswith("halving"):
+        longer = replace(longer, schedule=parse_schedule("retrain.lr", lr, epochs, cut_off=False))
+    rates = ", ".join(f"{epoch}: {rate:g}" for epoch, rate in longer.schedule)
+    told = f"networks are trained from scratch for {_epochs(epochs)}: {worked_out}; rates by epoch: {rates}"
+    return PipelineSetting("scratch", told=told), longer
 
 
 def _epochs(count: int) -> str:

@@ -133,7 +133,8 @@ class PruningConfig:
 class RecipeConfig:
     """How a network is trained; `lr` is `epoch: rate` pairs, 0-based, as the papers write them.
 
-    It may also be the second paper's rule, "halving 1e-2 to 1e-5 +60": 60 of the epochs go to the first stage alone.
+    It may also be the second paper's rule, "halving 1e-2 to 1e-5 +60": 60 of the epochs go to the first stage alone;
+    "at most 4" before that makes stages of 4 epochs the longest, instead of 30.
     `schedule: cosine` falls from its one rate to `lr_min`.
     `fraction` scales epochs and schedule; `epochs` alone cuts the schedule off. `mixup` and `cutmix` are the alphas of
     their Beta distributions, `gradient_clip` the largest norm of a gradient.

@@ -11,7 +11,9 @@ LONGEST_STAGE = 30
 """Epochs, of a stage of the halving rule."""
 
 
-def halving(epochs: int, first: float | str, last: float | str, extra: int = 0) -> Schedule:
+def halving(
+    epochs: int, first: float | str, last: float | str, extra: int = 0, longest: int = LONGEST_STAGE
+) -> Schedule:
     """The halving rule for retraining schedules (Wang et al., arXiv 2301.05219).
 
     Half of the epochs go to the first rate, half of the rest to the next, and so on, at most 30 to a stage, halves
@@ -22,34 +24,37 @@ def halving(epochs: int, first: float | str, last: float | str, extra: int = 0) 
         first: The first rate.
         last: The last rate: a power of ten below the first, or the same.
         extra: Epochs that the first stage has besides.
+        longest: Most epochs of a stage, but for those besides and for the last one.
 
     Raises:
         ValueError: If the last rate is not reached by tenths, or there are too few epochs for every rate to have one.
     """
-    rates = _tenths(Decimal(str(first)), Decimal(str(last)))
+    rates = _tenths(Decimal(str(first)), Decimal(str(last)), epochs)
     schedule: list[tuple[int, float]] = []
     start, left = 0, epochs
     for rate in rates:
         if left < 1:
             raise ValueError(f"have an epoch for each of its {len(rates)} rates; there are {epochs}")
         schedule.append((start, rate))
-        stage = min(LONGEST_STAGE, math.ceil(left / 2))
+        stage = min(longest, math.ceil(left / 2))
         left -= stage
         start += stage + (extra if len(schedule) == 1 else 0)
     return tuple(schedule)
 
 
-def _tenths(first: Decimal, last: Decimal) -> list[float]:
-    """The rates from the first to the last, each a tenth of the one before."""
+def _tenths(first: Decimal, last: Decimal, epochs: int) -> list[float]:
+    """The rates from the first to the last, each a tenth of the one before; no more than one beyond the epochs."""
     rates = [first]
     while rates[-1] > last:
+        if len(rates) > epochs:
+            raise ValueError(f"have an epoch for each of its rates; there are {epochs}")
         rates.append(rates[-1].scaleb(-1))
     if rates[-1] != last or last <= 0:
         raise ValueError("come from its first to its last rate by tenths")
     return [float(rate) for rate in rates]
 
 
-_HALVING = re.compile(r"halving\s+(\S+)\s+to\s+(\S+?)(?:\s+\+\s*(\d+))?")
+_HALVING = re.compile(r"halving\s+(\S+)\s+to\s+(\S+?)(?:\s+at\s+most\s+(\d+))?(?:\s+\+\s*(\d+))?", re.ASCII)
 
 
 def parse_schedule(key: str, text: str, epochs: int, cut_off: bool) -> Schedule:
@@ -57,7 +62,8 @@ def parse_schedule(key: str, text: str, epochs: int, cut_off: bool) -> Schedule:
 
     Args:
         key: The configuration key, for messages.
-        text: `epoch: rate` pairs, or "halving RATE to RATE", where +N gives N of the epochs to the first stage alone.
+        text: `epoch: rate` pairs, or "halving RATE to RATE", where "at most N" makes stages of N epochs the longest,
+            instead of 30, and +N gives N of the epochs to the first stage alone.
         epochs: Of the whole training.
         cut_off: Whether rates that the epochs do not reach are dropped, and not refused.
 
@@ -90,15 +96,17 @@ def _parse_halving(key: str, text: str, epochs: int) -> Schedule:
     match = _HALVING.fullmatch(text.strip())
     try:
         first, last = (Decimal(match[i]) for i in (1, 2)) if match else (None, None)
-        finite = first is not None and last is not None and first.is_finite() and last.is_finite() and last > 0
+        finite = first is not None and last is not None and all(0 < float(rate) < math.inf for rate in (first, last))
     except ArithmeticError:
         finite = False
     if not match or not finite:
         raise ValueError(f'{key} must be "halving RATE to RATE", maybe with +EPOCHS for its first stage; got {text!r}')
-    extra = int(match[3] or 0)
+    longest, extra = int(match[3] or LONGEST_STAGE), int(match[4] or 0)
+    if longest < 1:
+        raise ValueError(f"{key} must leave its stages an epoch; got {text!r}")
     if extra >= epochs:
         raise ValueError(f"{key} must leave epochs beside the +{extra} of its first stage; got {epochs} in all")
     try:
-        return halving(epochs - extra, match[1], match[2], extra)
+        return halving(epochs - extra, match[1], match[2], extra, longest)
     except ValueError as error:
         raise ValueError(f"{key} must {error}; got {text!r}") from None
