@@ -38,7 +38,9 @@ class Answerer(Classifier):
     def training_step(self, batch: tuple[Questions, Tensor, float], batch_index: int) -> Tensor:  # type: ignore[override]
         """Mean cross-entropy over the answers' tokens of a part of a batch, times what the part counts."""
         questions, labels, share = batch
-        loss = self._loss(self.network(questions), labels) * share
+        logits = self.network(questions)
+        # a mean over no tokens is NaN; ranks compute gradients all the same
+        loss = (self._loss(logits, labels) if len(labels) else logits.sum()) * share
         self._loss_sum += loss.detach()
         self._steps += 1
         return loss

@@ -127,7 +127,7 @@ def first_loss(network: nn.Module, images: LabelledImages) -> float:
     """Mean cross-entropy on the first batch that `evaluate` would take: little work that tells networks apart."""
     with measuring(network, images.device):
         batch, labels = next(images.batches(images.measured_at_once or batch_size(images.shape)))
-        return cross_entropy(network(batch), labels).item()
+        return cross_entropy(network(batch), labels).item() if len(labels) else 0.0
 
 
 @contextmanager

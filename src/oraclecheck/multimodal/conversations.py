@@ -70,7 +70,8 @@ class Conversations:
         test: JSON file of the test conversations; None holds `held_out` of the training ones out.
         held_out: How many, if there is no test file; chosen by the hash of their number.
         model: Folder of the model, or its name on the Hub.
-        max_length: Most tokens of a conversation, those of the image included; what is longer is cut off at the end.
+        max_length: Most tokens of a conversation, those of the image included; what is longer is cut off at the end. A
+            conversation of which that leaves no answer counts nothing.
         workers: Processes that decode images.
     """
 
@@ -107,8 +108,12 @@ class Conversations:
         if self.max_length < 1:
             raise ValueError(f"data.source.max_length must be at least 1; got {self.max_length}")
         reader = self.reader  # its files are there
-        for each in train[:1]:
-            reader.tokens(each)
+        for part, found in (("train", train), ("test", test)):
+            if not any(reader.tokens(each).answers for each in found):  # as a rule the first has some
+                raise ValueError(
+                    f"data.source.max_length must leave something of the answers; {self.max_length} leaves nothing of "
+                    f"any conversation of data.{part}"
+                )
 
     def identity(self) -> dict[str, Any]:
         """What decides the tokens and pixels: the files' content, the images' names and sizes; never a path."""
@@ -213,10 +218,10 @@ class ConversationReader:
         return self.tokenizer.eos_token_id if padding is None else padding
 
     def tokens(self, sample: Conversation) -> Encoded:
-        """What is said in a conversation, and where its answers are.
+        """What is said in a conversation, and where its answers are; its first token alone if none is left of them.
 
-        Raises:
-            ValueError: If nothing is left of the answers.
+        An image whose tokens are cut off somewhere would lend its features to the next one, and before it there is no
+        answer.
         """
         text, spans = written(sample, self.tokenizer.eos_token)
         encoding = self.tokenizer(text, return_offsets_mapping=True, verbose=False)
@@ -228,12 +233,7 @@ class ConversationReader:
                 answers.append(len(tokens))
             tokens.extend([token] * count if each == token else [each])
         answers = [place for place in answers if 0 < place < self.max_length]
-        if not answers:
-            raise ValueError(
-                f"data.source.max_length must leave something of the answers; {self.max_length} leaves nothing of "
-                f"conversation {sample.name}, whose first {len(tokens):,} tokens have none"
-            )
-        return Encoded(tokens[: self.max_length], answers)
+        return Encoded(tokens[: self.max_length] if answers else tokens[:1], answers)
 
     def image(self, sample: Conversation) -> Tensor | None:
         """A conversation's image, if it has one.

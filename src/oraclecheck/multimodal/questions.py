@@ -53,7 +53,8 @@ class Encoded:
 
     Attributes:
         tokens: Of all that is said, with as many for the image as it becomes.
-        answers: Where the answers' tokens are among them.
+        answers: Where the answers' tokens are among them; none of a conversation that counts nothing, whose image
+            is not read.
         image: (3, side, side), or None.
     """
 
@@ -134,7 +135,7 @@ class QuestionSet(LabelledImages):
         """
         share, times = -(-size // parts), -(-parts // ranks)
         for encoded in self._read(size, order):
-            in_all = sum(len(each.answers) for each in encoded)
+            in_all = max(1, sum(len(each.answers) for each in encoded))
             cut = [encoded[start : start + share] for start in range(0, len(encoded), share)]
             for start in range(0, len(cut), ranks):
                 together = cut[start : start + ranks]
@@ -160,8 +161,8 @@ class QuestionSet(LabelledImages):
         for row, each in enumerate(encoded):
             tokens[row, : len(each.tokens)] = torch.tensor(each.tokens)
             mask[row, : len(each.tokens)] = 1
-        rows = torch.tensor([row for row, each in enumerate(encoded) for _ in each.answers])
-        places = torch.tensor([place for each in encoded for place in each.answers])
+        rows = torch.tensor([row for row, each in enumerate(encoded) for _ in each.answers], dtype=torch.int64)
+        places = torch.tensor([place for each in encoded for place in each.answers], dtype=torch.int64)
         images = [each.image for each in encoded if each.image is not None]
         questions = Questions(tokens, mask, torch.stack(images) if images else None, rows, places - 1)
         return questions.to(self.device), tokens[rows, places].to(self.device)
@@ -196,6 +197,6 @@ class _Read(Dataset[Any]):
         sample = self.samples[index]
         try:
             encoded = self.reader.tokens(sample)
-            return replace(encoded, image=self.reader.image(sample))
+            return replace(encoded, image=self.reader.image(sample)) if encoded.answers else encoded
         except ValueError as error:
             return error
