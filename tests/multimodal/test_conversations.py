@@ -1,5 +1,6 @@
 """Conversations as a model reads them, and what becomes of those of which nothing is left to be answered."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from oraclecheck.engines.evaluation import evaluate, first_loss
 from oraclecheck.engines.recipe import Recipe
 from oraclecheck.engines.trainer import TrainerSettings, fit
-from oraclecheck.multimodal.conversations import Conversation, ConversationReader, Conversations
+from oraclecheck.multimodal.conversations import Conversation, ConversationReader, Conversations, read_conversations
 from oraclecheck.multimodal.questions import QuestionSet
 
 MOST = 64
@@ -99,3 +100,31 @@ def test_parts_weigh_as_they_have_tokens_of_answers(reader, short, llava):
     whole, parted = (trained(llava, asked(reader, unequal), accumulate) for accumulate in (1, 8))
     for name, weight in whole.items():
         torch.testing.assert_close(parted[name], weight, rtol=1e-5, atol=1e-6, msg=name)
+
+
+def said(*turns: tuple[str, str], **more: str) -> dict:
+    return {"id": "c", "conversations": [{"from": who, "value": value} for who, value in turns], **more}
+
+
+def read(path, *samples: dict) -> tuple[Conversation, ...]:
+    path.write_text(json.dumps(samples))
+    return read_conversations("data.train", path)
+
+
+def test_an_images_place_is_taken_out_of_answers_too(reader, tmp_path):
+    markup = said(("human", "What shade is it <image>?"), ("gpt", "red <image>\n"), ("human", "What?"), ("gpt", " red"))
+    (found,) = read(tmp_path / "markup.json", markup)
+    assert found.turns == (("What shade is it ?", "red"), ("What?", " red"))
+    assert reader.image_token[0] not in reader.tokens(found).tokens
+    (seen,) = read(tmp_path / "seen.json", {**markup, "image": "images/train0.png"})
+    assert reader.tokens(seen).tokens.count(reader.image_token[0]) == reader.image_token[1] == 4
+
+
+def test_image_tokens_without_an_image_are_refused(reader, tmp_path):
+    (found,) = read(tmp_path / "nested.json", said(("human", "What?"), ("gpt", "red <im<image>age>")))
+    with pytest.raises(ValueError) as error:
+        reader.tokens(found)
+    assert str(error.value) == (
+        "data.train and data.test must not say <image> but for an image; conversation c becomes 4 tokens of an image, "
+        "and has 0"
+    )

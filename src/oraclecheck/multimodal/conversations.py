@@ -49,7 +49,7 @@ class Conversation:
     Attributes:
         name: Its `id`, for messages.
         image: The image's file, or None.
-        turns: (question, answer) pairs, the image's place taken out.
+        turns: (question, answer) pairs, with no image's place in either, as LLaVA-1.5's code takes it out of both.
     """
 
     name: str
@@ -222,6 +222,9 @@ class ConversationReader:
 
         An image whose tokens are cut off somewhere would lend its features to the next one, and before it there is no
         answer.
+
+        Raises:
+            ValueError: If what is said has image tokens of its own.
         """
         text, spans = written(sample, self.tokenizer.eos_token)
         encoding = self.tokenizer(text, return_offsets_mapping=True, verbose=False)
@@ -232,6 +235,12 @@ class ConversationReader:
             if any(start < last and end > first for first, last in spans):
                 answers.append(len(tokens))
             tokens.extend([token] * count if each == token else [each])
+        expected = count * (sample.image is not None)
+        if (found := tokens.count(token)) != expected:
+            raise ValueError(
+                f"data.train and data.test must not say {IMAGE} but for an image; conversation {sample.name} becomes "
+                f"{found} tokens of an image, and has {expected}"
+            )
         answers = [place for place in answers if 0 < place < self.max_length]
         return Encoded(tokens[: self.max_length] if answers else tokens[:1], answers)
 
@@ -298,7 +307,8 @@ def _conversation(content: Any, number: int, rule: str) -> Conversation:
     if image is not None and type(image) is not str:
         raise ValueError(f"{rule} conversation {name} has an image that is no file's name")
     asked = [text.replace(IMAGE, "").strip() for _, text in said[::2]]
-    return Conversation(name, image, tuple(zip(asked, [text for _, text in said[1::2]], strict=True)))
+    answered = [text.replace(IMAGE, "").strip() if IMAGE in text else text for _, text in said[1::2]]
+    return Conversation(name, image, tuple(zip(asked, answered, strict=True)))
 
 
 @lru_cache(maxsize=2)
