@@ -128,3 +128,23 @@ def test_image_tokens_without_an_image_are_refused(reader, tmp_path):
         "data.train and data.test must not say <image> but for an image; conversation c becomes 4 tokens of an image, "
         "and has 0"
     )
+
+
+WHOLE = (("human", "What?"), ("gpt", "red"))
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [(("gpt", "A chat"), *WHOLE), (*WHOLE, ("human", "Which?")), (("system", "A"), *WHOLE, ("human", "Which?"))],
+)
+def test_a_first_turn_that_is_not_the_humans_and_a_question_without_an_answer_are_left_out(turns, tmp_path):
+    assert read(tmp_path / "train.json", said(*turns))[0].turns == (("What?", "red"),)
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [(), (("gpt", "red"),), (("human", "What?"),), (("gpt", "A"), ("human", "What?")), (*WHOLE, ("gpt", "blue"))],
+)
+def test_an_entry_without_turns_is_refused(turns, tmp_path):
+    with pytest.raises(ValueError, match="whose conversation c is no turns of human and gpt"):
+        read(tmp_path / "train.json", said(*turns))

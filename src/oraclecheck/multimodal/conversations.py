@@ -301,6 +301,9 @@ def _conversation(content: Any, number: int, rule: str) -> Conversation:
         image = content.get("image")
     except (TypeError, KeyError, AttributeError):
         raise ValueError(f"{rule} entry {name} has no conversations of from and value") from None
+    # as LLaVA-1.5 does: what comes before the first question is skipped, and a question without an answer has no loss
+    said = said[1:] if said and said[0][0] != "human" else said
+    said = said[:-1] if said and said[-1][0] == "human" else said
     speakers = [who for who, _ in said]
     if not said or speakers != ["human", "gpt"] * (len(said) // 2) or not all(type(text) is str for _, text in said):
         raise ValueError(f"{rule} conversation {name} is no turns of human and gpt")
