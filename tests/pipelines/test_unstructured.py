@@ -150,3 +150,17 @@ def test_automatic_engine_takes_lanes_which_end_where_lightning_ends(command):
     assert set(runs.index) == {"lanes", "lightning"}
     for column in ("pruned_train_loss", "final_test_loss", "pruned_params"):
         assert runs.loc["lanes", column] == pytest.approx(runs.loc["lightning", column], rel=1e-5)
+
+
+def test_masks_that_come_out_otherwise_are_not_scored_as_those_of_the_record(study, capsys, monkeypatch):
+    """As with a version of NumPy that draws other numbers: those of methods without noise stay what they are."""
+    drawn = np.random.PCG64
+    monkeypatch.setattr(np.random, "PCG64", lambda seed: drawn(seed + 1))
+    assert score([str(study), "criterion=oracle@20", 'combo="0,1"']) == 0
+    capsys.readouterr()
+    for words in (["criterion=oracle@20"], ["criterion=after_steps", "criterion.after_steps.steps=1"]):
+        assert score([str(study), *words]) == 2
+        said = capsys.readouterr().err.strip().splitlines()[-1]
+        sha = record(study, 4)["removed"]["mask"][:8]
+        assert study.name in said and f"combination 4, recorded with numpy {np.__version__}, torch " in said
+        assert f"masks of a combination must be the same wherever they are made; its record has {sha}, here" in said

@@ -1,14 +1,36 @@
 """The masks of an unstructured combination: made from the dense network, kept beside its runs, proven by their hash."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from oraclecheck.pruning.masks.choice import MASK
+from oraclecheck.pruning.masks.choice import MASK, MOST_SHOWN
 from oraclecheck.pruning.masks.network import weights_of
-from oraclecheck.pruning.masks.packed import MASKS_FILE, keep_masks
+from oraclecheck.pruning.masks.packed import MASKS_FILE, keep_masks, mask_hash
 from oraclecheck.pruning.masks.space import MaskSpace, Space
+
+
+def masks_of(removed: Mapping[str, Any], space: MaskSpace, dense: nn.Module) -> dict[str, Tensor]:
+    """The masks of a combination, layer -> bool, True where the weight goes.
+
+    Args:
+        removed: The combination, with the hash of its masks if they were made before.
+        space: The space.
+        dense: The dense network.
+
+    Raises:
+        ValueError: If they have another hash.
+    """
+    masks = space.masks(weights_of(dense, [layer.name for layer in space.layers]), removed)
+    recorded = removed.get(MASK)
+    if recorded is not None and (made := mask_hash(masks)) != recorded:
+        raise ValueError(
+            f"masks of a combination must be the same wherever they are made; its record has {recorded[:MOST_SHOWN]}, "
+            f"here they are {made[:MOST_SHOWN]}: another version of NumPy or torch made them, which has to be there again"
+        )
+    return masks
 
 
 def with_masks(removed: dict[str, Any], space: Space, dense: nn.Module, folder: Path) -> dict[str, Any]:
@@ -25,5 +47,4 @@ def with_masks(removed: dict[str, Any], space: Space, dense: nn.Module, folder: 
     """
     if not isinstance(space, MaskSpace):
         return removed
-    masks = space.masks(weights_of(dense, [layer.name for layer in space.layers]), removed)
-    return {**removed, MASK: keep_masks(folder / MASKS_FILE, masks)}
+    return {**removed, MASK: keep_masks(folder / MASKS_FILE, masks_of(removed, space, dense))}

@@ -15,8 +15,9 @@ from oraclecheck.data.images import ImageData
 from oraclecheck.engines.engine import Engine, Prune, Retraining, Run, Tell
 from oraclecheck.networks.shadow import parameters_and_macs
 from oraclecheck.pipelines.dense import Dense
+from oraclecheck.pipelines.masks import masks_of
 from oraclecheck.pruning.combination import Removed
-from oraclecheck.pruning.masks.network import count_removed, mask, weights_of
+from oraclecheck.pruning.masks.network import count_removed, mask
 from oraclecheck.pruning.masks.space import MaskSpace
 from oraclecheck.pruning.structured import as_released, prune
 from oraclecheck.pruning.width import prune_width
@@ -55,8 +56,7 @@ def pruner(setting: Setting, dense: nn.Module) -> Prune:
     def pruned(dense: nn.Module, removed: Removed) -> nn.Module:
         space = setting.pruning.space
         if isinstance(space, MaskSpace):
-            weights = weights_of(dense, [layer.name for layer in space.layers])
-            return mask(dense, space.masks(weights, removed))
+            return mask(dense, masks_of(removed, space, dense))
         removed = {name: tuple(sorted(filters)) for name, filters in removed.items()}
         if setting.pruning.scheme == "width":
             smaller: nn.Module = prune_width(dense, removed)

@@ -24,6 +24,9 @@ from oraclecheck.study.setting import Setting
 TOGETHER = 16
 """Pruned networks that are evaluated together at most: what they have in common is computed once for all of them."""
 
+MAKERS = ("numpy", "torch")
+"""Packages whose versions decide a combination's masks."""
+
 ROOM = 2**30
 """Bytes that they may take beside the dense network."""
 
@@ -73,7 +76,7 @@ def network_scores(
     """The score of each combination's pruned network, in their order.
 
     Raises:
-        ValueError: If one is no number.
+        ValueError: If one is no number, or a combination's masks are not those of its record.
     """
     prune, layers = pruner(setting, dense), [layer.name for layer in setting.pruning.space.layers]
     if score := scorer.of_evaluation:
@@ -87,7 +90,7 @@ def network_scores(
             yield combination.name, _number(scorer, given, f"combination {combination.name}")
         return
     for combination in combinations:
-        pruned = prune(dense, combination.removed).to(data.device).eval()
+        pruned = _pruned(prune, dense, combination).to(data.device).eval()
         with torch.enable_grad():
             given = scorer.ask(pruned, data, layers)
         yield combination.name, _number(scorer, given, f"combination {combination.name}")
@@ -101,13 +104,22 @@ def _evaluations(
     prefix, first, together = None, 0, 1
     while first < len(combinations):
         some = combinations[first : first + together]
-        networks = [sharing(prune(dense, each.removed).to(images.device).eval(), dense) for each in some]
+        networks = [sharing(_pruned(prune, dense, each).to(images.device).eval(), dense) for each in some]
         if prefix is None or not prefix.covers(networks):
             prefix = Prefix(dense, networks)
         yield from evaluate_each(networks, images, prefix)
         room = ROOM // max(1, own_bytes(networks[0], dense))
         first, together = first + len(some), min(TOGETHER, max(1, room)) if prefix.saves else 1
         del networks  # before there are others
+
+
+def _pruned(prune: Prune, dense: nn.Module, combination: StoredCombination) -> nn.Module:
+    try:
+        return prune(dense, combination.removed)
+    except ValueError as error:
+        versions = combination.runs[0]["versions"] if combination.runs else {}
+        by = ", ".join(f"{name} {versions[name]}" for name in MAKERS if name in versions)
+        raise ValueError(f"combination {combination.name}{f', recorded with {by}' if by else ''}: {error}") from None
 
 
 def sums(scores: Mapping[str, Tensor], combinations: Sequence[StoredCombination]) -> dict[str, float]:
