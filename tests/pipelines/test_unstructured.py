@@ -133,6 +133,10 @@ def test_criteria_of_pruned_networks_score_masks_and_those_of_filters_are_refuse
             "must match convolutions or linear layers of the network; got 'convv1'",
         ),
         ("engine=stacked", "got stacked, which does not keep removed weights at zero: choose engine=lightning"),
+        (
+            "trainer.precision=16-mixed",
+            "trainer.precision must be none that scales gradients where pruning.scheme is unstructured; got 16-mixed",
+        ),
         ("combo=l1", "combo must be an index or a set where pruning.scheme is unstructured; got l1"),
         ("combo=all", "combo must be a set of indices, such as 0-999"),
     ],

@@ -11,7 +11,13 @@ from torch import nn
 from oraclecheck.command.budget import ratios_of
 from oraclecheck.command.interpret_data import interpret_preparation, interpret_source, plain
 from oraclecheck.command.interpret_language import check_language_model
-from oraclecheck.command.interpret_masks import UNSTRUCTURED, check_engine, check_pipeline, interpret_masks
+from oraclecheck.command.interpret_masks import (
+    UNSTRUCTURED,
+    check_engine,
+    check_pipeline,
+    check_precision,
+    interpret_masks,
+)
 from oraclecheck.command.interpret_pipeline import check_shapes, interpret_pipeline, removed_in_rounds
 from oraclecheck.command.request import Request
 from oraclecheck.command.sets import SET_LIMIT, parse_set
@@ -152,6 +158,7 @@ def _setting(cfg: DictConfig, given: Collection[str]) -> Setting:
     )
     trainer = _trainer(cfg.trainer)
     check_language_model(cfg, shadow, retrain)
+    check_precision(scheme, trainer.precision)
     preparation = interpret_preparation(cfg, source)
 
     candidate = "stacked" if on_cuda(trainer) else "lanes"

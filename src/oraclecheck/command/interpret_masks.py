@@ -69,6 +69,24 @@ def check_engine(scheme: str, asked: str) -> None:
         )
 
 
+def check_precision(scheme: str, precision: str) -> None:
+    """Refuse, with a ValueError, arithmetic that skips steps for what removed weights would do.
+
+    Lightning looks for gradients that are not finite, as 16-mixed has them, before anyone can set those of removed
+    weights to 0; none is looked for with the others.
+
+    Args:
+        scheme: `pruning.scheme`.
+        precision: `trainer.precision`.
+    """
+    if scheme == UNSTRUCTURED and precision == "16-mixed":
+        raise ValueError(
+            f"trainer.precision must be none that scales gradients where pruning.scheme is {UNSTRUCTURED}; got "
+            f"{precision}, where a gradient of a removed weight that is not finite skips the whole step: choose "
+            "bf16-mixed"
+        )
+
+
 def check_pipeline(name: str) -> None:
     """Refuse, with a ValueError, a pipeline that is about filters."""
     if name != "one_shot":

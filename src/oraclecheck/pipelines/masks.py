@@ -28,7 +28,7 @@ def masks_of(removed: Mapping[str, Any], space: MaskSpace, dense: nn.Module) -> 
     if recorded is not None and (made := mask_hash(masks)) != recorded:
         raise ValueError(
             f"masks of a combination must be the same wherever they are made; its record has {recorded[:MOST_SHOWN]}, "
-            f"here they are {made[:MOST_SHOWN]}: another version of NumPy or torch made them, which has to be there again"
+            f"here they are {made[:MOST_SHOWN]}: another version of NumPy or torch made them: install that one"
         )
     return masks
 
