@@ -14,13 +14,40 @@ GB = 1e9
 FLOAT, BFLOAT, MASK = 4, 2, 1
 """Bytes of a weight, of what autocast makes of it, and of its place in a mask."""
 
-ACTIVATIONS = 34
-"""Bytes that a block keeps for its backward pass, for each token and each unit of its width, in 16 bits and without the
-attention's scores, which are never kept (Korthikanti et al., arXiv 2205.05198, Eq. 1)."""
 
-MEASURED = 60
-"""Bytes of one block, for each token and each unit of its width, where float32 is only measured: what goes in and out
-of its attention, four times the width twice, and what is added up."""
+@dataclass(frozen=True)
+class Block:
+    """Bytes of one block, for each token and each unit of its width; attention's scores are never there.
+
+    Attributes:
+        kept: What it keeps for its backward pass, where it is computed in 16 bits, with dropout.
+        most: What there is at most while it goes forward and backward, likewise.
+        kept_float: See `kept`, in float32.
+        most_float: See `most`, in float32.
+        measured: What there is at most where float32 is only measured.
+    """
+
+    kept: int
+    most: int
+    kept_float: int
+    most_float: int
+    measured: int
+
+
+BLOCKS = {
+    # of Phi, whose hidden layer is four times as wide
+    "gelu_new": Block(kept=91, most=143, kept_float=117, most_float=149, measured=77),
+    "gelu": Block(kept=43, most=57, kept_float=69, most_float=89, measured=45),
+    "gelu_pytorch_tanh": Block(kept=43, most=57, kept_float=69, most_float=89, measured=45),
+    # of Llama, which has two hidden layers of 2.7 times its width
+    "silu": Block(kept=58, most=72, kept_float=85, most_float=111, measured=47),
+}
+"""By the `hidden_act` of a configuration, as measured on blocks of transformers 5.23 (tests/multimodal/test_memory.py
+measures them again). `gelu_new`, which is Phi-2's, is eight operations of torch's, of which autocast computes the power
+in float32 on a GPU, and so all that follow."""
+
+UNKNOWN = BLOCKS["gelu_new"]
+"""What another activation is taken for: the largest of these."""
 
 LOGITS = 3
 """Tensors of their size: they, their softmax, and their gradient."""
@@ -45,6 +72,7 @@ class Model:
         of_blocks: Parameters of all blocks, which are trained.
         width: Of these.
         vocabulary: Tokens.
+        activation: The `hidden_act` of its blocks.
     """
 
     parameters: dict[str, int]
@@ -54,6 +82,7 @@ class Model:
     of_blocks: int
     width: int
     vocabulary: int
+    activation: str
 
     @classmethod
     def of(cls, shadow: nn.Module, masked: int) -> "Model":
@@ -76,7 +105,8 @@ class Model:
         text = network.config.text_config
         layers = network.model.language_model.layers.parameters()
         of_blocks = sum(parameter.numel() for parameter in layers)
-        return cls(sizes, trained, masked, text.num_hidden_layers, of_blocks, text.hidden_size, text.vocab_size)
+        of_text = text.num_hidden_layers, of_blocks, text.hidden_size, text.vocab_size
+        return cls(sizes, trained, masked, *of_text, getattr(text, "hidden_act", ""))
 
     @property
     def all_parameters(self) -> int:
@@ -106,8 +136,10 @@ class Use:
 def memory(model: Model, use: Use) -> dict[str, float]:
     """What -> bytes of a GPU's memory at its fullest.
 
-    That is while a part of a batch goes backward, or while the network is measured between two epochs. Weights,
-    gradients and Adam's two moments are float32: see docs/multimodal.md. Every token is taken for an answer's.
+    That is while a part of a batch goes backward, while Adam makes its step, or while the network is measured between
+    two epochs. Weights, gradients and Adam's two moments are float32: see docs/multimodal.md. Every token is taken for
+    an answer's. On one GPU Adam takes the roots of all second moments at once (torch's `_foreach_sqrt`); weights of a
+    sharded network are no plain tensors, and theirs come one after the other.
     Of several GPUs each has its share of what always is there, and gathers what it computes with; before all that the
     dense network is measured whole on one of them.
     """
@@ -121,22 +153,24 @@ def memory(model: Model, use: Use) -> dict[str, float]:
         "masks": MASK * model.masked / use.devices,
         "gathered weights": FLOAT * gathered if sharded else 0,
     }
-    tokens = use.conversations * use.tokens
-    block = tokens * model.width * ACTIVATIONS * (1 if use.mixed else 2)
-    stored = tokens * model.width * FLOAT * model.blocks
+    tokens, block = use.conversations * use.tokens, BLOCKS.get(model.activation, UNKNOWN)
+    kept, most = (block.kept, block.most) if use.mixed else (block.kept_float, block.most_float)
+    others = model.blocks * FLOAT if use.checkpointing else (model.blocks - 1) * kept
     training: dict[str, float] = {
         "their gradients": AT_A_TIME * FLOAT * trained if sharded else 0,
         "16-bit copies": BFLOAT * model.trained if use.mixed else 0,
-        "activations": stored + block if use.checkpointing else model.blocks * block,
+        "activations": tokens * model.width * (others + most),
         "logits": LOGITS * tokens * model.vocabulary * FLOAT,
     }
     measured = AT_ONCE * use.tokens
     measuring: dict[str, float] = {
-        "activations": measured * model.width * MEASURED,
+        "activations": measured * model.width * block.measured,
         "logits": LOGITS * measured * model.vocabulary * FLOAT,
     }
+    step: dict[str, float] = {"Adam's roots": 0 if sharded else FLOAT * model.trained}
     whole: dict[str, float] = {"weights": FLOAT * model.all_parameters}
-    fullest = max(always | training, always | measuring, whole | measuring, key=lambda sizes: sum(sizes.values()))
+    moments = always | training, always | step, always | measuring, whole | measuring
+    fullest = max(moments, key=lambda sizes: sum(sizes.values()))
     return {name: float(size) for name, size in fullest.items() if size}
 
 
