@@ -111,3 +111,10 @@ def test_more_devices_than_there_are(count, others, said, refused, monkeypatch):
 def test_other_networks_are_not_sharded(command):
     code, _, err = command(*SHARDED)
     assert code == 2 and "trainer.strategy must be auto for lenet5_mini, no language model; got fsdp" in err
+
+
+@pytest.mark.parametrize("group", ["pretrain", "retrain"])
+def test_rates_of_other_networks_do_not_fall_at_every_step(group, command):
+    code, _, err = command(f"{group}.schedule=cosine_by_step", f"{group}.lr='0: 1e-2'")
+    assert code == 2
+    assert f"{group}.schedule must be step or cosine for lenet5_mini, no language model; got cosine_by_step" in err

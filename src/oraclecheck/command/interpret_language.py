@@ -4,7 +4,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from oraclecheck.command.interpret_masks import UNSTRUCTURED
-from oraclecheck.engines.recipe import Recipe
+from oraclecheck.engines.recipe import BY_STEP, Recipe
 from oraclecheck.multimodal.conversations import CONVERSATIONS, is_language_model
 
 AUTO, FSDP = "auto", "fsdp"
@@ -27,6 +27,9 @@ def check_language_model(cfg: DictConfig, shadow: nn.Module, retrain: Recipe) ->
         for key, value in {**usual, "keep_networks": False}.items():
             if trainer[key] != value:
                 raise ValueError(f"trainer.{key} must be {value} for {model}, no language model; got {trainer[key]}")
+        for key, given in (("pretrain", cfg.pretrain), ("retrain", cfg.retrain)):
+            if given.schedule.name == BY_STEP:
+                raise ValueError(f"{key}.schedule must be step or cosine for {model}, no language model; got {BY_STEP}")
         return
     if CONVERSATIONS not in cfg.data.source.get("_target_", ""):
         raise ValueError(f"data must be llava for {model}, a language model; got {cfg.data.name}: choose data=llava")

@@ -20,7 +20,7 @@ Wiring = Enum("Wiring", ["correct", "released_code"])
 Scheme = Enum("Scheme", ["heads", "width", "unstructured"])
 Order = Enum("Order", ["auto", "lexicographic", "sampled"])
 Optimizer = Enum("Optimizer", ["sgd", "adamw"])
-Schedule = Enum("Schedule", ["step", "cosine"])
+Schedule = Enum("Schedule", ["step", "cosine", "cosine_by_step"])
 PipelineName = Enum("PipelineName", ["one_shot", "iterative", "scratch", "during"])
 Budget = Enum("Budget", ["epochs", "flops"])
 TrainEval = Enum("TrainEval", ["plain", "augmented"])
@@ -135,7 +135,8 @@ class RecipeConfig:
 
     It may also be the second paper's rule, "halving 1e-2 to 1e-5 +60": 60 of the epochs go to the first stage alone;
     "at most 4" before that makes stages of 4 epochs the longest, instead of 30.
-    `schedule: cosine` falls from its one rate to `lr_min`.
+    `schedule: cosine` falls from its one rate to `lr_min`, epoch by epoch; `cosine_by_step`, of language models alone,
+    step by step.
     `fraction` scales epochs and schedule; `epochs` alone cuts the schedule off. `mixup` and `cutmix` are the alphas of
     their Beta distributions, `gradient_clip` the largest norm of a gradient.
     """

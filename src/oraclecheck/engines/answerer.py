@@ -3,9 +3,10 @@
 from typing import Any
 
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from oraclecheck.engines.classifier import Classifier
-from oraclecheck.engines.recipe import Recipe
+from oraclecheck.engines.recipe import BY_STEP, Recipe
 from oraclecheck.multimodal.questions import Questions
 
 
@@ -53,11 +54,15 @@ class Answerer(Classifier):
         return super().take_epoch_loss()
 
     def configure_optimizers(self):
-        """As a classifier's, of the parameters that are trained at all."""
+        """As a classifier's, of the parameters that are trained at all; its rate may be set at each step."""
         optimizers, schedules = super().configure_optimizers()
         for group in optimizers[0].param_groups:
             group["params"] = [parameter for parameter in group["params"] if parameter.requires_grad]
-        return optimizers, schedules
+        if self.recipe.decay != BY_STEP:
+            return optimizers, schedules
+        steps = self.trainer.estimated_stepping_batches / self.recipe.epochs  # of an epoch; it is no estimate here
+        schedule = LambdaLR(optimizers[0], lambda step: self.recipe.rate(step / steps))
+        return optimizers, [{"scheduler": schedule, "interval": "step"}]
 
     def on_fit_end(self) -> None:
         """Leave the network as one that is only asked."""

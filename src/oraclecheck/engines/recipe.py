@@ -6,13 +6,16 @@ from typing import Any
 
 from oraclecheck.engines.schedule import Schedule, parse_schedule
 
+COSINE, BY_STEP = "cosine", "cosine_by_step"
+"""Decays along half a cosine: by epoch, and by step, which only language models do."""
+
 MOST = 1_000_000_000
 """Epochs and images of a batch: more overflow torch's integers."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """An optimizer at a learning rate that is constant within an epoch, and how the loss is regularised.
+    """An optimizer at a learning rate that is constant within an epoch or a step, and how the loss is regularised.
 
     Args:
         epochs: Passes over the training set, at least 1.
@@ -21,7 +24,8 @@ class Recipe:
         momentum: In [0, 1), without Nesterov's correction; AdamW's first beta.
         weight_decay: At least 0, on all parameters.
         optimizer: "sgd", or "adamw" with 0.999 as its second beta.
-        decay: "step": the rates of the schedule; "cosine": its only rate falls to `lr_min` along half a cosine.
+        decay: "step": the rates of the schedule; "cosine": its only rate falls to `lr_min` along half a cosine, from
+            epoch to epoch; "cosine_by_step": from step to step.
         label_smoothing: In [0, 1), of the loss that is trained; no metric knows it.
         mixup: Alpha of the Beta distribution that images are mixed by; 0 for none.
         cutmix: Alpha of the Beta distribution that patches are sized by; 0 for none.
@@ -42,10 +46,10 @@ class Recipe:
     gradient_clip: float | None = None
     lr_min: float = 0.0
 
-    def rate(self, epoch: int) -> float:
-        """Learning rate of a 0-based epoch."""
+    def rate(self, epoch: float) -> float:
+        """Learning rate of a 0-based epoch, at its start; the fourth of eight steps of the first is at 3 / 8."""
         rate = next(rate for start, rate in reversed(self.schedule) if start <= epoch)
-        if self.decay != "cosine":
+        if self.decay not in (COSINE, BY_STEP):
             return rate
         return self.lr_min + (rate - self.lr_min) * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
 
@@ -101,9 +105,11 @@ def parse_recipe(key: str, lr: str, cut_off: bool = False, **values: Any) -> Rec
         if not holds:
             raise ValueError(f"{key}.{name} must {rule}; got {value}")
     schedule = parse_schedule(f"{key}.lr", lr, recipe.epochs, cut_off)
-    if recipe.decay == "cosine" and len(schedule) > 1:
-        raise ValueError(f'{key}.lr must be one rate, such as "0: 1e-3", where {key}.schedule is cosine; got {lr!r}')
-    if recipe.lr_min and recipe.decay != "cosine":
+    if recipe.decay != "step" and len(schedule) > 1:
+        raise ValueError(
+            f'{key}.lr must be one rate, such as "0: 1e-3", where {key}.schedule is {recipe.decay}; got {lr!r}'
+        )
+    if recipe.lr_min and recipe.decay == "step":
         raise ValueError(f"{key}.lr_min must be 0 unless {key}.schedule is cosine; got {recipe.lr_min}")
     if not 0 <= recipe.lr_min <= schedule[0][1]:
         raise ValueError(f"{key}.lr_min must lie in [0, {schedule[0][1]}], below the first rate; got {recipe.lr_min}")
