@@ -1,6 +1,9 @@
 """Scores of the pruned network itself."""
 
 import math
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
 
 import torch
 from torch import nn
@@ -52,10 +55,13 @@ def gradient_norm(network: nn.Module, data: LabelledImages, *, images: int | Non
     parameters = [each for each in network.parameters() if each.requires_grad]
     total = [torch.zeros_like(each) for each in parameters]
     with measured(network, data.device):
-        for batch, labels in chosen.batches(evaluation_batch(chosen.shape)):
-            loss = cross_entropy(network(batch), labels, reduction="sum") / len(chosen)
-            for so_far, gradient in zip(total, torch.autograd.grad(loss, parameters), strict=True):
-                so_far += gradient
+        for batch, labels in chosen.batches(chosen.measured_at_once or evaluation_batch(chosen.shape)):
+            loss = cross_entropy(network(batch), labels, reduction="sum") / chosen.labels_in_all
+            # a batch without images does not use what sees them
+            gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+            for so_far, gradient in zip(total, gradients, strict=True):
+                if gradient is not None:
+                    so_far += gradient
     removed = {id(weight): where for weight, where in masked_weights(network)}
     for parameter, gradient in zip(parameters, total, strict=True):
         if id(parameter) in removed:
@@ -84,7 +90,8 @@ def after_steps(
         lr: Learning rate.
         momentum: Of SGD.
         weight_decay: Of SGD.
-        batch_size: Images of a step.
+        batch_size: Images of a step, or conversations, whose gradients are added up over as many as are measured at
+            once.
         seed: Of the order of the images, and of what the network draws at random, as dropout does.
         images: How many the loss is measured on; null for all.
 
@@ -97,20 +104,31 @@ def after_steps(
     if type(steps) is not int or steps < 1:
         raise ValueError(f"steps must be at least 1; got {steps}")
     optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay)
-    shuffled = data.shuffled(batch_size, seed)
-    left, masked = steps, masked_weights(network)
+    masked = masked_weights(network)
     network.train()
     devices = [data.device] if data.device.type == "cuda" else []
     with float32_arithmetic(tf32=False), torch.random.fork_rng(devices):
         torch.manual_seed(seed)
-        while left > 0:
-            for batch, labels in shuffled:
-                if left == 0:
-                    break
-                optimizer.zero_grad()
-                cross_entropy(network(batch), labels).backward()
-                hold_gradients(masked)
-                optimizer.step()
-                hold(masked)
-                left -= 1
+        for parts in islice(_training_batches(data, batch_size, seed), steps):
+            optimizer.zero_grad()
+            for batch, labels, share in parts:
+                (cross_entropy(network(batch), labels) * share).backward()
+            hold_gradients(masked)
+            optimizer.step()
+            hold(masked)
     return evaluate(network, calibration(data, images)).loss
+
+
+def _training_batches(
+    data: LabelledImages, size: int, seed: int
+) -> Iterator[Iterable[tuple[Any, torch.Tensor, float]]]:
+    """Shuffled batches without end, each in as many parts as memory asks for, and what each part's mean counts."""
+    shuffled = data.shuffled(size, seed)
+    while data.measured_at_once is None:
+        for batch, labels in shuffled:
+            yield [(batch, labels, 1.0)]
+    while True:
+        for indices in shuffled.draw()[0].split(size):
+            some = data.subset(indices)
+            parts = some.batches(data.measured_at_once)
+            yield ((batch, labels, len(labels) / some.labels_in_all) for batch, labels in parts if len(labels))
