@@ -59,7 +59,7 @@ def carry_out(
     os.environ.setdefault(NO_WAITING, "0")  # a cluster that starts here reads it
     count = count_workers(first.workers, first.gpu_slots, trainer.accelerator, launcher, each)
     for request in requests:
-        check(request, elsewhere=elsewhere)
+        check(request, elsewhere=elsewhere, slots=first.gpu_slots)
     if first.dry_run:
         from oraclecheck.command.rehearsal import rehearse
 

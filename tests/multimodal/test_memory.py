@@ -9,6 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from oraclecheck.command import device_memory
+from oraclecheck.engines.trainer import TrainerSettings
 from oraclecheck.multimodal.memory import BLOCKS as ACTIVATIONS
 from oraclecheck.multimodal.memory import Model, Use, alternatives, fits, memory, spell_model
 
@@ -255,6 +256,52 @@ def test_a_gpu_too_small_is_refused_before_anything_is_loaded(refused, monkeypat
         "trainer must need less memory than the GPU has, 95% of 0.2 GB; got 0.3 GB: what would fit: "
     )
     assert "trainer.gradient_checkpointing=true (" in said
+
+
+@pytest.fixture
+def two_gpus(tmp_path, monkeypatch):
+    """nvidia-smi of a machine with a large GPU and a small one, and torch's view of it."""
+    script = tmp_path / "bin" / "nvidia-smi"
+    script.parent.mkdir()
+    # in MiB; a GPU that nobody has named is asked for too
+    script.write_text(
+        '#!/bin/sh\ncase "$*" in *--id=0,1*) echo 200; echo 100;; *--id=0*) echo 200;; *--id=1*) echo 100;; '
+        "*--id=*) exit 6;; *) echo 200; echo 100;; esac\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(script.parent), prepend=":")
+    monkeypatch.setattr(torch.mps, "device_count", lambda: 0)
+
+    def use(visible: str | None) -> None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        if visible is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 if visible is None else visible.count(",") + 1)
+
+    return use
+
+
+@pytest.mark.parametrize(("visible", "size"), [(None, 100), ("0", 200), ("1", 100), ("MIG-0", None)])
+def test_only_gpus_that_may_be_used_are_asked_for_their_memory(visible, size, two_gpus):
+    two_gpus(visible)
+    found = device_memory.smallest_gpu(TrainerSettings())
+    assert found == (size and size * 2**20)
+
+
+def test_workers_that_share_a_gpu_share_its_memory(refused, two_gpus):
+    two_gpus("0")
+    long = ("trainer.accelerator=auto", "data.source.max_length=6000", "gpu_slots=2", "dry_run=true")
+    said = refused(*long)
+    assert "95% of 0.1 GB, which gpu_slots=2 share; got 0.1 GB: what would fit: gpu_slots=1 (0.1 GB); " in said
+
+
+def test_memory_is_told_of_clusters_too_and_not_looked_up_here(words, command, monkeypatch):
+    from oraclecheck import sweep
+
+    monkeypatch.setattr(device_memory, "smallest_gpu", lambda trainer: 1.0)
+    monkeypatch.setattr(sweep, "is_elsewhere", lambda launcher: True)
+    code, _, err = command(*words, "dry_run=true")
+    assert code == 0 and "oraclecheck: training takes up to " in err
 
 
 def test_bfloat16_weights_do_not_take_small_steps():

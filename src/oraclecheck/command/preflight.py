@@ -33,12 +33,13 @@ from oraclecheck.study.identity import DENSE
 from oraclecheck.study.setting import DataSetting, PruningSetting, Setting
 
 
-def check(request: Request, *, elsewhere: bool = False) -> None:
+def check(request: Request, *, elsewhere: bool = False, slots: int = 1) -> None:
     """Find out now what would stop the command later; no device is opened.
 
     Args:
         request: What the command asks for.
         elsewhere: Whether its workers run on machines other than this one.
+        slots: Workers that share a GPU.
 
     Raises:
         ValueError: If the data is missing, the output cannot be written, a combination is outside the space or its
@@ -49,8 +50,7 @@ def check(request: Request, *, elsewhere: bool = False) -> None:
     _check_combinations(request.combinations, setting.pruning, setting.paths.out)
     check_accelerator(setting.trainer, elsewhere=elsewhere)
     _check_writable("paths.out", setting.paths.out)
-    if not elsewhere:
-        check_memory(setting)
+    check_memory(setting, slots, elsewhere=elsewhere)
     _check_data(setting.data, setting.paths.cache)
     train_eval_indices(setting)  # are there as many images?
     if not setting.pretrain.loads:
