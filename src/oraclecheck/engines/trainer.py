@@ -82,7 +82,7 @@ def fit(
 
     torch.set_num_threads(settings.threads)
     rank, ranks = rank_and_ranks()
-    # what is dropped out differs between ranks, and the first is as a process alone
+    # what is dropped out differs between ranks; the first draws as a process alone, but for its own parts
     L.seed_everything((derive_seed(seed, "rank", rank) if rank else seed) % 2**32, verbose=False)
     module, batches = Classifier(network, recipe, seed), images.shuffled(recipe.batch_size, seed)
     if isinstance(images, QuestionSet):
