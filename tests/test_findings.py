@@ -119,7 +119,7 @@ def test_sentences_hold_what_the_runs_say():
     assert f"from {min(s):.2f} to {max(s):.2f} in" in text
 
 
-@pytest.mark.parametrize("layer", ["conv1"])
+@pytest.mark.parametrize("layer", ["conv1", "conv2"])
 def test_a_tenth_and_the_whole_of_the_retraining_are_compared_as_they_say(layer):
     """Paired by network and repeat; t-interval over networks."""
     folders = f"results/*mnist-{layer}_0.2-????????/runs.parquet"
