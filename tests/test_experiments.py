@@ -168,6 +168,27 @@ def test_rows_are_what_their_names_say_and_those_of_s42_go_on_where_the_dense_ne
     assert go_on and all(any(rates) for rates in go_on.values())
 
 
+@pytest.mark.parametrize("name", ["confusing_table6", "confusing_table7"])
+def test_rows_of_tables_6_and_7_have_their_rates(name, images, out):
+    """120 epochs from the first rate, in steps or along a cosine to 1e-4; scratch 200 epochs in steps from 0.1."""
+    config.register()
+    data = ["data=imagefolder", f"data.train={images / 'train'}", f"data.test={images / 'test'}"]
+    with initialised():
+        one = [f"paths.out={out}", "pruning.ratio=0.9", "model.input_shape=[3,32,32]"]
+        settings = [share.request().setting for share in plan([f"experiment={name}", *data, *one], NO_FILES)]
+    recipes = {setting.label.partition("-")[2]: setting.retrain.recipe for setting in settings}
+    scratch = recipes.pop("scratch")
+    assert scratch.epochs == 200 and [scratch.rate(epoch) for epoch in (0, 99, 100, 149, 150, 199)] == pytest.approx(
+        [1e-1, 1e-1, 1e-2, 1e-2, 1e-3, 1e-3]
+    )
+    assert len(recipes) == 4
+    for row, recipe in recipes.items():
+        kind, rate = row.split("_")
+        assert recipe.epochs == 120 and recipe.rate(0) == pytest.approx(float(rate))
+        middle = (float(rate) + 1e-4) / 2 if kind == "cosine" else float(rate) / 10
+        assert recipe.rate(60) == pytest.approx(middle) and recipe.rate(119) < 1.1 * max(1e-4, float(rate) / 100)
+
+
 def run_twin(command, experiment, twin):
     code, _, err = command("-m", *experiment, twin, "combo=0,1", "repeat=0")
     assert code == 0, err
