@@ -28,6 +28,15 @@ def test_audit_says_what_two_studies_meet_and_why_not_more(pair, capsys):
     assert main([*folders, "--at-least", "S3.1"]) == 0 and main([*folders, "--at-least", "S3.2"]) == 1
 
 
+def test_study_that_has_only_begun_is_audited_as_far_as_its_file_goes(pair, capsys):
+    folders = pair("retrain.lr='0: 1e-2'")
+    for record in Path(folders[1]).glob("*/*/record.json"):
+        record.unlink()
+    assert main([*folders, "--at-least", "S1"]) == 1
+    told = capsys.readouterr().out
+    assert "the speed-up of" in told and "not known before it has a record" in told and "retrain.schedule is" in told
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

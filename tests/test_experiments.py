@@ -1,6 +1,8 @@
 """Every file of conf/experiment, and the list of them."""
 
 import json
+import re
+from itertools import pairwise
 
 import pytest
 from quick import write_images
@@ -134,6 +136,57 @@ def test_rows_of_table_4_spend_what_their_names_say(images, out):
                 assert abs(taken * speedup + after - 16) <= speedup / 2
             else:
                 assert taken + after == 16
+
+
+@pytest.mark.parametrize("name", ["confusing_table4", "confusing_table5", "twin_table4", "twin_table5"])
+def test_rows_are_what_their_names_say_and_those_of_s42_go_on_where_the_dense_network_was(name, images, out):
+    """P30F90_1e-2+60: taken after 30 epochs, 90 and 60 more from 1e-2."""
+    config.register()
+    is_twin = name.startswith("twin")
+    data = ["data=digits"] if is_twin else ["data=imagefolder", f"data.train={images / 'train'}"]
+    data += [] if is_twin else [f"data.test={images / 'test'}", "model.input_shape=[3,32,32]"]
+    with initialised():
+        one = [f"paths.out={out}", "pruning.ratio=0.9", "pretrain.seed=0"]
+        settings = [share.request().setting for share in plan([f"experiment={name}", *data, *one], NO_FILES)]
+    go_on = {}
+    for setting in settings:
+        row = re.fullmatch(r"(?:table|twin)[45]-P(\d+)(k?)F(\d+)_(1e-\d)(?:\+(\d+))?", setting.label)
+        recipe, dense = setting.retrain.recipe, setting.pretrain.recipe
+        if row is None:
+            assert setting.label.endswith("-scratch") and recipe.schedule == dense.schedule
+            continue
+        taken, divided, after, rate, more = row.groups()
+        assert recipe.epochs == int(after) + int(more or 0) and recipe.schedule[0] == (0, float(rate))
+        if not divided:
+            assert setting.pipeline.epoch == int(taken)
+        assert setting.pipeline.epoch in (*setting.pretrain.keep, dense.epochs)
+        if not divided and not more:
+            go_on.setdefault(int(taken), []).append(dense.rate(int(taken)) == float(rate))
+        without = [epoch - int(more or 0) * (place > 0) for place, (epoch, _) in enumerate(recipe.schedule)]
+        longest = max(b - a for a, b in pairwise([*without, int(after)]))
+        assert longest <= dense.epochs / 4 or len(without) == 1
+    assert go_on and all(any(rates) for rates in go_on.values())
+
+
+@pytest.mark.parametrize("name", ["confusing_table6", "confusing_table7"])
+def test_rows_of_tables_6_and_7_have_their_rates(name, images, out):
+    """120 epochs from the first rate, in steps or along a cosine to 1e-4; scratch 200 epochs in steps from 0.1."""
+    config.register()
+    data = ["data=imagefolder", f"data.train={images / 'train'}", f"data.test={images / 'test'}"]
+    with initialised():
+        one = [f"paths.out={out}", "pruning.ratio=0.9", "model.input_shape=[3,32,32]"]
+        settings = [share.request().setting for share in plan([f"experiment={name}", *data, *one], NO_FILES)]
+    recipes = {setting.label.partition("-")[2]: setting.retrain.recipe for setting in settings}
+    scratch = recipes.pop("scratch")
+    assert scratch.epochs == 200 and [scratch.rate(epoch) for epoch in (0, 99, 100, 149, 150, 199)] == pytest.approx(
+        [1e-1, 1e-1, 1e-2, 1e-2, 1e-3, 1e-3]
+    )
+    assert len(recipes) == 4
+    for row, recipe in recipes.items():
+        kind, rate = row.split("_")
+        assert recipe.epochs == 120 and recipe.rate(0) == pytest.approx(float(rate))
+        middle = (float(rate) + 1e-4) / 2 if kind == "cosine" else float(rate) / 10
+        assert recipe.rate(60) == pytest.approx(middle) and recipe.rate(119) < 1.1 * max(1e-4, float(rate) / 100)
 
 
 def run_twin(command, experiment, twin):

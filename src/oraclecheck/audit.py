@@ -36,11 +36,14 @@ def _parser() -> Parser:
 
 
 def _audit(folders: Sequence[str], at_least: str | None) -> int:
+    import pandas as pd
+
     from oraclecheck.analysis.setups import SETUPS, conditions, setups
+    from oraclecheck.records.store import RECORD
     from oraclecheck.records.table import load_runs
     from oraclecheck.report.printing import print_layouts
     from oraclecheck.report.setups import budgets_layout, setups_layout
-    from oraclecheck.study.folder import read_studies
+    from oraclecheck.study.folder import RUNS_FILE, read_studies
 
     if at_least is not None and at_least not in SETUPS:
         raise ValueError(f"--at-least must be one of {', '.join(SETUPS)}; got {at_least}")
@@ -52,7 +55,9 @@ def _audit(folders: Sequence[str], at_least: str | None) -> int:
         if len(studies) != 1:
             raise ValueError(f"audit needs folders of one study each; {folder} has {len(studies)}")
         ((name, content),) = studies.items()
-        found.append(conditions(name, content["definition"], content["config"], load_runs(folder)))
+        has_runs = (Path(folder) / RUNS_FILE).is_file() or any(Path(folder).glob(f"*/*/{RECORD}"))
+        runs = load_runs(folder) if has_runs else pd.DataFrame({"status": []})
+        found.append(conditions(name, content["definition"], content["config"], runs))
     result = setups(found)
     print_layouts([setups_layout(result), budgets_layout(found)])
     if at_least is None:

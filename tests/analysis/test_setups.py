@@ -15,6 +15,7 @@ DENSE, PRUNED = 400, 100
 def study(name: str, pretrain: dict[str, Any] | None = None, runs: pd.DataFrame | None = None, **definition: Any):
     """A study that prunes once, with what makes it another one."""
     retrain = {"epochs": 60, "schedule": [[0, 1e-2], [30, 1e-3]], "batch_size": 256}
+    divided = definition.pop("divided", False)
     defined = {
         "model": "lenet5_mini",
         "network": {"_target_": "LeNet5Mini"},
@@ -24,7 +25,10 @@ def study(name: str, pretrain: dict[str, Any] | None = None, runs: pd.DataFrame 
         "retrain": {**retrain, **definition.pop("retrain", {})},
         **definition,
     }
-    config = {"pretrain": {"epochs": 100, "fraction": 1.0, "checkpoint": None, "weights": None, **(pretrain or {})}}
+    config = {
+        "pretrain": {"epochs": 100, "fraction": 1.0, "checkpoint": None, "weights": None, **(pretrain or {})},
+        "pipeline": {"divide_by_speedup": divided},
+    }
     records = pd.DataFrame([{"status": "ok", "dense_macs": DENSE, "pruned_macs": PRUNED, "rounds": []}])
     return conditions(name, defined, config, records if runs is None else runs)
 
@@ -115,8 +119,17 @@ def test_budgets_count_pretraining_pruning_and_retraining():
 def test_network_that_is_taken_early_has_only_the_epochs_until_then():
     early = study("P30F90", pipeline="during", pipeline_epoch=30, retrain={"epochs": 90})
     assert early.total(early.epochs) == 120 and met(early, scratch(120))["SX-A"] is True
-    divided = study("P30/kF90", pipeline="during", pipeline_epoch=7, retrain={"epochs": 90})  # 30 / 4
-    assert met(divided, scratch(120))["SX-B"] is True and met(early, scratch(120))["SX-B"] is False
+    divided = study("P30/kF90", pipeline="during", pipeline_epoch=7, divided=True, retrain={"epochs": 90})
+    assert met(divided, scratch(120))["SX-B"] is True and met(early, scratch(120))["SX-B"] is False  # 30 / 4 is 7.5
+
+
+def test_flops_are_equal_to_half_an_epoch_of_what_is_rounded():
+    """A dense epoch is worth four pruned ones, and one that is divided by the speed-up is rounded."""
+    assert met(scratch(120), scratch(121))["SX-B"] is False and met(scratch(120), scratch(120))["SX-B"] is True
+    divided = study("P30/kF90", pipeline="during", pipeline_epoch=7, divided=True, retrain={"epochs": 90})  # 118
+    assert met(divided, scratch(120))["SX-B"] is True and met(divided, scratch(121))["SX-B"] is False
+    undivided = study("P7F90", pipeline="during", pipeline_epoch=7, retrain={"epochs": 90})
+    assert met(undivided, scratch(120))["SX-B"] is False and met(undivided, scratch(118))["SX-B"] is True
 
 
 def test_rounds_cost_what_their_networks_cost():

@@ -50,7 +50,7 @@ def test_halving_rule_is_said_in_place_of_the_pairs_that_it_gives():
         ("halving 1e400 to 1e400", "halving RATE to RATE"),
         ("halving 1e-400 to 1e-400", "halving RATE to RATE"),
         ("halving 1e-1 to 1e-300", "have an epoch for each of its rates; there are 8"),
-        ("halving 1e-1 to 1e-5 at most 0", "must leave its stages an epoch"),
+        ("halving 1e-1 to 1e-5 at most 0", "leave its stages an epoch"),
         ("halving 1e-2 to 0", "halving RATE to RATE"),
         ("halving 1e-2 to 3e-4", "come from its first to its last rate by tenths"),
         ("halving 1e-4 to 1e-2", "come from its first to its last rate by tenths"),

@@ -70,6 +70,10 @@ def test_epoch_is_divided_by_the_measured_speed_up(command):
             ("pipeline.epoch=1", "pipeline.divide_by_speedup=true", "pruning.ratio={conv1: 0.9}"),
             "pipeline.epoch must give at least one epoch once it is divided; got 1 /",
         ),
+        (
+            ("pipeline.epoch=2", "pipeline.divide_by_speedup=true", "pruning.budget={criterion: l1, ratio: 0.4}"),
+            "pruning.budget must be left out with pipeline.divide_by_speedup=true",
+        ),
     ],
 )
 def test_epoch_that_cannot_be_taken_is_refused_before_training(command, words, says):

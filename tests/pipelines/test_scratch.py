@@ -9,6 +9,7 @@ from hydra.utils import instantiate
 from quick import QUICK
 from torch import nn
 
+from oraclecheck.engines import lightning
 from oraclecheck.networks.initialisation import check_initialiser, initialise
 from oraclecheck.networks.lenet import LeNet5Mini
 from oraclecheck.networks.vgg import VGG19
@@ -57,6 +58,22 @@ def test_budget_of_epochs_is_that_of_both_networks(command):
     assert code == 0 and "pipeline=scratch: networks are trained from scratch for 4 epochs: 2 + 2" in err
     rates = [entry["lr"] for entry in the_record()["history"]]
     assert rates == [4e-2, 4e-2, 4e-3, 4e-3]  # the schedule of retrain, stretched
+    assert "rates by epoch: 0: 0.04, 2: 0.004" in err
+
+
+def test_rule_is_followed_anew_for_the_epochs_that_are_worked_out(command):
+    """5 epochs by the rule are 3, 1 and 1, stretched 6, 2 and 2; 10 by the rule are 5, 3 and 2."""
+    words = ("retrain.lr='halving 1e-2 to 1e-4'", "retrain.epochs=5", "pretrain.epochs=5")
+    assert command(*QUICK, "logger=none", "pipeline=scratch", *words)[0] == 0
+    assert [entry["lr"] for entry in the_record()["history"]] == [1e-2] * 5 + [1e-3] * 3 + [1e-4] * 2
+
+
+def test_what_is_trained_with_another_seed_of_the_dense_network_sees_images_in_another_order(command, monkeypatch):
+    seeds, fit = [], lightning.fit
+    monkeypatch.setattr(lightning, "fit", lambda *words, **options: seeds.append(words[3]) or fit(*words, **options))
+    for seed in (0, 1):
+        assert command(*QUICK, *ALONE, "engine=lightning", f"pretrain.seed={seed}")[0] == 0
+    assert len(seeds) == len({*seeds}) == 2
 
 
 def test_budget_of_flops_is_worked_out_from_both_networks(command):

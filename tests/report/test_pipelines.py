@@ -37,6 +37,8 @@ def test_report_puts_pipelines_side_by_side(studies, capsys):
         ("scratch", "0.5"),
         ("rounds", "0.5"),
     }
+    setups = {(row["row"], row["pruning_ratio"]): row["setup"] for row in rows}
+    assert setups["once", "0.5"] == "S1" and setups["scratch", "0.5"] == setups["once", "0.2"] == ""
     assert all(Path(f"out/{name}").is_file() for name in ("pipelines.md", "pipelines_differences.tex", "rounds.csv"))
     assert main(["multirun", "--pipelines", "twice", "--out", "out"]) == 2
     assert "--pipelines must name a row" in capsys.readouterr().err

@@ -48,7 +48,8 @@ class Conditions:
         epochs: Part of the training -> epochs; None where nobody knows.
         flops: Part of the training -> floating-point operations for a training image, two a multiply-accumulate, of the
             forward passes alone (backward passes take twice as many again); None where nobody knows.
-        dense_flops: Of one epoch of the dense network, for a training image.
+        rounded: FLOPs that its budget may be off by, as epochs are whole: half an epoch of the dense network where that
+            is taken at an epoch divided by the speed-up, else half an epoch of the pruned one.
         hidden: Why the pretraining is not known; empty where it is.
     """
 
@@ -57,7 +58,7 @@ class Conditions:
     speedup: float | None
     epochs: dict[str, int | None]
     flops: dict[str, float | None]
-    dense_flops: float | None
+    rounded: float
     hidden: str = ""
 
     def total(self, budget: Mapping[str, float | None]) -> float | None:
@@ -103,6 +104,7 @@ def conditions(study: str, definition: Mapping[str, Any], config: Mapping[str, A
 def _conditions(study: str, definition: Mapping[str, Any], config: Mapping[str, Any], runs: pd.DataFrame) -> Conditions:
     pipeline, retrain = definition["pipeline"], dict(definition["retrain"])
     pretrain = config["pretrain"]
+    divided = (config.get("pipeline") or {}).get("divide_by_speedup")
     rounds = [each["retrain"] for each in definition.get("rounds", ())][:-1]
     loaded = next((key for key in ("checkpoint", "weights") if pretrain.get(key)), None)
     hidden, pretraining = "", 0
@@ -134,7 +136,7 @@ def _conditions(study: str, definition: Mapping[str, Any], config: Mapping[str, 
         dense / pruned if dense and pruned else None,
         dict(zip(PARTS, epochs, strict=True)),
         dict(zip(PARTS, costs, strict=True)),
-        _product(1, dense),
+        (_product(1, dense if divided else pruned) or 0.0) / 2,
         hidden,
     )
 
@@ -202,8 +204,7 @@ def _with_budget(name: str, budget: str, first: Setup, studies: Sequence[Conditi
         return Setup(name, False if met is False else None, (*why, *hidden))
     if len(known) < len(studies):
         return Setup(name, False if met is False else None, (*why, "a study without a record has no known FLOPs"))
-    # epochs are whole, so that FLOPs can be had to half an epoch of the dense network
-    slack = max(study.dense_flops or 0 for study in studies) / 2 if budget == "flops" else 0
+    slack = max(study.rounded for study in studies) if budget == "flops" else 0
     if max(known) - min(known) > slack:
         spelt = [f"{total:.4g}" if budget == "flops" else f"{total:,.0f}" for total in known]
         unit = "FLOPs a training image" if budget == "flops" else "epochs"
@@ -219,6 +220,16 @@ def _spell(value: Any) -> str:
     if isinstance(value, str) and len(value) == 64:
         return value[:8]  # a hash
     return str(value) if value is None or isinstance(value, str) else spell_value(value)
+
+
+def met_by_all(pairs: Sequence[Sequence[Setup]]) -> list[Setup]:
+    """Whether every one of several comparisons meets each setup."""
+    found = []
+    for each in zip(*pairs, strict=True):
+        mets = {setup.met for setup in each}
+        met = False if False in mets else None if None in mets else True
+        found.append(Setup(each[0].name, met, tuple(dict.fromkeys(why for setup in each for why in setup.why))))
+    return found
 
 
 def strictest(found: Sequence[Setup]) -> str:

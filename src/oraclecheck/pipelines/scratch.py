@@ -4,6 +4,7 @@ What a record calls pruned is the network before its first step.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -22,23 +23,25 @@ def scratch(
     engine: Engine, runs: Iterable[Run], dense: Dense, data: ImageData, setting: Setting, tell: Tell
 ) -> Iterator[dict[str, Any] | Exception]:
     """See `one_shot`."""
-    prune, seeds = pruner(setting, dense.network), []
+    prune = pruner(setting, dense.network)
+    own: list[tuple[Run, Run]] = []  # the runs as engines have them, and as they were asked for
 
     def taken() -> Iterator[Run]:
+        """The runs, each with a seed of its own for each dense network: they share nothing else with it."""
         for run in runs:
-            seeds.append(run.seed)
-            yield run
+            own.append((replace(run, seed=derive_seed(run.seed, setting.pretrain.seed, "scratch")), run))
+            yield own[-1][0]
+
+    def told(run: Run, entry: dict[str, float]) -> None:
+        tell(next(asked for taken, asked in own if taken is run), entry)
 
     def start(network: nn.Module, removed: Removed) -> nn.Module:
-        """A fresh network of the pruned architecture; engines prune for a run before they take the next one.
-
-        Beside the run's seed that of the dense network counts: studies of several would else be the same networks.
-        """
+        """A fresh network of the pruned architecture; engines prune for a run before they take the next one."""
         device = next(network.parameters()).device
         fresh = prune(network, removed).to("cpu")
-        initialise(fresh, derive_seed(seeds[-1], setting.pretrain.seed, "initialisation"))
+        initialise(fresh, derive_seed(own[-1][0].seed, "initialisation"))
         return fresh.to(device)
 
     recipe, trainer = setting.retrain.recipe, setting.trainer
-    for result in engine(taken(), dense.network, start, data, recipe, trainer, tell):
+    for result in engine(taken(), dense.network, start, data, recipe, trainer, told):
         yield result if isinstance(result, Exception) else columns(result, dense, setting)

@@ -143,16 +143,18 @@ def _report_pipelines(options: argparse.Namespace, runs: "pd.DataFrame", home: P
     from oraclecheck.records.runs_file import save_runs
     from oraclecheck.report.pipelines import find_pipelines, write_pipelines
     from oraclecheck.report.printing import print_compared
+    from oraclecheck.study.folder import read_studies
 
     check_folder(home, "the report's folder")
     baseline = None if options.pipelines is True else options.pipelines
-    findings = find_pipelines(runs, final=options.final, baseline=baseline)
+    files = read_studies(*options.sources)
+    findings = find_pipelines(runs, final=options.final, baseline=baseline, study_files=files)
     print_compared(findings, options.format)
     if options.export:
         save_runs(runs, options.export)
-    files = [*([options.export] if options.export else []), *write_pipelines(findings, home)]
+    written = [*([options.export] if options.export else []), *write_pipelines(findings, home)]
     if options.format == "table":
-        for path in files:
+        for path in written:
             print(path)
     lacking = findings.lacking()
     for line in lacking:

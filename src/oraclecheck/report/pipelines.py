@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -10,6 +11,7 @@ from oraclecheck.analysis.outcomes import OUTCOMES
 from oraclecheck.analysis.pipelines import pipelines_table
 from oraclecheck.analysis.rounding import UNDEFINED, decimal, p_value
 from oraclecheck.analysis.rounds import rounds_table
+from oraclecheck.analysis.setups import Conditions, conditions, met_by_all, setups, strictest
 from oraclecheck.files import write_atomically
 from oraclecheck.report.typesetting import Layout, latex, markdown
 
@@ -26,7 +28,7 @@ class PipelineFindings:
     """What is known of several pipelines.
 
     Attributes:
-        table: Rows of `pipelines_table`.
+        table: Rows of `pipelines_table`, with the comparison setups that each difference meets (`setup`, text).
         rounds: Rows of `rounds_table`; none if no pipeline has rounds.
         model: Their network.
         without: Study -> its runs that failed or have not ended, of those that have any.
@@ -55,13 +57,16 @@ class PipelineFindings:
         return [*(each for each in found if each.rows), *rounds]
 
 
-def find_pipelines(runs: pd.DataFrame, *, final: str, baseline: str | None) -> PipelineFindings:
+def find_pipelines(
+    runs: pd.DataFrame, *, final: str, baseline: str | None, study_files: Mapping[str, Mapping[str, Any]] | None = None
+) -> PipelineFindings:
     """Compare the pipelines of some runs.
 
     Args:
         runs: Runs of several studies.
         final: "last" or "best".
         baseline: See `pipelines_table`.
+        study_files: What `read_studies` gives; without a study's file nobody knows which setups it meets.
 
     Raises:
         ValueError: As `pipelines_table`; if the studies are of several networks or data sets.
@@ -71,6 +76,7 @@ def find_pipelines(runs: pd.DataFrame, *, final: str, baseline: str | None) -> P
             several = ", ".join(map(str, runs[name].unique()))
             raise ValueError(f"--pipelines needs studies of one {name}; got {several}: choose some of the studies")
     table = pipelines_table(runs, final=final, baseline=baseline)
+    table["setup"] = _setups(table, runs, study_files or {})
     lacking = runs.loc[~runs["status"].isin(OUTCOMES), "study"].value_counts(sort=False)
     without = {str(study): int(count) for study, count in lacking.items()}
     return PipelineFindings(table, rounds_table(runs, final=final), str(runs["model"].iloc[0]), without)
@@ -86,6 +92,43 @@ def write_pipelines(findings: PipelineFindings, folder: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, lambda file, text=text: file.write(text.encode()))  # type: ignore[misc]
         yield path
+
+
+def _setups(table: pd.DataFrame, runs: pd.DataFrame, files: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The setups that each row meets beside the baseline, in every dense network; empty where nothing is compared."""
+    of_study = {str(study): part for study, part in runs.groupby("study")}
+    seeds = {study: part["pretrain_seed"].iloc[0] for study, part in of_study.items()}
+    known: dict[str, Conditions | None] = {}
+
+    def condition(study: str) -> Conditions | None:
+        if study not in known:
+            content = files.get(study, {})
+            try:
+                known[study] = conditions(
+                    study, content.get("definition", {}), content.get("config", {}), of_study[study]
+                )
+            except ValueError:  # files of points and of runs say nothing of it
+                known[study] = None
+        return known[study]
+
+    bases = {
+        row["pruning_ratio"]: row["studies"].split(", ") for _, row in table.iterrows() if row["row"] == row["baseline"]
+    }
+    found = []
+    for _, row in table.iterrows():
+        if pd.isna(row["difference"]):
+            found.append("")
+            continue
+        base = bases[row["pruning_ratio"]]
+        pairs = [
+            (study, next((other for other in base if seeds[other] == seeds[study]), base[0]))
+            for study in row["studies"].split(", ")
+        ]
+        sides = [[condition(study) for study in pair] for pair in pairs]
+        complete = [[each for each in pair if each is not None] for pair in sides]
+        is_known = all(len(pair) == 2 for pair in complete)
+        found.append(strictest(met_by_all([setups(pair) for pair in complete])) if is_known else "not known")
+    return found
 
 
 def _by_ratio(table: pd.DataFrame) -> list[str]:
@@ -132,13 +175,21 @@ def _differences_layout(table: pd.DataFrame) -> Layout:
             if not pd.isna(row["low"]):
                 interval = f"[{decimal(100 * row['low'])}, {decimal(100 * row['high'])}]"
             stands = "stands" if row["p_holm"] < 0.05 else ""
-            numbers = (decimal(100 * row["difference"]), interval, p_value(row["p"]), p_value(row["p_holm"]), stands)
+            numbers = (
+                decimal(100 * row["difference"]),
+                interval,
+                p_value(row["p"]),
+                p_value(row["p_holm"]),
+                stands,
+                row["setup"],
+            )
             rows.append((ratio, row["row"], str(row["n"]), *numbers))
     title = f"Difference from {table['baseline'].iloc[0]} in points of test accuracy"
-    heads = ("ratio", "pipeline", "n", "difference", "95 %", "p", "Holm", "")
+    heads = ("ratio", "pipeline", "n", "difference", "95 %", "p", "Holm", "", "setup")
     notes = (
         "t-intervals and t-tests over dense networks or repeats, in pairs where both have the same, else Welch's; "
-        "Holm: over all rows of this table; a difference stands where that is below 0.05.",
+        "Holm: over all rows of this table; a difference stands where that is below 0.05; setup: the strictest "
+        "comparison setup of arXiv 2301.05219 that both meet.",
     )
     return Layout("pipelines_differences", title, heads, tuple(rows), notes, left=2)
 
