@@ -19,12 +19,13 @@ def over(devices: int) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def uneven(questions_folder: Path) -> Path:
-    """21 of the questions, every third without an image, and 11 to test with: nothing comes out even."""
+    """21 of the questions, every third without an image and one too long to be answered, and 11 to test with."""
     for part, count in (("train", 21), ("test", 11)):
         samples = json.loads((questions_folder / f"{part}.json").read_text())[:count]
         for number, sample in enumerate(samples):
             if number % 3 == 1:
                 del sample["image"]
+        samples[5]["conversations"][0]["value"] *= 40
         (questions_folder / f"uneven_{part}.json").write_text(json.dumps(samples))
     return questions_folder
 
@@ -51,7 +52,8 @@ RECIPES = {
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_several_devices_retrain_as_one(recipe, words, uneven, command, tmp_path):
     devices, *others = RECIPES[recipe]
-    said = ("data.train=uneven_train.json", "data.test=uneven_test.json", "trainer.accumulate=8", *others)
+    uneven_data = ("data.train=uneven_train.json", "data.test=uneven_test.json", "data.source.max_length=64")
+    said = (*uneven_data, "trainer.accumulate=8", *others)
     alone, expected, study = trained(command, words, tmp_path / "one", *said)
     shared, state, sharded = trained(command, words, tmp_path / "several", *said, *over(devices))
     assert sharded.name == study.name and len(list(sharded.glob("*/*/record.json"))) == 1
