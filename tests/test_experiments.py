@@ -1,10 +1,11 @@
 """Every file of conf/experiment, and the list of them."""
 
+import json
 import re
 from itertools import pairwise
 
 import pytest
-from quick import write_images
+from quick import FEW, write_images
 
 from oraclecheck.command import schema as config
 from oraclecheck.command.composition import CONF, initialised
@@ -226,10 +227,10 @@ def test_list_says_what_each_experiment_costs(capsys):
     assert listed["figure3_resnet18"][1:8] == ["resnet18", "imagenet", "160", "x", "1", "=", "160"]
 
 
-def test_ratio_of_the_command_line_counts_where_an_experiment_sweeps_over_ratios(out):
-    config.register()
-    words = ["experiment=twin_table4", "data=digits", "row=scratch", "pretrain.seed=0", f"paths.out={out}"]
-    with initialised():
-        (share,) = plan([*words, "pruning.ratio=0.9"], NO_FILES)
-        assert share.request().setting.pruning.ratio == {"conv1": 0.9}
-        assert len(plan(words, NO_FILES)) == 2  # the file's own
+def test_ratio_of_the_command_line_counts_where_an_experiment_sweeps_over_ratios(command, out):
+    sweep = ("experiment=twin_table4", "data=digits", FEW, "engine=lightning", "row=scratch", "pretrain.seed=0")
+    quick = (f"paths.out={out / 'ratio'}", "logger=none", "workers=1", "repeat=0")
+    code, _, err = command("-m", *sweep, "pruning.ratio=0.9", *quick)
+    assert code == 0, err
+    (record,) = out.glob("ratio/twin4-scratch-*/*/0/record.json")
+    assert json.loads(record.read_text())["pruning_ratio"] == {"conv1": 0.9}
