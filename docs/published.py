@@ -109,7 +109,7 @@ def _page(table: pd.DataFrame, beyond: pd.DataFrame, order: pd.DataFrame) -> str
         "Made by `python docs/published.py DATA`. The points are those of the figures of Feng, Tao and Wang, *Is Oracle",
         "Pruning the True Oracle?* ([arXiv 2412.00143](https://arxiv.org/abs/2412.00143)), read off the vector figures that",
         "the authors published: pruned train loss and final test accuracy, the mean of three repeats, of every combination.",
-        "They are the points of the networks that the authors' released code builds (README, *Two wirings*), so this page",
+        "If they were made with the code as released, they are those of the networks that it builds (README, *Two wirings*), so this page",
         "asks what follows from the published points, not what follows for pruning.",
         "",
         "## Which cells of Table 2 stand?",

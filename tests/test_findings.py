@@ -126,6 +126,29 @@ def test_sentences_hold_what_the_runs_say():
     assert f"from {min(s):.2f} to {max(s):.2f} in" in text
 
 
+@pytest.mark.parametrize("wiring", ["", "released_code-"])
+@pytest.mark.parametrize("criterion", ["l1", "gradient_norm"])
+def test_leads_of_the_oracle_are_differences_in_the_same_networks(criterion, wiring):
+    leads = []
+    for folder in ROOT.glob(f"results/lenet5_mini-mnist-conv2_0.2-{wiring}????????"):
+        runs = pd.read_parquet(folder / "runs.parquet")
+        if runs["retrain_fraction"].iloc[0] == 1:
+            continue
+        means = runs.groupby("combo")[["pruned_train_loss", "final_test_accuracy"]].mean().round(12)
+        scores = pd.read_parquet(folder / "scores" / f"{criterion}.parquet")
+        scored = scores.assign(combo=scores["combination"].astype(int)).set_index("combo")["score"]
+        both = [means["pruned_train_loss"], scored.loc[means.index.astype(int)]]
+        s = [-kendalltau(score.to_numpy(), means["final_test_accuracy"].to_numpy())[0] for score in both]
+        leads.append(s[0] - s[1])
+    (row,) = (
+        row
+        for row in block("docs/findings.md", "leads")
+        if (row["cell"], row["retraining"], row["wiring"])
+        == ("mnist conv2 0.2", "10 %", "released code" if wiring else "correct")
+    )
+    assert len(leads) == 5 and row[f"minus {criterion}"] == mean_with_interval(leads)
+
+
 @pytest.mark.parametrize("layer", ["conv1", "conv2"])
 def test_a_tenth_and_the_whole_of_the_retraining_are_compared_as_they_say(layer):
     """Paired by network and repeat; t-interval over networks."""
