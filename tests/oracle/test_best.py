@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prunable_chains import images_of, made
 from torch.nn.functional import cross_entropy
@@ -13,6 +13,7 @@ from oraclecheck.oracle.chain import ChainLosses, PrunedChain
 from oraclecheck.oracle.images import by_class
 
 SAME = 1e-5  # relative, of few images: see test_chain.py
+LEAST = 2e-11  # a loss of 2e-7 is e to the -15, where the last bits of float32 logits are a relative 3e-5
 CLASSES = 3  # that there are images of
 
 
@@ -37,9 +38,9 @@ def assert_best_of_the_whole_table(network, shape, space, behind, images, top, c
     search = BestSearch(chain, values, ends, cache)
     computed = sum(search(unit, found) for unit in units_of(chain))
     expected = table.sort(stable=True)
-    assert list(found.found().values()) == pytest.approx(expected.values[:top].tolist(), rel=same)
+    assert list(found.found().values()) == pytest.approx(expected.values[:top].tolist(), rel=same, abs=LEAST)
     for place, score in found.found().items():  # of scores that are equal but for rounding, either may come first
-        assert score == pytest.approx(table[place].item(), rel=same)
+        assert score == pytest.approx(table[place].item(), rel=same, abs=LEAST)
     return computed / table.numel() / len(images)
 
 
@@ -81,6 +82,7 @@ def test_kernels_find_the_same_and_compute_less(wired, compiled):
     assert share < 0.9
 
 
+@example(seed=2**31 - 1, count=1, top=1, factor=2.0)
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**31), count=st.integers(1, 90), top=st.integers(1, 40), factor=st.floats(0.5, 3))
 def test_any_network_on_any_images(seed, count, top, factor, compiled):
