@@ -91,6 +91,18 @@ def test_studies_of_one_name_that_are_no_row_are_refused(others):
         table(one, two)
 
 
+def test_combinations_of_a_repeat_are_averaged():
+    """Two combinations and two repeats of each: a sample of two."""
+    some = [
+        {**run, "combo": combo, "seed": 10 * combo + run["repeat"]}
+        for combo, accuracies in enumerate(([0.9, 0.8], [0.7, 0.9]))
+        for run in runs("a-0", accuracies)
+    ]
+    found = table(some, runs("b-0", [0.5, 0.6]), baseline="b").set_index("row").loc["a"]
+    assert found["n"] == 2 and found["mean"] == pytest.approx(0.825) and found["sd"] == pytest.approx(0.05 / 2**0.5)
+    assert not found["paired"]  # theirs are other runs
+
+
 def test_row_is_described_by_what_did_not_diverge():
     bad = runs("a-0", [0.1, 0.9])
     bad[0] |= {"status": "diverged", "history": [{"lr": 0.1, "test_accuracy": 0.1}]}

@@ -24,6 +24,10 @@ from oraclecheck.analysis.trainability import first_stage, trainability_accuracy
 from oraclecheck.analysis.words import as_text
 
 
+ROUNDING = 1e-12
+"""Accuracies that are no further apart are equal: means of the same decimal numbers differ in the last bit."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """What the studies of a row came to at a ratio.
@@ -112,8 +116,10 @@ def _sample(part: pd.DataFrame, metric: str) -> Sample:
     of_networks = part["study"].nunique() > 1
     is_scratch = part["pipeline"].iloc[0] == "scratch"
     named = "study" if is_scratch else "pretrain_seed" if part["pretrain_seed"].notna().all() else "dense_hash"
-    unit = part[named if of_networks else "seed"]
-    values = {key: float(each.mean()) for key, each in accuracy.groupby(unit, sort=False)}
+    values: dict[Hashable, float] = {}
+    for key, each in accuracy.groupby(part[named if of_networks else "repeat"], sort=False):
+        seeds = frozenset(part.loc[each.index, "seed"])
+        values[key if of_networks else (key, seeds)] = float(each.mean())
     return Sample(values, of_networks, pairs=not (of_networks and is_scratch))
 
 
@@ -159,7 +165,7 @@ def _difference(sample: Sample, base: Sample) -> dict[str, Any]:
     keys = (shared, shared) if paired else (list(sample.values), list(base.values))
     a, b = (np.array([each.values[key] for key in own]) for each, own in zip((sample, base), keys, strict=True))
     found = {**_nothing(), "paired": paired, "difference": float(a.mean() - b.mean())}
-    if min(len(a), len(b)) < 2 or not (np.ptp(a - b) if paired else np.ptp(a) + np.ptp(b)) > 0:
+    if min(len(a), len(b)) < 2 or not (np.ptp(a - b) if paired else np.ptp(a) + np.ptp(b)) > ROUNDING:
         return found
     test = ttest_rel(a, b) if paired else ttest_ind(a, b, equal_var=False)
     interval = test.confidence_interval(0.95)
