@@ -23,7 +23,6 @@ from oraclecheck.analysis.statistics.multiplicity import holm
 from oraclecheck.analysis.trainability import first_stage, trainability_accuracy
 from oraclecheck.analysis.words import as_text
 
-
 ROUNDING = 1e-12
 """Accuracies that are no further apart are equal: means of the same decimal numbers differ in the last bit."""
 
