@@ -12,7 +12,7 @@ from oraclecheck.oracle.best import Best, BestSearch, units_of
 from oraclecheck.oracle.chain import ChainLosses, PrunedChain
 from oraclecheck.oracle.images import by_class
 
-SAME = {"rel": 1e-5, "abs": 1e-6}  # of few images: see test_chain.py
+SAME = 1e-5  # relative, of few images: see test_chain.py
 CLASSES = 3  # that there are images of
 
 
@@ -82,6 +82,7 @@ def test_kernels_find_the_same_and_compute_less(wired, compiled):
 
 
 @example(seed=2**31 - 1, count=1, top=1, factor=2.0)
+@example(seed=177, count=1, top=6, factor=3.0)
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**31), count=st.integers(1, 90), top=st.integers(1, 40), factor=st.floats(0.5, 3))
 def test_any_network_on_any_images(seed, count, top, factor, compiled):
@@ -90,7 +91,11 @@ def test_any_network_on_any_images(seed, count, top, factor, compiled):
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     scaled(network, factor)
-    assert_best_of_the_whole_table(network, shape, space, None, images_of(shape, count, CLASSES), top, compiled, **SAME)
+    images = images_of(shape, count, CLASSES)
+    # of logits of thousands, as factor 3 makes them, float32 leaves a loss to 1e-4 and worse
+    logits = max(1, network((images.images / 255 - 0.4) / 0.2).abs().max().item())
+    same = {"rel": SAME, "abs": 1e-6 * logits}
+    assert_best_of_the_whole_table(network, shape, space, None, images, top, compiled, **same)
 
 
 @pytest.mark.parametrize("factor", [0.3, 3, 10, 30, 300])
